@@ -105,7 +105,7 @@ def require_space(folder: str | Path, # where something will be written; need no
         raise MilanError(f'no space for {size / 1e6:,.0f} MB in {folder}: {free / 1e6:,.0f} MB are free there; '
                          'make room, or point MILAN_DATA_DIR, MILAN_MODELS_DIR or MILAN_RESULTS_DIR to another disk')
 
-# %% ../nbs/00_config.ipynb #847de843
+# %% ../nbs/00_config.ipynb #24901658
 def fingerprint(value: Any, # anything JSON can say; other objects count by their `repr`
                ) -> str:
     "A 16-digit hash that is the same for equal values, in any process."
@@ -119,7 +119,7 @@ def file_hash(path: str | Path, # an existing file
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
-# %% ../nbs/00_config.ipynb #917aa614
+# %% ../nbs/00_config.ipynb #243d8b59
 def versions() -> dict[str, str]: # name → version
     "Versions that a result may depend on, for its record."
     from importlib.metadata import PackageNotFoundError, version
@@ -130,7 +130,7 @@ def versions() -> dict[str, str]: # name → version
             found[name] = version(name)
     return found
 
-# %% ../nbs/00_config.ipynb #cf079cf3
+# %% ../nbs/00_config.ipynb #fd146ebd
 _declared: list[torch.library.Library] = []  # the schemas live as long as this list does
 
 
@@ -150,7 +150,7 @@ def import_torchvision() -> Any: # the module `torchvision`
         import torchvision
     return torchvision
 
-# %% ../nbs/00_config.ipynb #574e8898
+# %% ../nbs/00_config.ipynb #51360632
 def oracle_dir() -> Path | None: # the folder, or None where there is none
     "Golden data of the original: `$MILAN_ORACLE_DIR`, by default `../shared/oracle` beside the checkout."
     folder = _folder('MILAN_ORACLE_DIR', '../shared/oracle')

@@ -1,0 +1,89 @@
+# Two commands are all the set-up there is: `make demo` and `make test`. `make` alone lists the rest.
+PYTHON ?= python3
+IMAGES ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+DATA := tuxpaint-stamps gcompris-photos openclipart emoji efficientnet-lite0
+# Generated shapes need neither a network nor photographs, so they run in the small profile.
+PROFILE := $(if $(IMAGES),smoke,demo)
+say = @printf '\n== %s\n'
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install demo test check lint types smoke pytest docs export reports hooks clean
+
+help: ## list the targets
+	@printf 'milan: describe the neurons of a vision network in plain words\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n  IMAGES=shapes   for make demo: generated shapes, no downloads\n  PYTHON=python3.12   which Python makes $(VENV)\n'
+
+install: $(READY) ## make .venv and install the package with all it needs
+
+# Only pyproject.toml says what is installed, so only a change of it installs again.
+$(READY): pyproject.toml
+	$(say) 'install: $(VENV) (a few minutes the first time)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'milan needs Python 3.11 or later; name one: make install PYTHON=python3.11'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## describe neurons of an ImageNet-trained network (IMAGES=shapes: without downloads)
+ifeq ($(IMAGES),)
+	$(say) 'demo: fetch photographs and weights'
+	@$(BIN)/milan data fetch $(DATA) || \
+	    { printf '\nSomething could not be fetched. Without a network, run: make demo IMAGES=shapes\n'; exit 1; }
+endif
+	$(say) 'demo: find exemplars, train a captioner (once), describe'
+	@$(BIN)/milan reproduce describe_a_network --profile $(PROFILE) $(if $(IMAGES),--images $(IMAGES))
+	$(say) 'demo: done. Look at'
+	@find reports/describe_a_network/$(PROFILE)$(if $(IMAGES),-$(IMAGES)) -maxdepth 2 \
+	    \( -name report.ipynb -o -name descriptions.csv -o -name index.html \) | sed 's/^/  /'
+	@printf '  units in the browser: $(BIN)/milan browse --help\n'
+
+test: check lint types smoke docs pytest ## all checks and tests, as CI runs them
+
+check: $(READY) ## are package, tests, README and requirements in step with the notebooks?
+	$(say) 'check: what is generated is in step with its notebook'
+	@$(BIN)/python -m milan.publishing check
+
+lint: $(READY)
+	$(say) 'lint: ruff'
+	@$(BIN)/ruff check milan tests
+
+types: $(READY)
+	$(say) 'types: mypy'
+	@$(BIN)/mypy
+
+# In a folder of their own: the committed reports stay as they are.
+smoke: $(READY) ## run all guides and experiments on generated shapes
+	$(say) 'smoke: every guide and experiment, on generated shapes (build/smoke)'
+	@mkdir -p build/smoke
+	@cd build/smoke && $(CURDIR)/$(BIN)/milan reproduce --all --profile smoke
+
+pytest: $(READY) ## the tests alone, with coverage
+	$(say) 'pytest: the tests made from the notebooks (lines never run: build/coverage.txt)'
+	@mkdir -p build
+	@$(BIN)/python -m pytest tests -rs --durations=5 --cov=milan --cov-report=term; status=$$?; \
+	    $(BIN)/coverage report --show-missing > build/coverage.txt; exit $$status
+
+docs: $(READY) ## build the site into _site/
+	$(say) 'docs: the site, without warnings'
+	@$(BIN)/python -m milan.publishing site
+	@printf 'open _site/index.html\n'
+
+export: $(READY) ## write package, tests and README from the notebooks
+	$(say) 'export: package, tests, README'
+	@$(BIN)/python -m milan.publishing export
+
+reports: $(READY) ## run all guides and experiments with photographs into reports/
+	$(say) 'reports: every guide and experiment in its demo profile'
+	@$(BIN)/milan reproduce --all --profile demo
+
+hooks: ## let git clean notebooks before each commit
+	git config core.hooksPath .githooks
+
+clean: ## remove what was built; .venv, data, models and results stay
+	rm -rf build dist _site _proc *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache
+	find milan tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+"""What every test stands on: folders of its own, one thread, fixed seeds, and reasons for what is skipped."""
+
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+os.environ.setdefault('MPLBACKEND', 'Agg')
+
+import numpy as np
+import pytest
+import torch
+
+from milan.config import oracle_dir, remove
+
+ROOT = Path(__file__).resolve().parent.parent
+_folder = Path(tempfile.mkdtemp(prefix='milan-tests-'))  # made at import: a test module's top may already need it
+
+# Nothing a test writes by default may land in the checkout or in the user's own folders.
+for kind in ('DATA', 'MODELS', 'RESULTS'):
+    os.environ[f'MILAN_{kind}_DIR'] = str(_folder / kind.lower())
+# Relative to the repository, whatever the current folder is.
+os.environ['MILAN_ORACLE_DIR'] = str((ROOT / os.environ.get('MILAN_ORACLE_DIR', '../shared/oracle')).resolve())
+torch.set_num_threads(1)
+
+
+def pytest_unconfigure(config):
+    remove(_folder)
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_notebook(monkeypatch):
+    """Each test starts in `nbs/`, as its notebook does, with fresh seeds; what it does to the environment is undone."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    before = dict(os.environ)
+    monkeypatch.chdir(ROOT / 'nbs')
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    if 'matplotlib.pyplot' in sys.modules:
+        sys.modules['matplotlib.pyplot'].close('all')
+
+
+def pytest_pycollect_makeitem(collector, name, obj):
+    """`test_eq` and its like are imported helpers, not tests: only what a module defines itself is collected."""
+    if isinstance(collector, pytest.Module) and getattr(obj, '__module__', None) not in (None, collector.obj.__name__):
+        return []
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Skip, with a reason that `-rs` shows, what this machine cannot run."""
+    missing = {
+        'oracle': oracle_dir() is None and f'no golden data of the original in {os.environ["MILAN_ORACLE_DIR"]} (MILAN_ORACLE_DIR)',
+        'gpu': not torch.cuda.is_available() and 'no CUDA device',
+        'network': os.environ.get('MILAN_NETWORK') != '1' and 'needs the internet: set MILAN_NETWORK=1',
+    }
+    for item in items:
+        for marker, reason in missing.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,0 +1,130 @@
+# Generated from nbs/34_search.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.captioner.decoder import Decoder
+from milan.captioner.lm import LanguageModel
+from milan.config import MilanError
+import torch
+from milan.captioner.search import (
+    _speaker,
+    beam,
+    likelihood,
+    sample,
+    search,
+)
+
+from itertools import product
+from fastcore.test import expect_fail, test_close, test_eq
+from torch.nn import functional as F
+from milan.captioner.text import Vocabulary
+
+def small_world(seed=0):
+    torch.manual_seed(seed)
+    texts = ['objects', 'red circles', 'green squares on a wall', 'the top of blue letters']
+    label = torch.tensor([0] * 7 + [1, 2, 3] * 3)
+    features = .5 * torch.randn(16, 5, 8)
+    features[:, :, :4] += F.one_hot(label, 4)[:, None]
+    vocabulary = Vocabulary.build(texts)
+    decoder = Decoder(vocabulary, features=8, embedding_size=8, hidden_size=24)
+    lm = LanguageModel(vocabulary, embedding_size=8, hidden_size=24, dropout=0.)
+    ids = vocabulary.batch([texts[i] for i in label], start=False)
+    read = F.pad(ids, (1, 0), value=vocabulary.start)
+    optimizer = torch.optim.AdamW([*decoder.parameters(), *lm.parameters()], lr=.02)
+    for _ in range(40):
+        loss = F.nll_loss(decoder(features, ids)[0].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad)
+        loss = loss + F.nll_loss(lm(read)[:, :-1].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+    return decoder.eval(), lm.eval(), features
+
+
+# 34_search.ipynb, section "Next words"
+def test_next_words():
+    decoder, lm, features = small_world()
+    with torch.inference_mode():
+        speaker = _speaker(decoder, features)
+        scores, _ = speaker.next(torch.full((16,), decoder.vocabulary.start), speaker.begin(), None)
+    [decoder.vocabulary.words[i] for i in scores.argmax(1)]
+
+
+# 34_search.ipynb, section "Beam search"
+def test_beam_search():
+    decoder, lm, features = small_world()
+    ids, total = beam(_speaker(decoder, features[-1:]), size=5, length=8)
+    [(decoder.vocabulary.caption(i), round(s, 2)) for i, s in zip(ids[0].tolist(), total[0].tolist())]
+
+    numbers = range(len(decoder.vocabulary.words))
+    stop = decoder.vocabulary.stop
+    everything = [list(w) + [stop] * (3 - n) for n in range(4) for w in product(numbers, repeat=n)]
+    with torch.no_grad(): log_probs = decoder(features[-1:].expand(len(everything), -1, -1), torch.tensor(everything))[0]
+    terms = log_probs.gather(2, torch.tensor(everything)[:, :, None])[:, :, 0]
+    stopped = (torch.tensor(everything) == stop).cumsum(1) - (torch.tensor(everything) == stop).int() > 0
+    true = terms.masked_fill(stopped, 0).sum(1).sort(descending=True)
+    ids, total = beam(_speaker(decoder, features[-1:]), size=200, length=3)
+    test_close(total[0, :30], true.values[:30], 1e-4)
+    test_eq(ids[0, :5].tolist(), [everything[i] for i in true.indices[:5]])
+
+    together, total = beam(_speaker(decoder, features), size=5, length=8)
+    for i in (0, 8, 15):
+        alone, score = beam(_speaker(decoder, features[i:i + 1]), size=5, length=8)
+        test_eq(alone[0].tolist(), together[i].tolist())
+        test_close(score[0], total[i], 1e-5)
+
+    ids, total = beam(_speaker(decoder, features[:2]), size=50, length=1)
+    test_eq(total.isfinite().sum(1).tolist(), [len(decoder.vocabulary.words) + 1] * 2)
+
+
+# 34_search.ipynb, section "Sampling"
+def test_sampling():
+    decoder, lm, features = small_world()
+    for seed in range(3): print([decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]])
+
+    firsts = torch.stack([sample(_speaker(decoder, features[6:7]), 1, seed)[0][0, 0, 0] for seed in range(400)])
+    with torch.inference_mode():
+        speaker = _speaker(decoder, features[6:7])
+        expected = speaker.next(torch.tensor([decoder.vocabulary.start]), speaker.begin(), None)[0].softmax(1)[0]
+    test_close(torch.bincount(firsts, minlength=len(expected)) / 400, expected, .1)
+    test_eq(sample(_speaker(decoder, features), 8)[0][6].tolist(), sample(_speaker(decoder, features[6:7]), 8)[0][0].tolist())
+
+
+# 34_search.ipynb, section "Scoring given words"
+def test_scoring_given_words():
+    decoder, lm, features = small_world()
+    ids, total = beam(_speaker(decoder, features), size=1, length=8)
+    terms, attention = likelihood(decoder, features, ids[:, 0])
+    test_close(terms.sum(1), total[:, 0], 1e-5)
+    terms[8].exp()
+
+
+# 34_search.ipynb, section "The whole search"
+def test_the_whole_search():
+    decoder, lm, features = small_world()
+    found = search(decoder, features, lm, length=8, beam_size=20)
+    [decoder.vocabulary.caption(i) for i in found.tokens]
+
+    test_close(found.scores, found.likelihood - .2 * found.lm, 1e-4)
+    assert (found.beam_scores.diff(dim=1) <= 0).all()
+    test_close(lm.log_prob(found.beam_tokens[3]), found.beam_lm[3], 1e-5)
+    test_close(found.attentions[0, 0].sum(), torch.tensor(1.), 1e-5)
+    ordinary = [search(decoder, features, lm, length=8, beam_size=20, temperature=weight).lm.mean().item() for weight in (0., .2, .9)]
+    assert ordinary[0] >= ordinary[1] > ordinary[2]
+    ordinary
+
+    greedy, first = search(decoder, features, strategy='greedy', length=8), search(decoder, features, strategy='beam', beam_size=1, length=8)
+    test_eq(greedy.tokens.tolist(), first.tokens.tolist())
+    plain, zero = search(decoder, features, strategy='beam', beam_size=9, length=8), search(decoder, features, lm, beam_size=9, length=8, temperature=0.)
+    test_eq(plain.beam_tokens.tolist(), zero.beam_tokens.tolist())
+    small = search(decoder, features, lm, length=8, beam_size=20, rows=20)
+    test_eq(small.beam_tokens.tolist(), found.beam_tokens.tolist())
+    word = search(decoder, features, lm, strategy='greedy', mi=True, length=8)
+    test_close(word.scores, word.likelihood - .2 * word.lm, 1e-4)
+    beams = search(decoder, features, lm, strategy='beam', mi=True, length=8, beam_size=20)
+    test_close(beams.scores, beams.likelihood - .2 * beams.lm, 1e-4)
+    test_eq(search(decoder, features[:0], lm).tokens.shape, (0, 15))
+
+    slip = search(decoder, features, lm, length=8, beam_size=20, original_scores=True)
+    early = (found.beam_tokens[:, :, -2] == decoder.vocabulary.stop) & found.beam_scores.isfinite()
+    assert early.any() and (slip.beam_lm.sum() < found.beam_lm.sum())
+
+    with expect_fail(MilanError, contains="'best'"): search(decoder, features, lm, strategy='best')
+    with expect_fail(MilanError, contains='language model'): search(decoder, features)
+    with expect_fail(MilanError, contains='not both'): search(decoder, features, lm, mi=True)
+    with expect_fail(MilanError, contains='at least 1'): search(decoder, features, lm, beam_size=0)

@@ -1,0 +1,91 @@
+# Generated from nbs/00_config.ipynb by `make export`. Edit the notebook, not this file.
+
+from pathlib import Path
+import contextlib
+import hashlib
+import os
+import shutil
+import torch
+from milan.config import (
+    atomic,
+    data_dir,
+    device,
+    file_hash,
+    fingerprint,
+    import_torchvision,
+    MilanError,
+    models_dir,
+    oracle_dir,
+    require_space,
+    results_dir,
+    seed_everything,
+    versions,
+)
+
+import tempfile
+
+from fastcore.test import expect_fail, test_eq
+
+
+# 00_config.ipynb, section "Errors a user can mend"
+def test_errors_a_user_can_mend():
+    with expect_fail(MilanError, contains='photos/'): raise MilanError('no images in photos/: give a folder with .png or .jpg files')
+
+
+# 00_config.ipynb, section "Three folders"
+def test_three_folders():
+    os.environ['MILAN_DATA_DIR'] = '/somewhere/else'
+    test_eq(data_dir(), Path('/somewhere/else'))
+    del os.environ['MILAN_DATA_DIR']
+    data_dir(), models_dir(), results_dir()
+
+
+# 00_config.ipynb, section "Device and seeds"
+def test_device_and_seeds():
+    test_eq(device('cpu').type, 'cpu')
+    with expect_fail(MilanError, contains="'gpu0'"): device('gpu0')
+
+    seed_everything(3)
+    first = torch.rand(2)
+    seed_everything(3)
+    assert torch.equal(first, torch.rand(2))
+    first
+
+
+# 00_config.ipynb, section "Nothing half-written"
+def test_nothing_half_written():
+    folder = Path(tempfile.mkdtemp())
+    with atomic(folder/'answer.txt') as beside: beside.write_text('42')
+    (folder/'answer.txt').read_text()
+
+    with contextlib.suppress(KeyboardInterrupt), atomic(folder/'answer.txt') as beside:
+        beside.write_text('half an ans')
+        raise KeyboardInterrupt
+    test_eq([p.name for p in folder.iterdir()], ['answer.txt'])
+    test_eq((folder/'answer.txt').read_text(), '42')
+
+    require_space(folder, 1)
+    with expect_fail(MilanError, contains='no space'): require_space(folder/'not there yet', 10**18)
+
+    shutil.rmtree(folder)
+
+
+# 00_config.ipynb, section "Fingerprints"
+def test_fingerprints():
+    test_eq(fingerprint({'a': 1, 'b': [2]}), fingerprint({'b': [2], 'a': 1}))
+    assert fingerprint({'a': 1}) != fingerprint({'a': 2})
+    with tempfile.NamedTemporaryFile() as file: test_eq(file_hash(file.name), hashlib.sha256().hexdigest())
+    fingerprint({'a': 1})
+
+    test_eq(versions()['torch'], torch.__version__)
+    versions()
+
+
+# 00_config.ipynb, section "torchvision beside a CPU torch"
+def test_torchvision_beside_a_cpu_torch():
+    import_torchvision().models.resnet18(num_classes=3).fc
+
+
+# 00_config.ipynb, section "Data from the original implementation"
+def test_data_from_the_original_implementation():
+    assert oracle_dir() is None or oracle_dir().is_dir()

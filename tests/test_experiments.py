@@ -1,0 +1,194 @@
+# Generated from nbs/60_experiments.ipynb by `make export`. Edit the notebook, not this file.
+
+from dataclasses import asdict
+from milan.config import MilanError
+from pathlib import Path
+import json
+import os
+import pandas as pd
+from milan.experiments import (
+    check,
+    commit,
+    find,
+    get,
+    literal,
+    Metrics,
+    plot_agreement,
+    read,
+    Record,
+    Report,
+    report_folder,
+    reproduce,
+    run,
+    small_png,
+    style,
+)
+import pytest
+
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import nbformat
+import numpy as np
+from fastcore.test import expect_fail, test_eq
+
+from milan.metrics import agreement
+
+
+def toy_notebooks(*lines, # source of the toy notebook's only working cell
+                  images='shapes'): # default of its parameter
+    "A new folder with guides/toy.ipynb in it."
+    folder = Path(tempfile.mkdtemp())/'nbs'
+    parameters = nbformat.v4.new_code_cell(
+        f"profile = 'demo'  # smoke | demo\nimages = '{images}'  # which images\nseeds = 3  # how many\nout = ''  # folder of the report",
+        metadata={'tags': ['parameters']})
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell('# A toy\n\n> It measures nothing.\n'), parameters,
+               nbformat.v4.new_code_cell('\n'.join(lines) or 'seeds * 2')],
+        metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}})
+    (folder/'guides').mkdir(parents=True)
+    nbformat.write(notebook, folder/'guides'/'toy.ipynb')
+    return folder
+
+
+# 60_experiments.ipynb, section "What an experiment measured"
+def test_what_an_experiment_measured():
+    measured = Metrics('generalization', 'demo', records=[Record('alexnet/within', .35, paper=.39, n=115, interval=(.31, .4))])
+    test_eq(measured['alexnet/within'].paper, .39)
+    with expect_fail(MilanError, contains='did you mean alexnet/within?'): measured['alexnet/withn']
+    measured.table()
+
+    content = json.loads(json.dumps(asdict(measured)))
+    check(content)
+    content['records'] += [{'name': 'alexnet/within', 'value': float('nan'), 'interval': [2, 1]}]
+    with expect_fail(MilanError, contains='nan is not a finite number'): check(content)
+    with expect_fail(MilanError, contains='[2, 1] is not [low, high]'): check(content)
+    with expect_fail(MilanError, contains="two records are called 'alexnet/within'"): check(content)
+    with expect_fail(MilanError, contains="profile 'full'"): check({**content, 'profile': 'full'})
+    with expect_fail(MilanError, contains='records is missing'): check({})
+
+    folder = Path(tempfile.mkdtemp())
+    with expect_fail(MilanError, contains='does not exist'): read(folder)
+    (folder/'metrics.json').write_text('{"experiment": ')
+    with expect_fail(MilanError, contains='not JSON'): read(folder)
+    (folder/'metrics.json').write_text(json.dumps(asdict(measured)))
+    test_eq(read(folder), measured)
+    shutil.rmtree(folder)
+
+
+# 60_experiments.ipynb, section "One style for all figures"
+def test_one_style_for_all_figures():
+    style()
+
+    people = [[f'a {c} {t}', f'something {c}'] for t in ('dog', 'car', 'face', 'sky', 'wheel') for c in ('red', 'blue', 'green')]
+    figure = plot_agreement(agreement([texts[0][2:] for texts in people], people))
+    test_eq(len(figure.axes[0].patches), 9)
+    figure
+
+
+# 60_experiments.ipynb, section "The report of one run"
+def test_the_report_of_one_run():
+    assert commit() is None or len(commit().removesuffix('+changes')) == 12
+
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().imshow(np.random.default_rng(0).random((150, 150, 3)))
+    large, small = len(small_png(figure, 10**7)), len(small_png(figure, 20_000))
+    assert small <= 20_000 < large
+    large, small
+
+    test_eq(report_folder('sweep', 'demo'), Path('reports/sweep/demo'))
+    report_folder('sweep', 'demo', 'shapes')
+
+    folder = Path(tempfile.mkdtemp())/'toy'/'demo'
+    report = Report(folder, parameters={'profile': 'demo', 'images': Path('pictures')})
+    report.record('planted/exact/ours', np.float32(.5), n=8, interval=np.array([.25, .75]), seeds=range(3))
+    report.data('shapes', '5d41402abc4b2a76')
+    report.figure(figure, 'noise')
+    report.table(pd.DataFrame({'layer': ['conv1'], 'unit': [0]}), 'descriptions')
+    assert not folder.exists()
+    report.save()
+
+    test_eq(sorted(path.name for path in folder.iterdir()), ['descriptions.csv', 'metrics.json', 'noise.png'])
+    test_eq(read(folder), report.metrics)
+    test_eq(read(folder)['planted/exact/ours'].seeds, (0, 1, 2))
+    (read(folder).experiment, read(folder).profile, read(folder).parameters)
+
+    with expect_fail(MilanError, contains='nan is not a finite'): report.record('x', float('nan'))
+    with expect_fail(MilanError, contains="profile 'quick'"): Report('reports/toy/quick')
+    report.agreement(agreement(['dog', 'sky'], [['dogs'], ['grass']], measures=['exact']), 'stamps')
+    test_eq(report.metrics['stamps/exact/ours'].value, .5)
+    shutil.rmtree(folder.parent.parent)
+
+
+# 60_experiments.ipynb, section "Finding the notebooks"
+def test_finding_the_notebooks():
+    folder = toy_notebooks()
+    test_eq(find(folder)['toy'], get('toy', folder))
+    test_eq(get('toy', folder).profiles, ('smoke', 'demo'))
+    with expect_fail(MilanError, contains='did you mean toy?'): get('toys', folder)
+    get('toy', folder)
+
+    os.environ['MILAN_NOTEBOOKS_DIR'] = str(folder.parent)
+    with expect_fail(MilanError, contains='MILAN_NOTEBOOKS_DIR'): find()
+    del os.environ['MILAN_NOTEBOOKS_DIR']
+    shutil.rmtree(folder.parent)
+
+
+# 60_experiments.ipynb, section "Running one"
+def test_running_one():
+    here = Path(tempfile.mkdtemp())
+    os.environ['MILAN_RESULTS_DIR'] = str(here/'results')
+    notebooks = toy_notebooks('seeds * 2')
+    first = run('toy', 'smoke', {'seeds': 21}, out=here/'report', progress=False, notebooks=notebooks)
+    test_eq(first.state, 'done')
+    cells = nbformat.read(first.report, as_version=4).cells
+    test_eq(cells[-1].outputs[0].data['text/plain'], '42')
+    cells[2].source
+
+    test_eq(run('toy', 'smoke', {'seeds': 21}, out=here/'report', notebooks=notebooks).state, 'skipped')
+    first.report.write_text(first.report.read_text() + ' ')
+    test_eq(run('toy', 'smoke', {'seeds': 21}, out=here/'report', progress=False, notebooks=notebooks).state, 'done')
+    with expect_fail(MilanError, contains='did you mean seeds?'): run('toy', parameters={'seed': 1}, notebooks=notebooks)
+    with expect_fail(MilanError, contains="no profile 'paper'"): run('toy', 'paper', notebooks=notebooks)
+    shutil.rmtree(notebooks.parent)
+
+    notebooks = toy_notebooks('1 / 0')
+    with expect_fail(MilanError, contains='ZeroDivisionError: division by zero'):
+        run('toy', 'smoke', out=here/'report', progress=False, notebooks=notebooks)
+    test_eq(sorted(path.name for path in (here/'report').iterdir()), ['report.failed.ipynb', 'report.ipynb'])
+    kept = nbformat.read(here/'report'/'report.failed.ipynb', as_version=4)
+    test_eq([one.ename for cell in kept.cells for one in cell.get('outputs', []) if one.output_type == 'error'], ['ZeroDivisionError'])
+
+    del os.environ['MILAN_RESULTS_DIR']
+    shutil.rmtree(notebooks.parent)
+    shutil.rmtree(here)
+
+
+# 60_experiments.ipynb, section "Running several"
+def test_running_several():
+    test_eq([literal(text) for text in ('3', '.5', 'True', 'None', 'stamps')], [3, .5, True, None, 'stamps'])
+    notebooks = toy_notebooks()
+    with expect_fail(MilanError, contains="no notebook 'tour'"): reproduce(['toy', 'tour'], notebooks=notebooks)
+    found = reproduce(['toy'], 'paper', notebooks=notebooks)
+    test_eq([(one.state, 'no profile' in one.message) for one in found], [('failed', True)])
+    shutil.rmtree(notebooks.parent)
+    found
+
+
+# 60_experiments.ipynb, section "Running several"
+@pytest.mark.slow
+def test_running_several_slow():
+    here, notebooks = Path(tempfile.mkdtemp()), toy_notebooks("f'{profile} {seeds * 2}'")
+    os.environ['MILAN_RESULTS_DIR'] = str(here/'results')
+    subprocess.run([sys.executable, '-m', 'papermill', notebooks/'guides'/'toy.ipynb', here/'plain.ipynb', '-p', 'profile', 'smoke', '-p', 'seeds', '5'],
+                   check=True, capture_output=True)
+    ours = run('toy', 'smoke', {'seeds': literal('5')}, out=here/'report', progress=False, notebooks=notebooks).report
+    outputs = [nbformat.read(path, as_version=4).cells[-1].outputs[0].data['text/plain'] for path in (here/'plain.ipynb', ours)]
+    del os.environ['MILAN_RESULTS_DIR']
+    test_eq(outputs, ["'smoke 10'"] * 2)
+    shutil.rmtree(here)
+    shutil.rmtree(notebooks.parent)

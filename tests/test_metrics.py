@@ -1,0 +1,196 @@
+# Generated from nbs/40_metrics.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.config import MilanError
+import numpy as np
+import pandas as pd
+from milan.metrics import (
+    agreement,
+    align,
+    best_constant,
+    bleu,
+    bootstrap,
+    clean,
+    content_words,
+    difference,
+    exact,
+    head_noun,
+    head_word,
+    leave_one_out,
+    measure,
+    MEASURES,
+    most_frequent,
+    purity,
+    rouge,
+    shuffled,
+    singular,
+    summarise,
+    word_f1,
+    words,
+)
+import pytest
+
+import json
+
+from fastcore.test import expect_fail, test_close, test_eq
+
+from milan.config import oracle_dir
+
+
+# 40_metrics.ipynb, section "From text to words"
+def test_from_text_to_words():
+    test_eq(clean(' A Dog. '), 'a dog')
+    words("Dogs' heads; black-and-white")
+
+    plurals = 'apples boxes glasses houses berries tomatoes watches people shoes leaves cookies'.split()
+    test_eq([singular(w) for w in plurals],
+            'apple box glass house berry tomato watch person shoe leaf cookie'.split())
+    test_eq([singular(w) for w in 'glass iris cactus bus apple cookie'.split()], 'glass iris cactus bus apple cookie'.split())
+
+    test_eq(content_words('A red apple'), content_words('the red apples.'))
+    test_eq(content_words('the'), ['the'])
+    content_words('The tops of two houses')
+
+    test_eq([head_word(t) for t in ('the green apples', 'tops of houses', 'dogs, cats and birds', '', 'in the sky')],
+            ['apple', 'top', 'dog', '', 'sky'])
+    head_word('a small bird on a branch')
+
+
+# 40_metrics.ipynb, section "Intervals: bootstrap over units"
+def test_intervals_bootstrap_over_units():
+    sample = np.random.default_rng(1).normal(size=400)
+    error = 1.96 * sample.std() / 20
+    test_close(bootstrap(sample, seed=2), (sample.mean() - error, sample.mean() + error), eps=.02)
+    test_eq(bootstrap(np.ones(5)), (1, 1))
+    bootstrap(sample, seed=2)
+
+    with expect_fail(MilanError, contains='no units'): bootstrap(np.empty(0))
+
+    test_eq(summarise([0, 1, 1, 0]).value, .5)
+    summarise([0, 1, 1, 0])
+
+    good, bad = summarise(np.linspace(.4, .9, 50)), summarise(np.linspace(.3, .8, 50))
+    test_close(difference(good, bad).interval, (.1, .1))
+    with expect_fail(MilanError, contains='50 scores against 2'): difference(good, summarise([0, 1]))
+    difference(good, bad)
+
+
+# 40_metrics.ipynb, section "Word by word"
+def test_word_by_word():
+    said = ['red apples', 'the sky']
+    people = [['a green apple', 'red round fruit'], ['sky']]
+    test_close(word_f1(said, people).values, [.5, 1])
+    test_close(word_f1(said, people, over='mean').values, [(.5 + .4) / 2, 1])
+    word_f1(said, people)
+
+    said, people = ['red apples', 'apple', ''], [['A red apple.'], ['green apples in a bowl'], ['bowl']]
+    test_eq(exact(said, people).values, [1, 0, 0])
+    test_eq(head_noun(said, people).values, [1, 1, 0])
+    exact(said, people).value, head_noun(said, people).value
+
+    with expect_fail(MilanError, contains='2 descriptions for 1'): exact(['a', 'b'], [['a']])
+    with expect_fail(MilanError, contains='row 1'): exact(['a', 'b'], [['a'], ['']])
+    with expect_fail(MilanError, contains='list of references'): exact(['a'], ['a'])
+    with expect_fail(MilanError, contains="'worst'"): exact(['a'], [['a']], over='worst')
+
+
+# 40_metrics.ipynb, section "BLEU and ROUGE"
+def test_bleu_and_rouge():
+    said = ['a dog on the green grass', 'tall white buildings']
+    people = [['a dog on the green grass', 'dogs'], ['tall white buildings', 'houses', 'a city']]
+    test_close(bleu(said, people).value, 1)
+    assert bleu(['cats', 'cats'], people).value < .05
+    test_eq(bleu(['red dogs'], [['red dogs']]).value, 0)
+    bleu(said[::-1], people)
+
+    test_close(rouge(['The red dog.'], [['the dog']]).value, .8)
+    test_eq(rouge(['the red dog'], [['the dog']], kind='rouge2').value, 0)
+    with expect_fail(MilanError, contains="'rouge9'"): rouge(['a'], [['a']], kind='rouge9')
+    rouge(['the red dog', 'a cat'], [['the dog', 'red'], ['cats']], kind='rouge1')
+
+    test_eq(measure('exact'), exact)
+    with expect_fail(MilanError, contains='word_f1'): measure('meteor')
+    {name: measure(name)(['red dogs'], [['a red dog']]).value for name in MEASURES}
+
+
+# 40_metrics.ipynb, section "BLEU and ROUGE"
+@pytest.mark.oracle
+def test_bleu_and_rouge_oracle():
+    golden = json.loads((oracle_dir()/'milan.json').read_text())
+    for run in ('greedy', 'rerank'):
+        captions = golden['greedy' if run == 'greedy' else 'rerank50']['captions']
+        test_close(100 * bleu(captions, golden['annotations']).value, golden['metrics'][f'{run}_bleu']['score'], eps=1e-4)
+    bleu(captions, golden['annotations'])
+
+
+# 40_metrics.ipynb, section "Rows that keep a table honest"
+def test_rows_that_keep_a_table_honest():
+    training = [['a dog', 'brown dog'], ['dogs'], ['the sky'], ['grass and dogs']]
+    test_eq(best_constant(training), 'dog')
+    best_constant(training, 'exact')
+
+    test_eq(most_frequent([['Dogs.', 'a dog'], ['dogs'], ['sky']]), 'dogs')
+
+    test_close(shuffled(['dog', 'sky'], [['dog'], ['sky']], permutations=400).value, .5, eps=.1)
+    shuffled(['dog', 'sky', 'grass'], [['dog'], ['sky'], ['grass']], 'bleu')
+
+    test_close(leave_one_out([['dog', 'dogs', 'grass']]).value, 2 / 3)
+    test_close(leave_one_out([['dog', 'dogs', 'grass']], ['dog']).value, 1)
+    with expect_fail(MilanError, contains='two reference texts'): leave_one_out([['dog']])
+
+    things = ['dog', 'sky', 'grass', 'car', 'face', 'wheel', 'text', 'flower'] * 5
+    colours = ['red', 'blue', 'green', 'white', 'black'] * 8
+    people = [[f'a {c} {t}', f'{t}s', f'something {c}'] for c, t in zip(colours, things, strict=True)]
+    table = agreement([f'{c} {t}s' for c, t in zip(colours, things, strict=True)], people, human=True)
+    test_eq(list(table.row[:3]), ['ours', 'constant', 'shuffled'])
+    assert table.value.between(0, 1).all() and (table.low <= table.high).all()
+    table.round(3)
+
+    ours = table[table.row == 'ours'].set_index('measure')
+    others = table[table.row.isin(['constant', 'shuffled'])]
+    assert all(row.value < ours.low[row.measure] for row in others.itertuples())
+    others[['measure', 'row', 'note']]
+
+
+# 40_metrics.ipynb, section "Are the rows honest?"
+def test_are_the_rows_honest():
+    generator = np.random.default_rng(0)
+    things, colours = ['dog', 'sky', 'grass', 'car', 'face', 'wheel'], ['red', 'blue', 'green', 'white']
+    truth = [f'{generator.choice(colours)} {generator.choice(things)}' for _ in range(200)]
+    people = [[text, text.split()[1]] for text in truth]
+    guessed = [truth[i] for i in generator.integers(200, size=200)]
+    gap = difference(word_f1(guessed, people), shuffled(guessed, people, permutations=10))
+    low, high = gap.interval
+    assert low < 0 < high
+    gap
+
+    word = most_frequent(people)
+    table = agreement([word] * 200, people, measures=['word_f1']).set_index('row')
+    test_eq(table.value['ours'], table.value['constant'])
+    test_close(table.value['ours'], table.value['shuffled'])
+    table.value.round(3)
+
+    half = [text if i % 2 else guess for i, (text, guess) in enumerate(zip(truth, guessed, strict=True))]
+    table = agreement(half, people, measures=['word_f1']).set_index('row')
+    assert table.low['ours'] > max(table.high['constant'], table.high['shuffled'])
+    full = agreement(truth, people, measures=['word_f1']).set_index('row')
+    test_close(table.value['shuffled'], full.value['shuffled'], eps=.05)
+    table.round(3)
+
+
+# 40_metrics.ipynb, section "From tables to lists"
+def test_from_tables_to_lists():
+    ours = pd.DataFrame({'layer': [3, 3, 4], 'unit': [0, 1, 0], 'description': ['dogs', 'sky', 'grass']})
+    theirs = pd.DataFrame({'layer': ['3', '3', '3'], 'unit': [1, 0, 0], 'summary': ['blue sky', 'dog', 'a dog']})
+    test_eq(align(ours, theirs).references, [['dog', 'a dog'], ['blue sky']])
+    with expect_fail(MilanError, contains='layer names'): align(ours[2:], theirs)
+    with expect_fail(MilanError, contains='no column summary'): align(ours, ours)
+    align(ours, theirs).units
+
+
+# 40_metrics.ipynb, section "How pure are a unit's exemplars?"
+def test_how_pure_are_a_unit_s_exemplars():
+    test_eq(purity(['dog', 'dog', 'cat', None]), ('dog', .5))
+    test_eq(purity([{'dog', 'animal'}, {'cat', 'animal'}, set()]), ('animal', 2 / 3))
+    test_eq(purity([None, '']), ('', 0))
+    with expect_fail(MilanError, contains='no exemplars'): purity([])
+    purity(['red', 'red', 'blue'])
