@@ -150,16 +150,6 @@ def _beside(exemplars: Path) -> Path: # the folder of descriptions that belongs 
     return results_dir()/'descriptions'/exemplars.relative_to(results_dir()/'exemplars')
 
 
-def _captioner(name: str, device: str | None) -> 'Captioner':
-    if name in ('stamps', 'shapes'):
-        from milan.captioner.demo import train as train_demo
-
-        return train_demo(name, device=device)
-    import milan
-
-    return milan.pretrained(name, device=device)
-
-
 Speaker = Annotated[str, typer.Option('--captioner', '-c', help='stamps or shapes (trained here, once), a name of the published ones such as '
                                       'base, a .pth, or a folder.')]
 Strategy = Annotated[str | None, typer.Option('--strategy', help="greedy, sample, beam or rerank. Default: the captioner's own.", show_default=False)]
@@ -193,12 +183,11 @@ def describe(network: Network, # key
     $ milan describe planted/shapes shapes --captioner shapes --device cpu
     $ milan describe torchvision:resnet18 ~/pictures --captioner base --strategy beam
     """
-    import milan.config
-    import milan.gallery
+    import milan
 
     found = _exemplars(network, images, layers, units, k, quantile, batch_size, workers, device, out and out/'exemplars', seed,
                        random_weights)
-    speaker = _captioner(captioner, device)
+    speaker = milan.pretrained(captioner, device)
     table = speaker.describe(found, strategy=strategy, temperature=temperature, beam_size=beam_size)
     folder = out or _beside(found.folder)
     with milan.config.atomic(folder/'descriptions.csv') as beside:
@@ -261,7 +250,7 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
     return milan.captioner.train(features, found.annotations, validation=split_units(len(found), seed=seed), encoder=eye, seed=seed,
                                  device=device, card={'data': ', '.join(found.sets)})
 
-# %% ../nbs/61_cli.ipynb #af8f4838
+# %% ../nbs/61_cli.ipynb #d5195f90
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:
         "Say nothing of every picture served."
@@ -296,7 +285,7 @@ def serving(folder: str | Path, # holds index.html
         finally:
             running.shutdown()
 
-# %% ../nbs/61_cli.ipynb #344389b3
+# %% ../nbs/61_cli.ipynb #16763181
 Gallery = Annotated[Path, typer.Argument(help='A folder with a gallery in it.', show_default=False)]
 Port = Annotated[int, typer.Option('--port', min=0, max=65535, help='0: any that is free.')]
 Open = Annotated[bool, typer.Option('--open/--no-open', help='Open a browser window.')]
@@ -322,7 +311,7 @@ def browse(folder: Gallery, # holds index.html or gallery/index.html
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
 
-# %% ../nbs/61_cli.ipynb #37801e23
+# %% ../nbs/61_cli.ipynb #eafb000d
 def _table(*columns: str) -> 'Table':
     from rich.table import Table
 
@@ -389,7 +378,7 @@ def verify_data(names: Names = None, # of assets; None: all
         typer.echo('nothing has been fetched yet')
     _each(chosen, lambda name: f'{name}: {milan.manifests.verify(name)} files are as they were fetched')
 
-# %% ../nbs/61_cli.ipynb #91de9729
+# %% ../nbs/61_cli.ipynb #48e9eb2b
 def _each(names: list[str] | None, action: Callable[[str], str]) -> None:
     import milan.manifests
     from milan.config import MilanError
@@ -403,7 +392,7 @@ def _each(names: list[str] | None, action: Callable[[str], str]) -> None:
     if failures:
         raise MilanError('\n'.join(failures))
 
-# %% ../nbs/61_cli.ipynb #2a7c4952
+# %% ../nbs/61_cli.ipynb #df111767
 def _print_experiments() -> None:
     import milan.experiments
 
@@ -426,7 +415,7 @@ def parse_parameters(texts: list[str] | None, # such as ['seeds=3', 'images=shap
             raise MilanError(f'-p {name + equals + value!r} cannot be read: write -p NAME=VALUE')
     return {name: literal(value) for name, _, value in pairs}
 
-# %% ../nbs/61_cli.ipynb #a51e3d57
+# %% ../nbs/61_cli.ipynb #6dd30ed2
 Experiments = Annotated[list[str] | None, typer.Argument(help='Names of notebooks. Default: list them.', show_default=False)]
 Profile = Annotated[str, typer.Option('--profile', help='smoke (generated shapes, seconds), demo (photographs, minutes) or paper (ImageNet and '
                                       'the published weights, hours).')]

@@ -13,7 +13,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -367,11 +367,15 @@ class Exemplars:
         images, masks = part.read(row)
         return Exemplar(str(layer), int(unit), images, masks, part.ids[row], part.activations[row])
 
-    def ids(self, layer: str | int) -> np.ndarray: # (units, k)
+    def ids(self,
+            layer: str | int, # module path, or the number that names it
+           ) -> np.ndarray: # (units, k)
         "Numbers of the images in the data set, the strongest first."
         return self._layer(layer).ids
 
-    def activations(self, layer: str | int) -> np.ndarray: # (units, k), descending
+    def activations(self,
+                    layer: str | int, # module path, or the number that names it
+                   ) -> np.ndarray: # (units, k), descending
         "Each unit's maximum on each of its images."
         return self._layer(layer).activations
 
@@ -379,7 +383,9 @@ class Exemplars:
         "Which unit of the layer each row is."
         return self._layer(layer).units
 
-    def levels(self, layer: str | int) -> np.ndarray: # (units,)
+    def levels(self,
+               layer: str | int, # module path, or the number that names it
+              ) -> np.ndarray: # (units,)
         "The activation above which a position counts as active. Published sets don't tell it."
         levels = self._layer(layer).levels
         if levels is None:
@@ -551,7 +557,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             k: int = 15, # images per unit
             quantile: float = .99, # the share of a unit's activations that lie below its level
             size: int | None = 224, # shorter side of the masks and images given later, in pixels; None: the images' own
-            units: dict[str, Sequence[int]] | None = None, # {layer: unit numbers}; layers not named here keep all units
+            units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; layers not named here keep all units
             batch_size: int = 64, # images per forward pass
             workers: int = 0, # processes that read images; 0: this one
             device: str | torch.device | None = None, # None: where the network is
@@ -571,7 +577,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
                         batch_size, workers, device, out, resume, seed, transform or entry.transform, drop_tokens, to_image, save_every, quiet)
 
 
-def _compute(entry: Network, images: Any, layers: list[str], k: int, quantile: float, size: int | None, units: dict[str, Sequence[int]],
+def _compute(entry: Network, images: Any, layers: list[str], k: int, quantile: float, size: int | None, units: Mapping[str, Sequence[int]],
              batch_size: int, workers: int, device: str | torch.device | None, out: str | Path | None, resume: bool, seed: int,
              transform: Callable[[torch.Tensor], torch.Tensor], drop_tokens: int | None, to_image: Callable[[Any], torch.Tensor] | None,
              save_every: float, quiet: bool) -> 'Exemplars': # `compute`, with all defaults filled in
@@ -602,7 +608,7 @@ def _safe(name: str) -> str:
     return '/'.join(part for part in name.replace(':', '-').split('/') if part not in ('', '.', '..')) or 'unnamed'
 
 
-def _check_inputs(images: Any, layers: list[str], k: int, quantile: float, units: dict[str, Sequence[int]]) -> int: # number of images
+def _check_inputs(images: Any, layers: list[str], k: int, quantile: float, units: Mapping[str, Sequence[int]]) -> int: # number of images
     if not hasattr(images, '__len__') or not hasattr(images, '__getitem__'):
         raise MilanError(f'{type(images).__name__} is not a map-style data set: it needs a length and integer indices')
     if not len(images):

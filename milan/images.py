@@ -192,7 +192,9 @@ class ImageSet:
     def _pixels(self, index: int) -> np.ndarray:
         return np.asarray(self._images[index])
 
-    def mask(self, index: int) -> torch.Tensor | None: # bool (size, size)
+    def mask(self,
+             index: int, # of the picture, from 0
+            ) -> torch.Tensor | None: # bool (size, size)
         "Where the labelled object is, or None where that isn't known."
         index = self._place(index)
         if self._masks is None or not self._masks[index].any():
@@ -200,11 +202,15 @@ class ImageSet:
         bits = np.unpackbits(np.asarray(self._masks[index]), count=self.size * self.size)
         return torch.from_numpy(bits.reshape(self.size, self.size).astype(bool))
 
-    def picture(self, index: int) -> Image.Image:
+    def picture(self,
+                index: int, # of the picture, from 0
+               ) -> Image.Image:
         "The image as PIL shows it."
         return Image.fromarray(self._pixels(self._place(index)))
 
-    def subset(self, indices: Iterable[int]) -> 'ImageSet':
+    def subset(self,
+               indices: Iterable[int], # of pictures, in the order wanted
+              ) -> 'ImageSet':
         "Some of the images, in the given order; a boolean series over the table serves as well."
         chosen = np.asarray(indices if isinstance(indices, (pd.Series, np.ndarray)) else list(indices))
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(int)
@@ -226,7 +232,9 @@ class _Selection(ImageSet):
         of, inner = self.places[index]
         return self.sets[of]._pixels(inner)
 
-    def mask(self, index: int) -> torch.Tensor | None:
+    def mask(self,
+             index: int, # of the picture, from 0
+            ) -> torch.Tensor | None:
         of, inner = self.places[self._place(index)]
         return self.sets[of].mask(inner)
 
@@ -690,22 +698,30 @@ class ShapeScenes(ImageSet):
                 'folder': 'shapes', 'group': f'shapes/{index}', 'kind': 'shape', 'variant': 0, 'licence': 'MIT', 'credit': 'generated', 'set': 'shapes'})
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    def scene(self, index: int) -> shapes.Scene:
+    def scene(self,
+              index: int, # of the picture, from 0
+             ) -> shapes.Scene:
         "The picture and all that is known of it."
         return shapes.draw_scene(self._place(index), self.seed, self.size)
 
     def _pixels(self, index: int) -> np.ndarray:
         return self.scene(index).image
 
-    def mask(self, index: int) -> torch.Tensor: # bool (size, size)
+    def mask(self,
+             index: int, # of the picture, from 0
+            ) -> torch.Tensor: # bool (size, size)
         "All regions of a scene together."
         return torch.from_numpy(np.any([region.mask for region in self.scene(index).regions], axis=0))
 
-    def concepts(self, index: int) -> dict[str, np.ndarray]: # bool (size, size) for each concept that occurs
+    def concepts(self,
+                 index: int, # of the picture, from 0
+                ) -> dict[str, np.ndarray]: # bool (size, size) for each concept that occurs
         "Where each concept is."
         return shapes.concept_masks(self.scene(index))
 
-    def regions(self, index: int) -> list[shapes.Region]: # (mask, phrase, words)
+    def regions(self,
+                index: int, # of the picture, from 0
+               ) -> list[shapes.Region]: # (mask, phrase, words)
         "The things in a scene."
         return self.scene(index).regions
 

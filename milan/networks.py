@@ -45,7 +45,9 @@ class Network:
         "Which concept each unit was built for, by layer; empty for ordinary networks."
         return getattr(self.module, 'planted', {})
 
-    def to(self, device: torch.device | str) -> 'Network':
+    def to(self,
+           device: torch.device | str, # where it shall run
+          ) -> 'Network':
         "Move the module; returns the network itself."
         self.module.to(device)
         return self

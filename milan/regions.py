@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FOLDER_WORDS', 'SAY_NOTHING', 'SAME', 'NO_NOUNS', 'SIDE', 'COLOURS', 'ADJECTIVES', 'PARTS', 'QUALITIES', 'ABSTAIN',
            'singular', 'plural', 'picture_words', 'words_of', 'colour_names', 'outline_qualities', 'Views', 'gain',
-           'Annotator', 'Usual', 'phrase', 'purity']
+           'Annotator', 'Usual', 'phrase']
 
 # %% ../nbs/21_regions.ipynb #37a12521
 import re
@@ -106,7 +106,7 @@ def words_of(table: pd.DataFrame, # an ImageSet's table: description, keywords, 
              least: int = 6, # different objects (groups) a word must be used for
             ) -> list[frozenset[str]]: # one set of nouns per picture
     "People's nouns for every picture, rare ones left out."
-    found = [picture_words(row.description, row.keywords, row.category) for row in table.itertuples()]
+    found = [picture_words(*texts) for texts in zip(table.description, table.keywords, table.category, strict=True)]
     used = Counter(word for word, _ in {(word, group) for words, group in zip(found, table.group, strict=True) for word in words})
     return [frozenset(word for word in words if used[word] >= least) for words in found]
 
@@ -321,14 +321,3 @@ def phrase(noun: str | None, # singular
     if part == 'backgrounds':
         return f'areas around {things}'
     return f'small parts of {things}' if part == 'small spots' else f'{part} of {things}'
-
-# %% ../nbs/21_regions.ipynb #dbb71201
-def purity(ids: np.ndarray, # (units, k) picture numbers
-           words: Sequence[frozenset[str]], # of every picture
-          ) -> pd.DataFrame: # columns word, share (0 … 1), one row per unit
-    "The commonest word of each unit's exemplars and the share of exemplars it fits."
-    rows = []
-    for unit in ids:
-        counted = Counter(sorted(word for i in unit for word in words[i])).most_common(1)
-        rows.append((counted[0][0], counted[0][1] / len(unit)) if counted else ('', 0.))
-    return pd.DataFrame(rows, columns=['word', 'share'])

@@ -31,7 +31,7 @@ def small_world(seed=0):
     optimizer = torch.optim.AdamW([*decoder.parameters(), *lm.parameters()], lr=.02)
     for _ in range(40):
         loss = F.nll_loss(decoder(features, ids)[0].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad)
-        loss = loss + F.nll_loss(lm(read)[:, :-1].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad)
+        loss = loss + F.cross_entropy(lm(read)[:, :-1].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad, label_smoothing=.3)
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     return decoder.eval(), lm.eval(), features
 
@@ -75,7 +75,7 @@ def test_beam_search():
 # 34_search.ipynb, section "Sampling"
 def test_sampling():
     decoder, lm, features = small_world()
-    for seed in range(3): print([decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]])
+    [[decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]] for seed in range(3)]
 
     firsts = torch.stack([sample(_speaker(decoder, features[6:7]), 1, seed)[0][0, 0, 0] for seed in range(400)])
     with torch.inference_mode():

@@ -23,10 +23,12 @@ import urllib.request
 import nbformat
 import numpy as np
 import pandas as pd
+import torch
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+import milan
 from milan.config import MilanError
 
 
@@ -111,22 +113,37 @@ def test_training():
 @pytest.mark.slow
 def test_training_slow():
     home = Path(tempfile.mkdtemp())
-    images = np.zeros((8, 2, 3, 64, 64), dtype=np.uint8)
-    images += (np.arange(8)[:, None] >> np.arange(3) & 1).astype(np.uint8)[:, None, :, None, None] * 255
+    images = np.zeros((16, 2, 3, 64, 64), dtype=np.uint8)
+    images += (np.arange(16)[:, None] % 8 >> np.arange(3) & 1).astype(np.uint8)[:, None, :, None, None] * 255
     (home/'set'/'layer').mkdir(parents=True)
     np.save(home/'set'/'layer'/'images.npy', images)
     np.save(home/'set'/'layer'/'masks.npy', np.ones_like(images[:, :, :1]) // 1)
-    for name in ('ids', 'activations'): np.savetxt(home/'set'/'layer'/f'{name}.csv', np.zeros((8, 2)), fmt='%d', delimiter=',')
+    for name in ('ids', 'activations'): np.savetxt(home/'set'/'layer'/f'{name}.csv', np.zeros((16, 2)), fmt='%d', delimiter=',')
     words = 'black red green yellow blue magenta cyan white'.split()
-    pd.DataFrame([('layer', unit, word) for unit, word in enumerate(words) for _ in range(3)], columns=['layer', 'unit', 'summary']).to_csv(
+    pd.DataFrame([('layer', unit, word) for unit, word in enumerate(2 * words) for _ in range(3)], columns=['layer', 'unit', 'summary']).to_csv(
         home/'set'/'annotations.csv', index=False)
     result = call('train', home/'set', '--encoder', 'planted/shapes', '--out', home/'captioner', '--device', 'cpu')
     test_eq(result.exit_code, 0)
-    assert (home/'captioner').is_dir() and 'milan describe' in result.stdout
+    assert 'milan describe' in result.stdout
+    said = milan.pretrained(home/'captioner', 'cpu')(torch.from_numpy(images[:8]), beam_size=4).captions
+    test_eq([text.lower() for text in said], words)
     missing = call('train', home/'nothing')
     test_eq(missing.exit_code, 1)
+    missing.stderr.replace(str(home), '…')
+
+    (home/'pictures').mkdir()
+    for number, picture in enumerate(images[:8, 0]): Image.fromarray(picture.transpose(1, 2, 0)).save(home/'pictures'/f'{number}.png')
+    os.environ['MILAN_DATA_DIR'] = str(home/'data')
+    result = call('describe', 'planted/shapes', home/'pictures', '--units', 'colours:0-7', '--k', '2', '--captioner', home/'captioner',
+                  '--device', 'cpu', '--beam-size', '4', '--out', home/'described')
+    test_eq(result.exit_code, 0)
+    table = pd.read_csv(home/'described'/'descriptions.csv', keep_default_na=False)
+    assert set(' '.join(table.description).lower().split()) <= set(words) and np.isfinite(table.score).all()
+    page = (home/'described'/'gallery'/'index.html').read_text()
+    assert all(text in page for text in table.description)
+    del os.environ['MILAN_DATA_DIR']
     shutil.rmtree(home)
-    missing.stderr
+    table
 
 
 # 61_cli.ipynb, section "Browsing"

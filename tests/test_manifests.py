@@ -37,7 +37,7 @@ import zlib
 
 from fastcore.test import expect_fail, test_eq
 
-def test_folder():
+def user_folder():
     "A fresh folder that stands for the data, models and manifests of a user."
     folder = Path(tempfile.mkdtemp())
     for variable, name in (('MILAN_DATA_DIR', 'data'), ('MILAN_MODELS_DIR', 'models'), ('MILAN_MANIFESTS_DIR', 'manifests')):
@@ -47,7 +47,7 @@ def test_folder():
 
 
 def forget(folder):
-    "Remove what `test_folder` made."
+    "Remove what `user_folder` made."
     for variable in ('MILAN_DATA_DIR', 'MILAN_MODELS_DIR', 'MILAN_MANIFESTS_DIR'):
         os.environ.pop(variable, None)
     remove(folder)
@@ -105,7 +105,7 @@ def test_the_manifests():
             assert all(source['address'].startswith('https://') for source in part['sources'] if source['kind'] == 'url')
     with expect_fail(MilanError, contains='there are:'): load('imagenet-in-a-box')
 
-    folder = test_folder()
+    folder = user_folder()
     (folder/'manifests'/'broken.yaml').write_text('title: No licence')
     with expect_fail(MilanError, contains="lacks 'licence'"): load('broken')
     forget(folder)
@@ -168,7 +168,7 @@ def test_four_kinds_of_source():
 
     with expect_fail(MilanError, contains='pip install nothing-there'):
         from_package(dict(package='nothing_there', distribution='nothing-there', member='x.pth'), Path(), [])
-    folder = test_folder()
+    folder = user_folder()
     with expect_fail(MilanError, contains='apt-get'): from_apt(dict(package='no-such-package-here'), folder, [])
     with expect_fail(MilanError, contains='not in'): from_local(dict(file='stamps.deb'), folder, [])
     (folder/'stamps.deb').write_text('x')
@@ -195,7 +195,7 @@ def test_four_kinds_of_source():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f'http://127.0.0.1:{server.server_port}/file.bin'
 
-    folder = test_folder()
+    folder = user_folder()
     source = dict(address=address, file='file.bin', sha256=hashlib.sha256(Server.body).hexdigest())
     with expect_fail(MilanError, contains='run it again'): from_url(source, folder, [])
     got = from_url(source, folder, [])
@@ -214,7 +214,7 @@ def test_four_kinds_of_source():
 
 # 01_manifests.ipynb, section "Hashes"
 def test_hashes():
-    folder = test_folder()
+    folder = user_folder()
     (folder/'x.bin').write_bytes(b'first')
     source = dict(kind='url', file='x.bin', sha256=None)
     test_eq(check_hash(folder/'x.bin', source, 'x')[1], True)
@@ -228,7 +228,7 @@ def test_hashes():
 
 # 01_manifests.ipynb, section "Fetching"
 def test_fetching():
-    folder = test_folder()
+    folder = user_folder()
     (folder/'owls.deb').write_bytes(make_deb({'usr/share/owl.txt': b'An owl.'}))
     source = dict(kind='local', file='owls.deb', unpack='deb', root='usr/share', sha256=file_hash(folder/'owls.deb'))
     write_manifest(folder, 'owls', [dict(source, kind='apt', package='no-such-package-here'), source])
@@ -242,7 +242,7 @@ def test_fetching():
     before = (place/'manifest.json').stat().st_mtime_ns
     fetch('owls')
     test_eq((place/'manifest.json').stat().st_mtime_ns, before)
-    test_eq(sorted(path.name for path in (folder/'data').iterdir()), ['downloads', 'owls'])
+    test_eq(sorted(path.name for path in (folder/'data').iterdir()), ['owls'])
 
     wrong = dict(source, sha256='0' * 64)
     write_manifest(folder, 'wrong', [wrong, dict(source, file='elsewhere.deb')])
@@ -263,7 +263,7 @@ def test_fetching():
 def test_verifying():
     table()[['name', 'megabytes', 'licence', 'title']]
 
-    folder = test_folder()
+    folder = user_folder()
     (folder/'owls.deb').write_bytes(make_deb({'usr/share/owl.txt': b'An owl.', 'usr/share/nest.txt': b'A nest.'}))
     write_manifest(folder, 'owls', [dict(kind='local', file='owls.deb', unpack='deb', root='usr/share', sha256=None)])
     with expect_fail(MilanError, contains='milan data fetch owls'): verify('owls')
@@ -273,7 +273,7 @@ def test_verifying():
     with expect_fail(MilanError, contains='owl.txt'): verify('owls')
     forget(folder)
 
-    folder = test_folder()
+    folder = user_folder()
     del os.environ['MILAN_MANIFESTS_DIR']
     path = fetch('efficientnet-lite0')
     test_eq(path.parent, folder/'models'/'efficientnet-lite0')

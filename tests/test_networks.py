@@ -35,7 +35,7 @@ def test_what_networks_expect_of_an_image():
     torch.testing.assert_close(efficientnet_lite(bytes_ / 255), (bytes_.float() - 127) / 128)
     middle = imagenet(torch.tensor([0.485, 0.456, 0.406])[None, :, None, None])
     test_eq(middle.abs().max().item(), 0.0)
-    efficientnet_lite(torch.tensor([0., 0.5, 1.]))
+    efficientnet_lite(torch.tensor([0., 0.5, 1.])[None, :, None, None]).flatten()
 
 
 # 10_networks.ipynb, section "The registry"

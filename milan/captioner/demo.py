@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['VERSION', 'RECIPES', 'NOTE', 'Recipe', 'recipe', 'some_units', 'probe', 'Regions', 'unit_regions', 'object_regions',
            'Lesson', 'three_annotators', 'usual_by_layer', 'unit_groups', 'word_groups', 'phrase_weights',
-           'concept_phrases', 'shape_regions', 'concept_groups', 'Course', 'prepare', 'held_out_pictures', 'train']
+           'concept_phrases', 'shape_regions', 'concept_groups', 'Course', 'prepare', 'held_out_pictures', 'train',
+           'support']
 
 # %% ../../nbs/38_demo.ipynb #84539501
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..config import MilanError, atomic, fingerprint, models_dir, results_dir
 from ..exemplars import Exemplars
 from ..hooks import record, resolve, spatial
 from ..images import ImageSet
-from ..regions import QUALITIES, SIDE, Annotator, Usual, Views, words_of
+from ..regions import ABSTAIN, QUALITIES, SIDE, Annotator, Usual, Views, singular, words_of
 
 # %% ../../nbs/38_demo.ipynb #6ccbb3b5
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Recipe:
     described: tuple[str, ...] = () # layers that are described, early to late
     teachers: tuple[str, ...] = () # layers whose units only teach
     per_teacher: int = 130 # units taken of each teaching layer, at random
+    per_described: int = 256 # units described of each layer at most, at random
     members: int = 30 # regions in a group; a captioner sees 15 of them at a time
     drawn: int = 4000 # groups drawn for a word
     held_out: float = .12 # share of objects that appear in no group
@@ -89,8 +90,9 @@ def probe(what: Recipe, # whose network and pictures
          ) -> Exemplars:
     "Exemplars of the described and of the teaching layers; made once."
     network = networks.load(what.network)
+    units = some_units(network, what.teachers, what.per_teacher, what.seed) | some_units(network, what.described, what.per_described, what.seed)
     return exemplars.compute(network, pictures, [*what.described, *what.teachers], k=what.members, batch_size=8, device=device,
-                             units=some_units(network, what.teachers, what.per_teacher, what.seed), seed=what.seed,
+                             units=units, seed=what.seed,
                              out=results_dir()/'exemplars'/what.network/f'{what.images}-k{what.members}')
 
 # %% ../../nbs/38_demo.ipynb #45ddccbb
@@ -106,12 +108,13 @@ class Regions:
         return len(self.ids)
 
 
-def unit_regions(found: Exemplars, # of teaching layers
+def unit_regions(found: Exemplars, # of some layers
                  views: Views, # of the pictures
+                 first: int = 0, # number of the first layer
                 ) -> Regions: # k per unit, in the order of layers and units
     "The regions of all units of a set of exemplars."
     parts = []
-    for number, layer in enumerate(found.layers):
+    for number, layer in enumerate(found.layers, first):
         ids, masks = torch.from_numpy(np.array(found.ids(layer))).flatten().long(), found.masks(layer, SIDE).flatten(0, 1)
         parts.append((ids, masks, torch.full_like(ids, number), _measure(views, ids, masks)))
     return Regions(*(torch.cat(part) for part in zip(*parts, strict=True)))
@@ -198,12 +201,12 @@ def word_groups(annotator: Annotator, regions: Regions, # see above
                ) -> Lesson:
     "Groups drawn for a word, some of regions that also share a look, all with strangers."
     usual, lesson = usual_by_layer(annotator, regions), Lesson([], [], [])
-    pools = [torch.nonzero(allowed & (regions.layer == layer))[:, 0] for layer in range(len(usual))]
+    pools = {layer: torch.nonzero(allowed & (regions.layer == layer))[:, 0] for layer in regions.layer[allowed].unique().tolist()}
     weight = annotator.of_picture.float().sum(0).sqrt().numpy()
     for _ in range(50 * count):
         if len(lesson) == count:
             return lesson
-        layer, word = random.integers(len(pools)), random.choice(len(weight), p=weight / weight.sum())
+        layer, word = int(random.choice(list(pools))), random.choice(len(weight), p=weight / weight.sum())
         fitting = pools[layer][annotator.of_picture[regions.ids[pools[layer]], word]]
         alike = fitting[regions.qualities[fitting, random.integers(len(QUALITIES))]]
         if random.random() < .35 and len(alike) >= 8:
@@ -306,6 +309,25 @@ class Course:
     exam: Lesson # groups of held-out objects alone
     annotator: Annotator | None # None for shapes, where the words are known
     encoder: PyramidEncoder
+    first: int = 0 # region of the first described unit
+
+    @property
+    def described(self) -> Exemplars:
+        "The units to be described, fifteen exemplars each."
+        assert self.found is not None
+        return self.found.select(self.what.described, k=15)
+
+    def unit_features(self) -> torch.Tensor: # (units, 15, components)
+        "What the captioner sees of the described units, in their order."
+        assert self.encoder.projection is not None
+        return self.encoder.projection(self.features[self.first:]).unflatten(0, (-1, 15))
+
+    def unit_references(self) -> list[list[str]]: # three phrases per unit
+        "What the simulated annotators say of the described units; the captioner never learns it."
+        assert self.annotator is not None
+        random, usual = np.random.default_rng(self.what.seed), usual_by_layer(self.annotator, self.regions)
+        groups = torch.arange(self.first, len(self.regions)).unflatten(0, (-1, 15))
+        return [three_annotators(self.annotator, self.regions, group, usual[int(self.regions.layer[group[0]])], random) for group in groups]
 
     def draw(self, epoch: int, generator: torch.Generator, lesson: Lesson | None = None, k: int = 15) -> torch.Tensor: # (groups, k, components)
         "Fifteen members of every group, other ones in every epoch; the features `train_decoder` asks for."
@@ -330,15 +352,18 @@ def prepare(name: str, # 'stamps' or 'shapes'
     found = probe(what, pictures, device)
     teachers = found.select(what.teachers)
     taught = unit_regions(teachers, views)
-    regions = _joined(taught, object_regions(pictures, views, len(what.teachers)))
-    kept = ~held_out_pictures(pictures, what)[regions.ids]
+    objects = object_regions(pictures, views, len(what.teachers))
+    first = len(taught) + len(objects)
+    regions = _joined(taught, objects, unit_regions(found.select(what.described, k=15), views, len(what.teachers) + 1))
+    held, teaching = held_out_pictures(pictures, what)[regions.ids], torch.arange(len(regions)) < first
+    kept = teaching & ~held
     lesson = unit_groups(annotator, regions, kept, what.members, len(teachers), random)
     drawn = word_groups(annotator, regions, kept, what.members, what.drawn, random)
     for part in zip(drawn.groups, drawn.annotations, drawn.words, strict=True):
         lesson.add(*part)
-    exam = word_groups(annotator, regions, ~kept, what.members, 300, random)
+    exam = word_groups(annotator, regions, teaching & held, what.members, 300, random)
     encoder, features = _features(what, pictures, regions, kept, device, progress)
-    return Course(what, pictures, words, found, regions, features, lesson, exam, annotator, encoder)
+    return Course(what, pictures, words, found, regions, features, lesson, exam, annotator, encoder, first)
 
 
 def _pictures(what: Recipe) -> ImageSet:
@@ -420,3 +445,18 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
 def _validation(lesson: Lesson) -> list[int]:
     "One group in fifteen, to tell when to stop."
     return list(range(7, len(lesson), 15))
+
+# %% ../../nbs/38_demo.ipynb #8657e1b7
+def support(descriptions: Sequence[str], # one per unit
+            ids: np.ndarray, # (units, k) picture numbers
+            words: Sequence[frozenset[str]], # people's nouns for every picture
+           ) -> np.ndarray: # (units,) 0 … 1; nan where the description has no noun of theirs
+    "Share of each unit's pictures that people described with a noun of its description."
+    known = {noun for one in words for noun in one}
+    result = np.full(len(descriptions), np.nan)
+    for unit, text in enumerate(descriptions):
+        padded = f' {" ".join(singular(word) for word in text.lower().split())} '.replace(' people ', ' person ')
+        nouns = {noun for noun in known if f' {" ".join(singular(word) for word in noun.split())} ' in padded}
+        if nouns:
+            result[unit] = np.mean([bool(nouns & words[i]) for i in ids[unit]])
+    return result

@@ -1,0 +1,179 @@
+# Generated from nbs/51_gallery.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.gallery import (
+    _card,
+    _columns,
+    _figure,
+    _page,
+    _SCRIPT,
+    _shown,
+    _slug,
+    _STYLE,
+    strip,
+    write,
+)
+
+import html.parser
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from fastcore.test import expect_fail, test_eq
+
+from milan.config import MilanError
+from milan.exemplars import Exemplar, Exemplars
+
+
+def temporary():
+    "A new folder."
+    return Path(tempfile.mkdtemp())
+
+
+def blobs(layers=('blocks.2', 'blocks.10'), units=4, k=6, side=64):
+    "Exemplars of coloured blobs on a slope of grey, with the blob as mask; seeded."
+    folder, draw = temporary(), np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side]
+    for layer in layers:
+        (folder/layer).mkdir(parents=True)
+        images, masks = np.zeros((units, k, 3, side, side), np.uint8), np.zeros((units, k, 1, side, side), np.uint8)
+        for unit in range(units):
+            colour = draw.integers(60, 256, 3)
+            for i in range(k):
+                middle, radius = draw.integers(15, side - 15, 2), draw.integers(8, 18)
+                masks[unit, i, 0] = (x - middle[0])**2 + (y - middle[1])**2 < radius**2
+                images[unit, i] = np.where(masks[unit, i], colour[:, None, None], 70 + 2 * x)
+        np.save(folder/layer/'images.npy', images)
+        np.save(folder/layer/'masks.npy', masks)
+        np.savetxt(folder/layer/'ids.csv', draw.integers(0, 99, (units, k)), fmt='%d', delimiter=',')
+        np.savetxt(folder/layer/'activations.csv', -np.sort(-draw.random((units, k))), fmt='%.5e', delimiter=',')
+    return Exemplars.open(folder)
+
+
+def described(exemplars, words='a round blob', **columns):
+    "A table with one row per unit."
+    rows = [{'layer': layer, 'unit': unit, 'description': f'{words} {unit}', 'score': -unit / 4} for layer, unit in exemplars.units]
+    return pd.DataFrame(rows).assign(**columns)
+
+
+# 51_gallery.ipynb, section "A strip of exemplars"
+def test_a_strip_of_exemplars():
+    strip(blobs()[1])
+
+    picture = strip(blobs()[0], width=32, count=3)
+    test_eq(picture.size, (3 * 32 + 2 * 3, 32))
+    white = torch.ones(2, 3, 8, 16)
+    plain = strip(Exemplar('a', 0, white, torch.zeros(2, 1, 8, 16), np.arange(2), np.ones(2)), width=16, gap=0)
+    test_eq((plain.size, plain.getpixel((3, 3))), ((32, 8), (64, 64, 64)))
+    half = torch.zeros(2, 1, 8, 16)
+    half[..., :8] = 1
+    pixels = np.asarray(strip(Exemplar('a', 0, white, half, np.arange(2), np.ones(2)), width=16, gap=0))
+    test_eq(pixels[4, [7, 8, 9]].tolist(), [[255] * 3, [255, 214, 26], [64] * 3])     # region, line, the rest
+
+
+# 51_gallery.ipynb, section "What goes on a page"
+def test_what_goes_on_a_page():
+    print(_card({'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': .51, 'purity': .2}, ['score', 'purity'], [], '3.jpg', (9, 9), 8))
+
+    test_eq(_columns(pd.DataFrame([{'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2, 'abstained': False}])),
+            (['score', 'purity'], ['rated', 'abstained']))
+    test_eq([_figure(value) for value in (3., .512, .0512, -7.25, 1e9)], ['3', '0.51', '0.051', '-7.25', '1000000000.00'])
+    with expect_fail(MilanError, contains='no column description'): _columns(pd.DataFrame([{'layer': 'a', 'unit': 1}]))
+
+
+# 51_gallery.ipynb, section "Look and behaviour"
+def test_look_and_behaviour():
+    len(_STYLE), len(_SCRIPT), _page('a < b', '', '')[:120]
+
+    assert '&lt;' in _page('a < b', '', '')
+    assert 'http' not in _STYLE + _SCRIPT + _page('a', '', '')
+
+
+# 51_gallery.ipynb, section "The pages"
+def test_the_pages():
+    _shown(300, 15, 96, 60), _shown(2500, 15, 96, 60), _shown(50_000, 15, 96, 60)
+
+    test_eq(_shown(1, 2, 96, 60), 2)
+    assert len({_slug('a/b'), _slug('a_b'), _slug('a.b'), _slug('..')}) == 4 and '/' not in _slug('../x')
+
+    found = blobs()
+    folder = temporary()/'gallery'
+    index = write(found, described(found, purity=.4, rated='yes'), folder, title='Blobs', note='Nobody looked at these.')
+    sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
+
+    class Links(html.parser.HTMLParser):
+        def __init__(self, page):
+            super().__init__()
+            self.links, self.images, self.tags = [], [], []
+            self.feed(page.read_text())
+
+        def handle_starttag(self, tag, attributes):
+            attributes = dict(attributes)
+            self.tags.append(tag)
+            self.links += [attributes[name] for name in ('href', 'src') if name in attributes]
+            if tag == 'img': self.images.append(attributes['alt'])
+
+
+    for page in folder.rglob('*.html'):
+        links = Links(page)
+        for link in links.links:
+            assert ':' not in link
+            path, _, anchor = link.partition('#')
+            target = (page.parent/path) if path else page
+            assert target.exists(), link
+            assert not anchor or f'id="{anchor}"' in target.read_text()
+    page = (folder/'layers/layer-blocks.10.html').read_text()
+    for unit in range(4): assert f'<h2>a round blob {unit}</h2>' in page
+    assert all('excite unit' in alt for alt in Links(folder/'layers/layer-blocks.10.html').images)
+    assert 'purity 0.4' in page and 'rated: yes' in page and 'Nobody looked' in index.read_text()
+    test_eq(json.loads((folder/'gallery.json').read_text())['units'], 8)
+
+
+# 51_gallery.ipynb, section "Text stays text"
+def test_text_stays_text():
+    class Tags(html.parser.HTMLParser):
+        def __init__(self, page):
+            super().__init__()
+            self.tags = []
+            self.feed(page)
+
+        def handle_starttag(self, tag, attributes):
+            self.tags.append(tag)
+            assert not any(name.startswith('on') for name, _ in attributes), attributes
+
+
+    evil = '<script>alert(1)</script>"><img src=x onerror=alert(2)> \' & </article>'
+    found = blobs(layers=('a" onload="x',), units=2)
+    folder = temporary()/'gallery'
+    write(found, described(found, words=evil, rated=evil), folder, title=evil, note=evil)
+    for page in folder.rglob('*.html'):
+        tags = Tags(page.read_text()).tags
+        test_eq(tags.count('script'), 1)
+        assert 'onerror=alert(2)&gt;' in page.read_text()
+    test_eq(Tags((folder/'layers'/f'{_slug(found.layers[0])}.html').read_text()).tags.count('img'), 2)
+
+
+# 51_gallery.ipynb, section "Replaced, or left alone"
+def test_replaced_or_left_alone():
+    found, place = blobs(), temporary()
+    write(found, described(found), place/'gallery')
+    write(found, described(found).query('layer == "blocks.2" and unit < 2'), place/'gallery')
+    test_eq(len(list((place/'gallery').rglob('*.jpg'))), 2)
+    with expect_fail(MilanError, contains='unit 9'): write(found, described(found).assign(unit=9), place/'other')
+    test_eq([path.name for path in place.iterdir()], ['gallery'])
+    (place/'letters').mkdir()
+    (place/'letters/to_anna.txt').write_text('Dear Anna')
+    with expect_fail(MilanError, contains='left alone'): write(found, described(found), place/'letters')
+    with expect_fail(MilanError, contains='no rows'): write(found, described(found)[:0], place/'other')
+    with expect_fail(MilanError, contains="'conv9'"): write(found, described(found).assign(layer='conv9'), place/'other')
+
+    write(found, described(found).drop(columns='score'), place/'gallery')
+    assert '<span>score' not in (place/'gallery/layers/layer-blocks.2.html').read_text()
+    partly = described(found)
+    partly.loc[0, 'score'] = np.nan
+    write(found, partly, place/'gallery', count=2, width=48)
+    test_eq((place/'gallery/layers/layer-blocks.2.html').read_text().count('<span>score'), 3)
+    shutil.rmtree(place)
