@@ -77,9 +77,10 @@ export: $(READY) ## write package, tests and README from the notebooks
 	$(say) 'export: package, tests, README'
 	@$(BIN)/python -m milan.publishing export
 
-reports: $(READY) ## run all guides and experiments with photographs into reports/
-	$(say) 'reports: every guide and experiment in its demo profile'
+reports: $(READY) ## run all guides and experiments into reports/
+	$(say) 'reports: every guide and experiment, on photographs and on shapes'
 	@$(BIN)/milan reproduce --all --profile demo
+	@$(BIN)/milan reproduce --all --profile smoke
 
 hooks: ## let git clean notebooks before each commit
 	git config core.hooksPath .githooks

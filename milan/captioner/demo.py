@@ -20,12 +20,12 @@ from safetensors.torch import load_file, save_file
 
 from .. import captioner as model
 from .. import exemplars, images, networks
-from .encoder import Projection, PyramidEncoder, encode_regions
 from ..config import MilanError, atomic, fingerprint, models_dir, results_dir
 from ..exemplars import Exemplars
 from ..hooks import record, resolve, spatial
 from ..images import ImageSet
-from ..regions import ABSTAIN, QUALITIES, SIDE, Annotator, Usual, Views, singular, words_of
+from ..regions import QUALITIES, SIDE, Annotator, Usual, Views, singular, words_of
+from .encoder import Projection, PyramidEncoder, encode_regions
 
 # %% ../../nbs/38_demo.ipynb #6ccbb3b5
 @dataclass(frozen=True)
