@@ -40,7 +40,7 @@ endif
 	$(say) 'demo: done. Look at'
 	@find reports/describe_a_network/$(PROFILE)$(if $(IMAGES),-$(IMAGES)) -maxdepth 2 \
 	    \( -name report.ipynb -o -name descriptions.csv -o -name index.html \) | sed 's/^/  /'
-	@printf '  units in the browser: $(BIN)/milan browse --help\n'
+	@printf '  pages in a browser: $(BIN)/milan browse reports/describe_a_network/$(PROFILE)$(if $(IMAGES),-$(IMAGES))\n'
 
 test: check lint types smoke docs pytest ## all checks and tests, as CI runs them
 
