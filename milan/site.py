@@ -179,7 +179,10 @@ def site_pages(root: str | Path, # the repository
     for notebook in library(root/'nbs'):
         module = 'milan.' + str(module_of(notebook)).removesuffix('.__init__')
         pages.append(Page(f'nbs/{notebook.name}', f'nbs/{notebook.stem}', module.removesuffix('.__init__'), 'Library'))
-    return pages + [Page(f'{name}.md', name.lower(), name.capitalize(), 'Project') for name in ('CONTRIBUTING', 'CHANGELOG') if (root/f'{name}.md').is_file()]
+    return pages + [Page(f'{name}.md', name.lower(), title, 'Project') for name, title in _PROJECT.items() if (root/f'{name}.md').is_file()]
+
+
+_PROJECT = {'CONTRIBUTING': 'Contributing', 'CHANGELOG': 'Changelog', 'reports/ATTRIBUTION': 'Credits for pictures'}
 
 
 def _title(notebook: Path) -> str:
