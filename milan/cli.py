@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['app', 'data', 'Network', 'Images', 'Layers', 'Units', 'Top', 'Quantile', 'BatchSize', 'Workers', 'Device', 'Random',
-           'Out', 'Seed', 'Speaker', 'Strategy', 'Temperature', 'Beam', 'What', 'Duration', 'Encoder', 'Saved',
-           'Gallery', 'Port', 'Open', 'Names', 'Experiments', 'Profile', 'Everything', 'OtherImages', 'Parameters',
-           'Force', 'parse_units', 'exemplars', 'describe', 'train', 'server', 'serving', 'browse', 'list_data',
-           'fetch_data', 'verify_data', 'parse_parameters', 'reproduce']
+           'Out', 'Seed', 'Bottom', 'Borders', 'Speaker', 'Strategy', 'Temperature', 'Beam', 'What', 'Duration',
+           'Encoder', 'Saved', 'Gallery', 'Port', 'Open', 'Names', 'Experiments', 'Profile', 'Everything',
+           'OtherImages', 'Parameters', 'Force', 'parse_units', 'exemplars', 'describe', 'train', 'server', 'serving',
+           'browse', 'list_data', 'fetch_data', 'verify_data', 'parse_parameters', 'reproduce']
 
 # %% ../nbs/61_cli.ipynb #a80310b2
 import contextlib
@@ -83,6 +83,8 @@ Device = Annotated[str | None, typer.Option('--device', help='cpu, cuda, cuda:1,
 Random = Annotated[bool, typer.Option('--random-weights', help='Build the network without its trained weights; nothing is fetched for it.')]
 Out = Annotated[Path | None, typer.Option('--out', '-o', help='Folder of the result. Default: below $MILAN_RESULTS_DIR.', show_default=False)]
 Seed = Annotated[int, typer.Option('--seed', min=0, help='Of everything random.')]
+Bottom = Annotated[bool, typer.Option('--bottom', help="Also each unit's negative, as LAYER.bottom: the images of its lowest activations.")]
+Borders = Annotated[str, typer.Option('--borders', help="Outside a map: zeros, as in the original, or replicate its outermost cells.")]
 
 
 def parse_units(texts: list[str] | None, # such as ['layer1:0-3', 'layer1:7,9']; None: all units
@@ -103,18 +105,21 @@ def parse_units(texts: list[str] | None, # such as ['layer1:0-3', 'layer1:7,9'];
 
 # %% ../nbs/61_cli.ipynb #82c0e05f
 def _exemplars(network: str, images: str, layers: list[str] | None, units: list[str] | None, k: int, quantile: float,
-               batch_size: int, workers: int, device: str | None, out: Path | None, seed: int, random_weights: bool) -> 'Exemplars':
+               batch_size: int, workers: int, device: str | None, out: Path | None, seed: int, random_weights: bool, bottom: bool = False,
+               borders: str = 'zeros') -> 'Exemplars':
     import milan.config
     import milan.exemplars
     import milan.images
     import milan.networks
+    from milan.exemplars.parts import first_ahead
 
     wanted, place = parse_units(units), milan.config.device(device)
-    loaded = milan.networks.load(network, device=place, pretrained=not random_weights)
-    pictures = milan.images.load(images, size=loaded.size)
+    with first_ahead(): # pictures are decoded, and weights fetched, once
+        loaded = milan.networks.load(network, device=place, pretrained=not random_weights)
+        pictures = milan.images.load(images, size=loaded.size)
     chosen = layers or (list(wanted) if wanted else loaded.layers)
-    return milan.exemplars.compute(loaded, pictures, chosen, k=k, quantile=quantile, size=loaded.size, units=wanted,
-                                   batch_size=batch_size, workers=workers, device=place, out=out, seed=seed)
+    return milan.exemplars.compute(loaded, pictures, chosen, k=k, quantile=quantile, size=loaded.size, units=wanted, bottom=bottom,
+                                   borders=borders, batch_size=batch_size, workers=workers, device=place, out=out, seed=seed)
 
 
 @app.command()
@@ -130,6 +135,8 @@ def exemplars(network: Network, # key
               out: Out = None, # folder
               seed: Seed = 0, # ≥ 0
               random_weights: Random = False, # without trained weights
+              bottom: Bottom = False, # both signs
+              borders: Borders = 'zeros', # or 'replicate'
              ) -> None:
     """Find the images that excite each unit most, and where in them.
 
@@ -139,9 +146,14 @@ def exemplars(network: Network, # key
     $ milan exemplars efficientnet_lite0/imagenet stamps --layers _blocks.10
     $ milan exemplars torchvision:resnet18 ~/pictures --layers "layer?.?" --device cpu
     $ milan exemplars planted/shapes shapes --units shapes:0-7
+    $ torchrun --nproc-per-node 4 -m milan.exemplars torchvision:resnet18 ~/pictures --device cuda
     """
-    found = _exemplars(network, images, layers, units, k, quantile, batch_size, workers, device, out, seed, random_weights)
-    typer.echo(f'{len(found)} units in {len(found.layers)} layers: {found.folder}')
+    from milan.exemplars.parts import processes, rank_and_count
+
+    with processes(device):
+        found = _exemplars(network, images, layers, units, k, quantile, batch_size, workers, device, out, seed, random_weights, bottom, borders)
+        if rank_and_count()[0] == 0:
+            typer.echo(f'{len(found)} units in {len(found.layers)} layers: {found.folder}')
 
 # %% ../nbs/61_cli.ipynb #0be4cd65
 def _beside(exemplars: Path) -> Path: # the folder of descriptions that belongs to one of exemplars

@@ -214,9 +214,13 @@ def report_folder(name: str, # of the notebook
                   profile: str, # 'smoke', 'demo' or 'paper'
                   images: str | None = None, # images that replace the profile's own
                   reports: str | Path = 'reports', # the folder of all reports
+                  kind: str = 'experiments', # the folder of the notebook: 'guides', 'experiments' or 'benchmarks'
                  ) -> Path:
     "Where the report of a run belongs."
-    return Path(reports)/name/(f'{profile}-{images.strip("/").replace("/", "-")}' if images else profile)
+    others = [images.strip('/').replace('/', '-')] if images else []
+    if kind == 'benchmarks':
+        return Path(reports)/kind/'-'.join([name, *([] if profile == 'demo' else [profile]), *others])
+    return Path(reports)/name/'-'.join([profile, *others])
 
 # %% ../nbs/60_experiments.ipynb #d24a8a44
 class Report:
@@ -429,14 +433,14 @@ def run(name: str, # of the notebook
         profile: str = 'demo', # 'smoke', 'demo' or 'paper'
         parameters: Mapping[str, Any] | None = None, # more parameters of the notebook
         *,
-        out: str | Path | None = None, # folder of the report; None: reports/<name>/<profile>[-<images>]
+        out: str | Path | None = None, # folder of the report; None: `report_folder`
         force: bool = False, # also where nothing has changed
         progress: bool = True, # show a bar
         notebooks: str | Path | None = None, # None: `notebooks_dir()`
        ) -> Run:
     "Run one notebook into its report's folder. Raises `MilanError` where it fails, after keeping what there is of it."
     experiment, given = get(name, notebooks), dict(parameters or {})
-    folder = Path(out) if out else report_folder(name, profile, given.get('images'))
+    folder = Path(out) if out else report_folder(name, profile, given.get('images'), kind=experiment.kind)
     chosen = _chosen(experiment, profile, folder, given)
     report, failed, started = folder/'report.ipynb', folder/'report.failed.ipynb', time.monotonic()
     identity, stamp = _identity(experiment, chosen), results_dir()/'runs'/f'{name}-{fingerprint(str(report.absolute()))}.json'
@@ -479,7 +483,7 @@ def literal(text: str, # from the command line
     return text
 
 
-def reproduce(names: Sequence[str], # of notebooks; empty: every guide and experiment that knows the profile
+def reproduce(names: Sequence[str], # of notebooks; empty: all that know the profile; benchmarks only in 'smoke'
               profile: str = 'demo', # 'smoke', 'demo' or 'paper'
               parameters: Mapping[str, Any] | None = None, # for all of them
               *,
@@ -488,15 +492,15 @@ def reproduce(names: Sequence[str], # of notebooks; empty: every guide and exper
               notebooks: str | Path | None = None, # None: `notebooks_dir()`
              ) -> list[Run]:
     "Run notebooks one after the other; those that fail are told, and the rest go on."
-    chosen = list(names) or [one.name for one in find(notebooks).values() if one.kind != 'benchmarks' and profile in one.profiles]
-    for name in chosen:
-        get(name, notebooks) # a wrong name is told before the first one starts
+    chosen = [get(name, notebooks) for name in names] # a wrong name is told before the first one starts
+    if not names:
+        chosen = [one for one in find(notebooks).values() if profile in one.profiles and (one.kind != 'benchmarks' or profile == 'smoke')]
     runs = []
-    for name in chosen:
+    for name, kind in [(one.name, one.kind) for one in chosen]:
         started = time.monotonic()
         try:
             runs.append(run(name, profile, parameters, force=force, progress=progress, notebooks=notebooks))
         except MilanError as error:
-            folder = report_folder(name, profile, (parameters or {}).get('images'))
+            folder = report_folder(name, profile, (parameters or {}).get('images'), kind=kind)
             runs.append(Run(name, profile, 'failed', time.monotonic() - started, folder/'report.failed.ipynb', str(error)))
     return runs

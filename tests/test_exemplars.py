@@ -1,26 +1,25 @@
-# Generated from nbs/12_exemplars.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_exemplars.ipynb by `make export`. Edit the notebook, not this file.
 
-from PIL import Image
-from milan.hooks import Unit
+from milan.config import fingerprint
+from milan.exemplars.parts import Part
+from milan.exemplars.store import Exemplars
+from milan.hooks import layers_of
+from milan.networks import as_network
 from milan.exemplars import (
-    _images_hash,
-    _Items,
-    _Layer,
-    _natural,
-    _network_hash,
-    _Spool,
-    _stack,
-    _tensor,
-    _transform_hash,
+    _bar,
+    _inputs,
+    _loader,
+    _pass,
+    _Run,
     compute,
-    Exemplar,
-    Exemplars,
-    upsample,
 )
 import pytest
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections import OrderedDict
@@ -28,11 +27,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from fastcore.test import expect_fail, test_close, test_eq
 from torch import nn
 
-from milan import hooks, stats
+from milan import hooks
 from milan.config import MilanError, import_torchvision, oracle_dir
+from milan.hooks import Layer, Unit
 
 
 def small_network():
@@ -70,145 +71,29 @@ def same_files(one, other):
     names = [sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file()) for folder in (one, other)]
     return names[0] == names[1] and all((one/name).read_bytes() == (other/name).read_bytes() for name in names[0])
 
+def naive(network, layer, images, k, quantile=.99):
+    "Every unit's best k images, their maxima, and its level, with all activations in memory."
+    with torch.inference_mode(), hooks.record(network.eval(), layer) as recording: network(images)
+    maps = recording[layer]
+    peaks, order = maps.amax((2, 3)).sort(dim=0, descending=True, stable=True)
+    return order[:k].T.numpy(), peaks[:k].T.numpy(), np.quantile(maps.numpy(), quantile, axis=(0, 2, 3), method='hazen')
 
-# 12_exemplars.ipynb, section "The naive way"
+
+# 15_exemplars.ipynb, section "The naive way"
 def test_the_naive_way():
     images = torch.stack([image for image, _ in Squares()]).float() / 255
-    network = small_network().eval()
-    with torch.inference_mode(), hooks.record(network, 'conv2') as recording: network(images)
-    maps = recording['conv2']
-    top = maps.amax((2, 3)).argsort(dim=0, descending=True)[:5].T       # (units, 5) images
-    level = np.quantile(maps.numpy(), .99, axis=(0, 2, 3), method='hazen')
-    top[:3], level[:3]
+    ids, activations, levels = naive(small_network(), 'conv2', images, k=5)
+    ids[:3], levels[:3]
 
 
-# 12_exemplars.ipynb, section "From a map to a mask"
-def test_from_a_map_to_a_mask():
-    upsample(torch.tensor([[1., 2.], [3., 4.]]), (4, 4))
-
-    test_close(upsample(torch.tensor([[1., 2.], [3., 4.]]), (4, 4))[0, 0], torch.tensor(.5625), eps=1e-6)
-    maps = torch.rand(2, 3, 5, 7)
-    test_close(upsample(maps, (5, 7)), maps, eps=1e-6)
-    test_eq(upsample(maps, (20, 21)).shape, (2, 3, 20, 21))
-    test_close(upsample(torch.ones(1, 4, 4), (8, 8))[0, 1:-1, 1:-1], torch.ones(6, 6), eps=1e-6)
-
-
-# 12_exemplars.ipynb, section "Images in, batches out"
-def test_images_in_batches_out():
-    numbers, batch = _stack([_Items(Squares(), 30, False)[i] for i in range(3)])
-    numbers, batch.shape, batch.dtype
-
-    test_eq(len(_Items(Squares(), 30, False)), 10)
-    test_eq(_tensor(Image.new('L', (5, 4)), 0, False).shape, (3, 4, 5))
-    test_eq(_tensor(np.zeros((3, 2, 2), dtype=np.uint8), 0, False).dtype, torch.uint8)
-    test_eq(_tensor(torch.randn(16), 0, True).shape, (16,))
-    with expect_fail(MilanError, contains='transform='): _tensor(torch.tensor([-2., 2.]).expand(3, 2, 2), 7, False)
-    with expect_fail(MilanError, contains='item 7'): _tensor('a photo', 7, False)
-    with expect_fail(MilanError, contains='(4, 2, 2)'): _tensor(torch.zeros(4, 2, 2), 0, False)
-    with expect_fail(MilanError, contains='image 1 is (3, 4, 5)'): _stack([(0, torch.zeros(3, 4, 4)), (1, torch.zeros(3, 4, 5))])
-
-
-# 12_exemplars.ipynb, section "Knowing the same inputs again"
-def test_knowing_the_same_inputs_again():
-    one, other = small_network(), small_network()
-    test_eq(_network_hash(one), _network_hash(other))
-    with torch.no_grad(): other.head.bias[0] += 1e-6
-    assert _network_hash(one) != _network_hash(other)
-    changed = Squares()
-    changed.count = 39
-    assert _images_hash(Squares(), False) != _images_hash(changed, False)
-    assert _images_hash(torch.utils.data.TensorDataset(torch.zeros(200, 3, 2, 2)), False) != _images_hash(
-        torch.utils.data.TensorDataset(torch.zeros(200, 3, 2, 2).index_fill(0, torch.tensor(1), 1)), False)
-    _network_hash(one), _images_hash(Squares(), False), _transform_hash(lambda x: x * 2, torch.rand(3, 4, 4))
-
-
-# 12_exemplars.ipynb, section "A layer's statistics"
-def test_a_layer_s_statistics():
-    layer = _Layer('conv1', k=2, quantile=.9, rows=8, seed=0, units=[4, 1], drop_tokens=None)
-    layer.add(torch.rand(8, 6, 5, 5), torch.arange(8)).sum(), layer.units, layer.top.ids
-
-    for bad in (torch.nan, torch.inf, -torch.inf):
-        maps = torch.rand(3, 6, 5, 5)
-        maps[2, 4, 0, 1] = bad
-        with expect_fail(MilanError, contains="'conv1', unit 4 is not finite on image 12"):
-            _Layer('conv1', 2, .9, 3, 0, [4, 1], None).add(maps, torch.tensor([10, 11, 12]))
-    with expect_fail(MilanError, contains='units 0 to 5'): _Layer('conv1', 2, .9, 8, 0, [6], None).add(torch.rand(8, 6, 5, 5), torch.arange(8))
-    with expect_fail(MilanError, contains='keeps images apart'): _Layer('conv1', 2, .9, 8, 0, None, None).add(torch.rand(9, 6, 5, 5), torch.arange(8))
-
-
-# 12_exemplars.ipynb, section "Keeping the winners' images"
-def test_keeping_the_winners_images():
-    folder = temporary()
-    spool = _Spool(folder/'images.bytes')
-    images = torch.randint(0, 256, (5, 3, 4, 6), dtype=torch.uint8)
-    spool.add(images[:3], torch.tensor([10, 11, 12]))
-    saved = spool.state()
-    spool.add(images[:2].float() / 255, torch.tensor([13, 14]))
-    spool.restore(saved)                       # as after a kill: the last two are forgotten
-    spool.add(images[3:], torch.tensor([13, 14]))
-    spool.write(np.array([11, 14]), folder/'images.npy')
-    assert np.array_equal(np.load(folder/'images.npy'), images[[1, 4]])
-    spool.close()
-
-
-# 12_exemplars.ipynb, section "Looking at a unit"
-def test_looking_at_a_unit():
-    images = torch.rand(10, 3, 8, 8, generator=torch.Generator().manual_seed(0)).repeat_interleave(12, 2).repeat_interleave(12, 3)
-    masks = torch.zeros(10, 1, 96, 96)
-    masks[:, :, 20:70, 30:80] = 1
-    exemplar = Exemplar('conv2', 6, images, masks, np.arange(10), np.arange(10.)[::-1])
-    exemplar.grid()
-
-    assert torch.equal(exemplar.masked(1.), images * masks) and torch.equal(exemplar.masked(0.), images)
-    test_close(exemplar.masked()[:, :, 0, 0], images[:, :, 0, 0] / 4, eps=1e-6)
-    test_close(exemplar.masked()[:, :, 40, 50], images[:, :, 40, 50], eps=1e-6)
-    test_eq(exemplar.grid(columns=4, width=20).size, (4 * 22 - 2, 3 * 22 - 2))
-
-
-# 12_exemplars.ipynb, section "A set of exemplars"
-def test_a_set_of_exemplars():
-    folder = temporary()
-    (folder/'layer1').mkdir()
-    np.save(folder/'layer1/images.npy', np.random.default_rng(0).integers(0, 256, (3, 2, 3, 8, 8), dtype=np.uint8))
-    np.save(folder/'layer1/masks.npy', np.ones((3, 2, 1, 8, 8), dtype=np.uint8))
-    np.save(folder/'layer1/units.npy', np.array([1, 4, 7]))
-    (folder/'layer1/ids.csv').write_text('5,2\n0,1\n9,3\n')
-    (folder/'layer1/activations.csv').write_text('1.50000e+00,1.00000e+00\n2.00000e+00,1.00000e+00\n3.00000e+00,2.00000e+00\n')
-    (folder/'viz').mkdir()
-    published = Exemplars.open(folder)
-    published, published[1].unit, published.lookup('layer1', 4).ids
-
-    test_eq(published.layers, ['layer1'])
-    test_eq(published.units, [Unit('layer1', 1), Unit('layer1', 4), Unit('layer1', 7)])
-    test_eq([exemplar.unit for exemplar in published], [1, 4, 7])
-    test_eq((len(published), published.k), (3, 2))
-    test_eq(published.lookup('layer1', 7).images.shape, (2, 3, 8, 8))
-    test_eq(published.activations('layer1')[2].tolist(), [3, 2])
-    test_eq(published.unit_numbers('layer1').tolist(), [1, 4, 7])
-    with expect_fail(MilanError, contains='unit 0'): published.lookup('layer1', 0)
-    with expect_fail(MilanError, contains='no levels'): published.levels('layer1')
-    with expect_fail(MilanError, contains="has no layer 'layer2'; it has layer1"): published.ids('layer2')
-    with expect_fail(MilanError, contains='holds no exemplars'): Exemplars.open(temporary())
-    test_eq(sorted(['blocks.10', 'blocks.9', '3'], key=_natural), ['3', 'blocks.9', 'blocks.10'])
-
-    (folder/'layer1/images.npy').unlink()
-    with expect_fail(MilanError, contains='source='): Exemplars.open(folder)[0]
-    test_close(Exemplars.open(folder, source=[torch.full((3, 16, 16), i / 10) for i in range(10)])[0].images[:, 0, 0, 0], torch.tensor([.5, .2]), eps=1e-6)
-    np.save(folder/'layer1/units.npy', np.arange(4))
-    with expect_fail(MilanError, contains='3 units of 2 images'): Exemplars.open(folder)
-
-
-# 12_exemplars.ipynb, section "One pass"
-def test_one_pass():
-    images, network = torch.stack([image for image, _ in Squares()]).float() / 255, small_network().eval()
-    with torch.inference_mode(), hooks.record(network, 'conv2') as recording: network(images)
-    maps = recording['conv2']
-    peaks, top = maps.amax((2, 3)).sort(dim=0, descending=True)
-    found = compute(network, Squares(), 'conv2', k=5, batch_size=7, out=temporary()/'squares', quiet=True)
-    assert np.array_equal(found.ids('conv2'), top[:5].T)
-    assert np.array_equal(found.lookup('conv2', 3).ids, top[:5, 3])
-    test_close(found.activations('conv2'), peaks[:5].T.numpy(), eps=1e-6)
-    test_close(found.levels('conv2'), np.quantile(maps.numpy(), .99, axis=(0, 2, 3), method='hazen'), eps=1e-6)
+# 15_exemplars.ipynb, section "Everything together"
+def test_everything_together():
+    images = torch.stack([image for image, _ in Squares()]).float() / 255
+    ids, activations, levels = naive(small_network(), 'conv2', images, k=5)
+    found = compute(small_network(), Squares(), 'conv2', k=5, batch_size=7, out=temporary()/'squares', quiet=True)
+    assert np.array_equal(found.ids('conv2'), ids)
+    test_close(found.activations('conv2'), activations, eps=1e-6)
+    test_close(found.levels('conv2'), levels, eps=1e-6)
     found.lookup('conv2', 6).grid()
 
     folder = temporary()
@@ -228,7 +113,156 @@ def test_one_pass():
     test_close(found.activations('conv1')[:, 0], network.conv1(images).amax((0, 2, 3)).detach().numpy(), eps=1e-6)
 
 
-# 12_exemplars.ipynb, section "What cannot work is said"
+# 15_exemplars.ipynb, section "What is a unit"
+def test_what_is_a_unit():
+    class Attention(nn.Module):
+        "Tokens in, (tokens, attention) out."
+        def __init__(self, width=12):
+            super().__init__()
+            self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+        def forward(self, x):
+            q, k, v = (part.unflatten(2, (3, 4)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+            attention = (q @ k.transpose(2, 3) / 2).softmax(-1)
+            return self.proj((attention @ v).transpose(1, 2).flatten(2)), attention
+
+
+    class Patches(nn.Module):
+        "4 x 6 patches of an image, a class token, one attention."
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.patch, self.first, self.attention = nn.Conv2d(3, 12, 4, 4), nn.Parameter(torch.randn(1, 1, 12)), Attention()
+
+        def forward(self, pixels, scale):
+            tokens = self.patch(pixels * scale.view(-1, 1, 1, 1)).flatten(2).transpose(1, 2)
+            return {'logits': self.attention(torch.cat([self.first.expand(len(tokens), -1, -1), tokens], 1))[0][:, 0]}
+
+
+    class Features(nn.Module):
+        "A sparse autoencoder's encoder, with random weights."
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(1)
+            self.encode = nn.Linear(12, 50)
+
+        def forward(self, x):
+            return self.encode(x).relu()
+
+
+    named = lambda images: {'pixels': images, 'scale': torch.ones(len(images))}      # this network's inputs go by name
+    scenes = torch.rand(30, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+    layers = [Layer('attention', select=0), Layer('attention', select=1, readout=hooks.class_attention, label='heads'),
+              Layer('attention.proj', input=True, readout=hooks.heads(3), label='head'), Layer('attention.proj', readout=Features(), label='feature')]
+    folder = temporary()
+    found = compute(Patches(), scenes, layers, k=4, size=None, transform=named, out=folder/'a', quiet=True)
+    found
+
+    test_eq([np.load(folder/'a'/layer/'maps.npy').shape for layer in found.layers], [(12, 4, 4, 6), (3, 4, 4, 6), (3, 4, 4, 6), (50, 4, 4, 6)])
+    network = Patches().eval()
+    with torch.inference_mode():
+        tokens = torch.cat([network.first.expand(30, -1, -1), network.patch(scenes).flatten(2).transpose(1, 2)], 1)
+        features = Features()(network.attention(tokens)[0])[:, 1:].transpose(1, 2)
+    best = features.amax(2).sort(dim=0, descending=True, stable=True)
+    test_close(found.activations('attention.proj.feature'), best.values[:4].T.numpy(), eps=1e-5)
+    assert np.array_equal(found.ids('attention.proj.feature'), best.indices[:4].T)
+    with expect_fail(MilanError, contains='select='): compute(Patches(), scenes, 'attention', k=4, transform=named, out=folder/'b', quiet=True)
+
+    other = Features()
+    with torch.no_grad(): other.encode.weight[0] *= 2
+    with warnings.catch_warnings(record=True) as said:
+        again = compute(Patches(), scenes, [*layers[:3], Layer('attention.proj', readout=other, label='feature')], k=4, size=None, transform=named,
+                        out=folder/'a', quiet=True)
+    test_eq(len(said), 1)
+    assert (again.activations('attention.proj.feature')[0] != found.activations('attention.proj.feature')[0]).any()
+
+
+# 15_exemplars.ipynb, section "Some units, and dead ones"
+def test_some_units_and_dead_ones():
+    folder = temporary()
+    found = compute(small_network(), Squares(), ['conv1', 'conv2', 'head'], k=5, size=None, units={'conv2': [5, 2]}, out=folder/'a', quiet=True)
+    found, found[6].unit, found.ids('conv2')
+
+    test_eq(found.unit_numbers('conv2').tolist(), [2, 5])
+    test_eq(found.units[6], Unit('conv2', 2))
+    test_eq([exemplar.unit for exemplar in found], [*range(6), 2, 5, *range(4)])
+    test_eq(found.k, 5)
+    for layer in found.layers: assert (np.diff(found.activations(layer), axis=1) <= 0).all()
+    exemplar = found.lookup('conv2', 5)
+    assert torch.equal(exemplar.images[3], Squares()[exemplar.ids[3]][0].float() / 255)
+    with expect_fail(MilanError, contains='unit 3'): found.lookup('conv2', 3)
+    with expect_fail(MilanError, contains='conv1, conv2, head'): found.lookup('conv9', 3)
+
+    network = small_network()
+    with torch.no_grad(): network.conv2.bias[3] = -100
+    dead = compute(network, Squares(), 'relu2', k=5, out=temporary()/'dead', quiet=True)
+    dead.dead()
+
+    assert Unit('relu2', 3) in dead.dead() and Unit('relu2', 2) not in dead.dead()
+    test_eq(dead.levels('relu2')[3], 0)
+    test_eq(dead.lookup('relu2', 3).masks.sum().item(), 0)
+    test_eq(dead.ids('relu2')[3].tolist(), [0, 1, 2, 3, 4])    # ties go to the lowest number
+    assert dead.lookup('relu2', 2).masks.sum() > 0
+
+
+# 15_exemplars.ipynb, section "Both signs"
+def test_both_signs():
+    folder = temporary()
+    found = compute(small_network(), Squares(), 'conv2', k=5, bottom=True, units={'conv2': [3, 6]}, out=folder/'both', quiet=True)
+    found.lookup('conv2.bottom', 6).grid()
+
+    test_eq(found.layers, ['conv2', 'conv2.bottom'])
+    negative = nn.Sequential(OrderedDict(small_network().named_children()))
+    with torch.no_grad(): negative.conv2.weight.mul_(-1); negative.conv2.bias.mul_(-1)
+    expected = compute(negative, Squares(), 'conv2', k=5, units={'conv2': [3, 6]}, out=folder/'negative', quiet=True)
+    test_eq(found.ids('conv2.bottom'), expected.ids('conv2'))
+    test_close(found.activations('conv2.bottom'), expected.activations('conv2'), eps=1e-6)
+    test_close(found.levels('conv2.bottom'), expected.levels('conv2'), eps=1e-6)
+    assert torch.equal(found.masks('conv2.bottom', 24), expected.masks('conv2', 24))
+
+
+# 15_exemplars.ipynb, section "Half precision"
+def test_half_precision():
+    folder = temporary()
+    full = compute(small_network(), Squares(), 'conv1', k=5, out=folder/'full', quiet=True)
+    half = compute(small_network().to(torch.bfloat16), Squares(), 'conv1', k=5, out=folder/'half', quiet=True)
+    cast = compute(small_network(), Squares(), 'conv1', k=5, autocast=torch.bfloat16, out=folder/'cast', quiet=True)
+    [float(np.abs(one.levels('conv1') - full.levels('conv1')).max()) for one in (half, cast)]
+
+    for one in (half, cast):
+        test_eq(one.activations('conv1').dtype, np.float32)
+        test_close(one.levels('conv1'), full.levels('conv1'), eps=.02)
+        assert (one.activations('conv1') != full.activations('conv1')).any()
+
+
+# 15_exemplars.ipynb, section "Generators"
+def test_generators():
+    class Generator(nn.Module):
+        "An 8-number code and one of three classes → an image of 3 x 16 x 16 in [-1, 1]."
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.classes, self.up1, self.up2 = nn.Embedding(3, 8), nn.ConvTranspose2d(8, 6, 4), nn.ConvTranspose2d(6, 3, 4, 4)
+
+        def forward(self, code, kind):
+            return torch.tanh(self.up2(self.up1((code + self.classes(kind))[:, :, None, None]).relu()))
+
+
+    codes = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
+    latents = [(code, number % 3) for number, code in enumerate(codes)]
+    found = compute(Generator(), latents, 'up1', k=4, to_image=lambda output: (output + 1) / 2, size=48, batch_size=6, out=temporary()/'x', quiet=True)
+    found.lookup('up1', 2).grid(width=64)
+
+    generator = Generator().eval()
+    with torch.inference_mode():
+        made = generator(codes, torch.arange(20) % 3)
+        peaks = generator.up1((codes + generator.classes(torch.arange(20) % 3))[:, :, None, None]).amax((2, 3))
+    assert np.array_equal(found.ids('up1')[2], peaks[:, 2].topk(4).indices)
+    seen = found.view(size=16).lookup('up1', 2)
+    test_close(seen.images, (made[seen.ids] + 1) / 2, eps=.5 / 255 + 1e-6)
+
+
+# 15_exemplars.ipynb, section "What cannot work is said"
 def test_what_cannot_work_is_said():
     folder = temporary()
     network, quiet = small_network(), {'quiet': True, 'out': folder/'x'}
@@ -240,6 +274,8 @@ def test_what_cannot_work_is_said():
     with expect_fail(MilanError, contains='quantile 99'): compute(network, Squares(), 'conv1', quantile=99, **quiet)
     with expect_fail(MilanError, contains="'conv2'"): compute(network, Squares(), 'conv1', units={'conv2': [1]}, **quiet)
     with expect_fail(MilanError, contains='0 to 5'): compute(network, Squares(), 'conv1', units={'conv1': [6]}, **quiet)
+    with expect_fail(MilanError, contains='batch_size = 0'): compute(network, Squares(), 'conv1', batch_size=0, **quiet)
+    with expect_fail(MilanError, contains="'mirror'"): compute(network, Squares(), 'conv1', borders='mirror', **quiet)
     with expect_fail(MilanError, contains='transform='): compute(network, [torch.randn(3, 8, 8)] * 20, 'conv1', **quiet)
     with expect_fail(MilanError, contains='image 3 is'): compute(network, [torch.rand(3, 8, 8)] * 3 + [torch.rand(3, 9, 9)] * 17, 'conv1', **quiet)
 
@@ -264,7 +300,7 @@ def test_what_cannot_work_is_said():
     assert (folder/'thesis/chapter1.txt').exists()
 
 
-# 12_exemplars.ipynb, section "The same results, however they were made"
+# 15_exemplars.ipynb, section "The same results, however they were made"
 def test_the_same_results_however_they_were_made():
     folder = temporary()
     first = compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=8, out=folder/'a', quiet=True)
@@ -274,7 +310,7 @@ def test_the_same_results_however_they_were_made():
         test_close(first.levels(layer), second.levels(layer), eps=1e-6)
 
 
-# 12_exemplars.ipynb, section "The same results, however they were made"
+# 15_exemplars.ipynb, section "The same results, however they were made"
 @pytest.mark.slow
 def test_the_same_results_however_they_were_made_slow():
     folder = temporary()
@@ -283,7 +319,7 @@ def test_the_same_results_however_they_were_made_slow():
     assert same_files(folder/'a', folder/'b')
 
 
-# 12_exemplars.ipynb, section "Stopped and started again"
+# 15_exemplars.ipynb, section "Stopped and started again"
 def test_stopped_and_started_again():
     class Failing(Squares):
         fail_at, read = 25, 0
@@ -301,7 +337,7 @@ def test_stopped_and_started_again():
     assert not (folder/'a').exists() and (folder/'.a.progress').exists()
     interrupted.fail_at, interrupted.read = None, 0
     compute(small_network(), interrupted, out=folder/'a', **settings)
-    test_eq(interrupted.read, 40 - 24 + 1)                 # the rest, and one item to know the inputs again
+    test_eq(interrupted.read, 40 - 24 + 1)      # the rest, and one item to know the inputs again
     whole.fail_at = None
     compute(small_network(), whole, out=folder/'b', **settings)
     assert same_files(folder/'a', folder/'b') and not (folder/'.a.progress').exists()
@@ -317,54 +353,96 @@ def test_stopped_and_started_again():
         with warnings.catch_warnings(record=True): compute(network, whole, out=folder/'b', **(settings | change))
         assert whole.read > 40, change
 
+    whole.read = 0
+    larger = compute(small_network(), whole, out=folder/'b', **(settings | {'resume': True, 'size': 48, 'borders': 'replicate'}))
+    test_eq(whole.read, 1)
+    test_eq((larger[0].images.shape, Exemplars.open(folder/'b').about['borders']), ((5, 3, 48, 48), 'replicate'))
 
-# 12_exemplars.ipynb, section "From our layout to the published one"
-def test_from_our_layout_to_the_published_one():
+    def begun_by_three(folder):
+        "As if three processes had dealt out ten batches, and been killed when two of them had saved something."
+        entry = as_network(small_network())
+        run = _Run(entry, Squares(), layers_of(entry.module, ['conv1', 'conv2']), 5, .99, {}, 4, 0, torch.device('cpu'), 0, entry.transform, None, False, None, 0., True)
+        key = fingerprint([fingerprint(_inputs(run)), 4])
+        for rank, numbers in ((0, [0, 3]), (2, [2, 5, 8])):
+            with torch.inference_mode(), Part(folder/'.a.progress'/f'part-{rank}', key, run.tallies(), run.device) as part: _pass(run, part, _loader(run, numbers), _bar(run, part, numbers))
+
+
+    folder, read = temporary(), []
+
+
+    class Counting(Squares):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+
+    begun_by_three(folder)
+    compute(small_network(), Counting(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'a', quiet=True)
+    compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'b', quiet=True)
+    assert same_files(folder/'a', folder/'b')
+    test_eq(sorted(path.name for path in folder.iterdir()), ['a', 'b'])
+    len([index for index in read if index // 4 in (0, 3, 2, 5, 8)])
+
+
+# 15_exemplars.ipynb, section "Killed"
+@pytest.mark.slow
+def test_killed_slow():
+    KILLING = '''
+import filecmp, os, random, signal, sys, time
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from milan.exemplars import compute
+
+
+def start(folder): # forked, so that nothing has to be imported again
+    process = os.fork()
+    if not process:
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3, 2))
+        images = (torch.rand(160, 3, 24, 24) * 255).byte()
+        compute(network, images, ["0", "1", "2"], k=4, batch_size=4, save_every=0, out=folder/"set", quiet=True)
+        os._exit(0)
+    return process
+
+
+def ended(process): # killed, or finished?
+    status = os.waitpid(process, 0)[1]
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, status
+    return os.WIFSIGNALED(status)
+
+
+home, draw, stages = Path(sys.argv[1]), random.Random(int(sys.argv[2])), Counter()
+for name in ("whole", "timed"):
+    started = time.perf_counter()
+    ended(start(home/name))
+    duration = time.perf_counter() - started
+names = [str(path.relative_to(home/"whole")) for path in (home/"whole").rglob("*") if path.is_file()]
+while stages.total() < 20:
+    folder = home/f"killed-{stages.total()}"
+    process = start(folder)
+    time.sleep(draw.uniform(0, duration))
+    os.kill(process, signal.SIGKILL)
+    if ended(process):
+        state = folder/".set.progress"/"part-0"/"state.pt"
+        stages["after the result was there" if (folder/"set").exists() else "after a state was saved" if state.exists() else "before"] += 1
+        assert not ended(start(folder))
+        assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        assert filecmp.cmpfiles(home/"whole", folder, names, shallow=False)[0] == names
+print(dict(stages))
+'''
+
     folder = temporary()
-    found = compute(small_network(), Squares(), ['conv1', 'conv2', 'head'], k=5, size=None, units={'conv2': [5, 2]}, out=folder/'a', quiet=True)
-    found, found[6].unit, found.ids('conv2')
-
-    test_eq(found.unit_numbers('conv2').tolist(), [2, 5])
-    test_eq(found.units[6], Unit('conv2', 2))
-    test_eq([exemplar.unit for exemplar in found], [*range(6), 2, 5, *range(4)])
-    test_eq(found.k, 5)
-    for layer in found.layers: assert (np.diff(found.activations(layer), axis=1) <= 0).all()
-    exemplar = found.lookup('conv2', 5)
-    assert torch.equal(exemplar.images[3], Squares()[exemplar.ids[3]][0].float() / 255)
-    with expect_fail(MilanError, contains='unit 3'): found.lookup('conv2', 3)
-    with expect_fail(MilanError, contains='conv1, conv2, head'): found.lookup('conv9', 3)
-
-    found.export(folder/'published')
-    again = Exemplars.open(folder/'published')
-    test_eq(again.units, found.units)
-    for one, other in zip(found, again):
-        assert torch.equal(one.images, other.images) and torch.equal(one.masks, other.masks) and np.array_equal(one.ids, other.ids)
-        test_close(one.activations, other.activations, eps=1e-4)
-    test_eq(sorted(path.name for path in (folder/'published/conv2').iterdir()), ['activations.csv', 'ids.csv', 'images.npy', 'masks.npy', 'units.npy'])
-    assert not (folder/'published/conv1/units.npy').exists()
-    with expect_fail(MilanError, contains='exists already'): found.export(folder/'published')
-    with expect_fail(MilanError, contains='no levels'): again.levels('conv1')
-
-    few = found.select(['conv2'], k=2)
-    few, few.masks('conv2', 12).shape
-
-    assert torch.equal(few.lookup('conv2', 5).images, found.lookup('conv2', 5).images[:2])
-    side = found.lookup('conv2', 2).masks.shape[-1]
-    for whole in (found, again):
-        assert torch.equal(whole.masks('conv2', side)[0].float(), found.lookup('conv2', 2).masks[:, 0])
-    assert torch.equal(again.select(k=2).masks('conv2', side), few.masks('conv2', side))
-    with expect_fail(MilanError, contains='9 images per unit'): found.select(k=9)
-
-    network = small_network()
-    with torch.no_grad(): network.conv2.bias[3] = -100
-    dead = compute(network, Squares(), 'relu2', k=5, out=folder/'dead', quiet=True)
-    test_eq(dead.levels('relu2')[3], 0)
-    test_eq(dead.lookup('relu2', 3).masks.sum().item(), 0)
-    test_eq(dead.ids('relu2')[3].tolist(), [0, 1, 2, 3, 4])    # ties go to the lowest number
-    assert dead.lookup('relu2', 2).masks.sum() > 0
+    run = subprocess.run([sys.executable, '-c', KILLING, str(folder), '0'], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    shutil.rmtree(folder)
+    run.stdout.strip()
 
 
-# 12_exemplars.ipynb, section "Images that are not square"
+# 15_exemplars.ipynb, section "Images that are not square"
 def test_images_that_are_not_square():
     wide = [torch.rand(3, 12, 30, generator=torch.Generator().manual_seed(i)) for i in range(8)]
     found = compute(small_network(), wide, ['conv1', 'conv2'], k=3, size=24, out=temporary()/'x', quiet=True)
@@ -374,7 +452,7 @@ def test_images_that_are_not_square():
     test_eq(grey.lookup(0, 1).images.shape, (3, 3, 12, 30))
 
 
-# 12_exemplars.ipynb, section "Networks of others"
+# 15_exemplars.ipynb, section "Networks of others"
 @pytest.mark.slow
 def test_networks_of_others_slow():
     import_torchvision()
@@ -395,7 +473,7 @@ def test_networks_of_others_slow():
     shutil.rmtree(folder)
 
 
-# 12_exemplars.ipynb, section "The original's own results"
+# 15_exemplars.ipynb, section "The original's own results"
 @pytest.mark.oracle
 def test_the_original_s_own_results_oracle():
     golden = oracle_dir()/'exemplars'
@@ -407,7 +485,7 @@ def test_the_original_s_own_results_oracle():
     cnn.load_state_dict({name: torch.from_numpy(value) for name, value in np.load(golden/'cnn.npz').items()})
 
 
-    def compare(found, group, statistics, bytes_off=0):
+    def compare(found, group, statistics, most_off=0):
         "Rows of (layer, share of pixels that differ with the original's level, and with ours)."
         table = []
         for layer in found.layers:
@@ -424,9 +502,8 @@ def test_the_original_s_own_results_oracle():
                 part.levels = levels
                 differ.append(np.mean([(found.lookup(layer, unit).masks != theirs.lookup(layer, unit).masks).float().mean()
                                        for unit in found.unit_numbers(layer)[clear]]))
-            for unit in found.unit_numbers(layer)[clear]:
-                difference = found.lookup(layer, unit).images - theirs.lookup(layer, unit).images
-                assert difference.abs().max() * 255 <= bytes_off + 1e-3
+            bytes_off = torch.cat([found.lookup(layer, unit).images - theirs.lookup(layer, unit).images for unit in found.unit_numbers(layer)[clear]]) * 255
+            assert bytes_off.abs().max() < 1.001 and (bytes_off.abs() > .5).float().mean() <= most_off
             table.append((group, layer, float(differ[0]), float(differ[1])))
             assert differ[0] <= 1e-4 and differ[1] <= .005, table[-1]
         return table
@@ -471,7 +548,8 @@ def test_the_original_s_own_results_oracle():
         (name, nn.ConvTranspose2d(*shapes[name]) if name in shapes else nn.Tanh() if name == 'tanh' else nn.ReLU()) for name in names]))
     generator.load_state_dict(torch.load(golden/'generator.pth', weights_only=True))
     latents = torch.from_numpy(np.load(golden/'generator_zs_100x16.npy'))
-    found = compute(generator, latents, ['up1', 'up2'], out=folder/'generator', to_image=lambda output: (output + 1) / 2, batch_size=32, **settings)
-    compare(found, 'gen', 'gen_', bytes_off=1) # the original cuts off what exceeds a whole byte, we round
+    found = compute(generator, latents, ['up1', 'up2'], out=folder/'generator', to_image=lambda output: (output + 1) / 2, batch_size=32, truncate=True,
+                    **settings)
+    compare(found, 'gen', 'gen_', most_off=2e-5)
 
     shutil.rmtree(folder)

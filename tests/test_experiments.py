@@ -101,6 +101,8 @@ def test_the_report_of_one_run():
     large, small
 
     test_eq(report_folder('sweep', 'demo'), Path('reports/sweep/demo'))
+    test_eq(report_folder('speed', 'demo', kind='benchmarks'), Path('reports/benchmarks/speed'))
+    test_eq(report_folder('speed', 'smoke', kind='benchmarks'), Path('reports/benchmarks/speed-smoke'))
     report_folder('sweep', 'demo', 'shapes')
 
     folder = Path(tempfile.mkdtemp())/'toy'/'demo'
@@ -175,6 +177,9 @@ def test_running_several():
     with expect_fail(MilanError, contains="no notebook 'tour'"): reproduce(['toy', 'tour'], notebooks=notebooks)
     found = reproduce(['toy'], 'paper', notebooks=notebooks)
     test_eq([(one.state, 'no profile' in one.message) for one in found], [('failed', True)])
+    (notebooks/'guides').rename(notebooks/'benchmarks')
+    test_eq(reproduce([], 'demo', notebooks=notebooks), [])
+    test_eq(reproduce(['toy'], 'paper', notebooks=notebooks)[0].report, Path('reports/benchmarks/toy-paper/report.failed.ipynb'))
     shutil.rmtree(notebooks.parent)
     found
 

@@ -2,11 +2,18 @@
 
 from milan.config import MilanError
 from milan.stats import (
+    _ascending,
+    _hazen,
+    _largest,
+    extremes,
+    level_at,
     positions,
     RunningQuantile,
     RunningTopK,
 )
 import pytest
+
+import io
 
 import numpy as np
 import torch
@@ -62,6 +69,27 @@ def test_running_top_k():
     empty.merge(RunningTopK(2))
     test_eq(empty.payload[0, 0].tolist(), [[1, 1], [1, 1]])
 
+    maps = torch.randn(20, 3, 4, 4, generator=torch.Generator().manual_seed(3)).bfloat16()
+    half, single = RunningTopK(5), RunningTopK(5)
+    half.add(maps.amax((2, 3)), torch.arange(20), maps)
+    single.add(maps.float().amax((2, 3)), torch.arange(20), maps.float())
+    for name, value in half.state().items(): assert value.dtype in (torch.float32, torch.int64) and torch.equal(value, single.state()[name])
+
+
+# 03_stats.ipynb, section "The highest and the lowest activation"
+def test_the_highest_and_the_lowest_activation():
+    extremes(torch.arange(24.).view(2, 3, 2, 2))
+
+    for shape in ((9, 40, 61, 80), (70, 5, 1, 1), (1, 1, 3, 4)):
+        maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        for same in (maps, maps.contiguous(memory_format=torch.channels_last), maps.bfloat16(), maps[:, :1]):
+            lowest, highest = extremes(same)
+            assert torch.equal(lowest, same.amin((2, 3))) and torch.equal(highest, same.amax((2, 3)))
+    for bad in (torch.nan, torch.inf, -torch.inf):
+        maps[0, 0, 2, 1] = bad
+        lowest, highest = extremes(maps)
+        test_eq([bool(lowest.isfinite()), bool(highest.isfinite())], [bad > 0, bad < 0])
+
 
 # 03_stats.ipynb, section "Which activations to look at"
 def test_which_activations_to_look_at():
@@ -76,6 +104,13 @@ def test_which_activations_to_look_at():
 
 # 03_stats.ipynb, section "Running quantile"
 def test_running_quantile():
+    _largest(torch.tensor([[3., 1., 4., 1., 5.]]), 3), _hazen(torch.tensor([[3., 4., 5.]]), np.array([.5, .7, 1.]), 5)
+
+    maps = torch.rand(6, 500, generator=torch.Generator().manual_seed(0))
+    kept, grid = _largest(maps.clone(), 130), np.linspace(.76, 1, 30)
+    assert torch.equal(_ascending(kept), maps.sort(dim=1).values[:, -130:]) and torch.equal(kept[:, 0], kept.amin(1))
+    test_close(_hazen(_ascending(kept), grid, 500).numpy(), np.quantile(maps.double().numpy(), grid, axis=1, method='hazen').T, eps=1e-6)
+
     maps = torch.randn(100, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     quantile = RunningQuantile(.99, rows=100)
     for batch in torch.arange(100).split(7): quantile.add(maps[batch], batch)
@@ -124,6 +159,95 @@ def test_running_quantile():
     quantile = RunningQuantile(.99, rows=10)
     quantile.add(torch.zeros(10, 1, 4, 4), torch.arange(10))
     test_eq(quantile.levels().tolist(), [0.])
+    maps = torch.randn(50, 2, 5, 5, generator=torch.Generator().manual_seed(4)).bfloat16()
+    half, single = RunningQuantile(.9, rows=50, budget=500), RunningQuantile(.9, rows=50, budget=500)
+    half.add(maps, torch.arange(50))
+    single.add(maps.float().contiguous(memory_format=torch.channels_last), torch.arange(50))
+    assert torch.equal(half.levels(), single.levels())
+
+
+# 03_stats.ipynb, section "Any other quantile, afterwards"
+def test_any_other_quantile_afterwards():
+    level_at(np.array([0, .5, 1]), np.array([[0., 10., 30.], [1., 2., 3.]]), .6)
+
+    maps = torch.randn(100, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    sizes = {}
+    for q in (0, .01, .3, .5, .9, .95, .99, .999, 1):
+        quantile = RunningQuantile(q, rows=100)
+        for batch in torch.arange(100).split(13): quantile.add(maps[batch], batch)
+        probabilities, levels = quantile.table()
+        assert probabilities[0] == 0 and probabilities[-1] == 1 and (np.diff(probabilities) > 0).all() and (levels.diff() >= 0).all()
+        test_close(levels.numpy(), np.quantile(maps.double().numpy(), probabilities, axis=(0, 2, 3), method='hazen').T, eps=1e-6)
+        assert torch.equal(levels[:, probabilities == q][:, 0], quantile.levels())
+        assert np.array_equal(level_at(probabilities, levels.numpy(), q), quantile.levels().numpy())
+        sizes[q] = len(probabilities)
+    sizes
+
+    exact = np.quantile(maps.double().numpy(), (.987, .994), axis=(0, 2, 3), method='hazen')
+    quantile = RunningQuantile(.9, rows=100)
+    quantile.add(maps, torch.arange(100))
+    probabilities, levels = quantile.table()
+    test_eq(level_at(probabilities, levels.numpy(), 0), maps.amin((0, 2, 3)).numpy())
+    test_eq(level_at(probabilities, levels.numpy(), 1), maps.amax((0, 2, 3)).numpy())
+    test_close(level_at(probabilities, levels.numpy(), .987), exact[0], eps=1e-2)
+    for bad in (-.1, 1.01):
+        with expect_fail(MilanError, contains=str(bad)): level_at(probabilities, levels.numpy(), bad)
+    with expect_fail(MilanError, contains='body 0'): RunningQuantile(.9, rows=100, body=0)
+    with expect_fail(MilanError, contains='no sample'): RunningQuantile(.9, rows=100).table()
+
+    for rows, side in ((300, 8), (9000, 2)):
+        maps = torch.randn(rows, 4, side, side, generator=torch.Generator().manual_seed(1)).cumsum(3).relu()
+        once, first, second, again = (RunningQuantile(.99, rows, budget=9000, body=2000) for _ in range(4))
+        once.add(maps, torch.arange(rows))
+        for batch in torch.arange(0, rows, 2).flip(0).split(111): first.add(maps[batch], batch)
+        for batch in torch.arange(1, rows, 2).split(64): second.add(maps[batch], batch)
+        file = io.BytesIO()
+        torch.save(second.state(), file)
+        file.seek(0)
+        again.restore(torch.load(file, weights_only=True))
+        again.merge(first)
+        first.merge(second)
+        for other in (first, again): assert torch.equal(once.table()[1], other.table()[1])
+        assert .9 * 2000 < once.state()['body'].shape[1] < 1.1 * 2100
+    once.state()['body'].shape
+
+    low, high = RunningQuantile(.03, rows, budget=9000), RunningQuantile(.97, rows, budget=9000)
+    low.add(maps - 1, torch.arange(rows))
+    high.add(1 - maps, torch.arange(rows))
+    test_close(low.table()[0], 1 - high.table()[0][::-1], eps=1e-12)
+    test_close(low.table()[1].numpy(), -high.table()[1].flip(1).numpy(), eps=1e-5)
+
+    generator = torch.Generator().manual_seed(2)
+    coarse = torch.randn(400, 24, 7, 7, generator=generator) * torch.rand(400, 24, 1, 1, generator=generator).exp()
+    maps = torch.nn.functional.interpolate(coarse, size=56, mode='bilinear').relu()
+    quantile = RunningQuantile(.99, rows=400)
+    for batch in torch.arange(400).split(64): quantile.add(maps[batch], batch)
+    probabilities, levels = quantile.table()
+    ordered = maps.transpose(0, 1).flatten(1).sort(dim=1).values
+
+
+    def rank_error(q):
+        "How far the level at q is off, as a share of all activations: (units,); 0 where q lies among equal ones."
+        level = torch.from_numpy(level_at(probabilities, levels.numpy(), q))[:, None]
+        least, most = (torch.searchsorted(ordered, level, right=right)[:, 0] / ordered.shape[1] for right in (False, True))
+        return (least - q).clamp(min=0) + (q - most).clamp(min=0)
+
+
+    inside = {q: float(rank_error(q).max()) for q in (.99, .9912, .9949, .995, .9983, .999, .9999, 1)}
+    assert max(inside.values()) <= .001 and max(inside.values()) > 0
+    outside = {q: float(rank_error(q).max()) for q in np.arange(1, 198) / 200}
+    for q, error in outside.items(): assert error <= 5 * (q * (1 - q) / 4096)**.5 + (.005 if round(q * 200) % 2 else 0), (q, error)
+    assert max(outside.values()) > .001
+    f'{len(probabilities)} quantiles; rank error at most {max(inside.values()):.3%} inside the tail, {max(outside.values()):.2%} outside'
+
+    maps = torch.randn(9000, 6, 3, 3, generator=generator) * torch.rand(9000, 6, 1, 1, generator=generator).exp()
+    quantile = RunningQuantile(.99, rows=9000, seed=1)
+    for batch in torch.arange(9000).split(512): quantile.add(maps[batch], batch)
+    probabilities, levels = quantile.table()
+    ordered = maps.transpose(0, 1).flatten(1).sort(dim=1).values
+    outside = {q: float(rank_error(q).max()) for q in np.arange(1, 99) / 100}
+    for q, error in outside.items(): assert error <= 5 * (q * (1 - q) / 4096)**.5, (q, error)
+    quantile.state()['body'].shape, max(outside.values())
 
 
 # 03_stats.ipynb, section "Against the original's data"
