@@ -79,8 +79,8 @@ def module_of(notebook: str | Path, # an .ipynb file
 
 def library(nbs: str | Path, # the folder of notebooks
            ) -> list[Path]:
-    "The library notebooks (`NN_name.ipynb` with a `default_exp`), in the order of their numbers."
-    return [path for path in sorted(Path(nbs).glob('[0-9][0-9]_*.ipynb')) if module_of(path)]
+    "The library notebooks (`NN_name.ipynb`), in the order of their numbers; some only show and test what others export."
+    return sorted(Path(nbs).glob('[0-9][0-9]_*.ipynb'))
 
 # %% ../nbs/67_cells.ipynb #9f9d7028
 def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

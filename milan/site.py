@@ -160,8 +160,9 @@ class Page(NamedTuple):
 def reports_of(root: str | Path, # the repository
                notebook: Path, # a guide's or an experiment's
               ) -> list[Path]: # fullest profile first
-    "The committed reports of a notebook: `reports/<name>/<profile>/report.ipynb`."
+    "The committed reports of a notebook: `reports/<name>/<profile>/report.ipynb`, or `reports/benchmarks/<name>/report.ipynb`."
     found = [Path(root)/'reports'/notebook.stem/profile/'report.ipynb' for profile in _PROFILES]
+    found += [Path(root)/'reports'/notebook.parent.name/notebook.stem/'report.ipynb']
     return [path for path in found if path.is_file()]
 
 
@@ -170,15 +171,16 @@ def site_pages(root: str | Path, # the repository
     "Every page of the site, in the order of its navigation; home first."
     root = Path(root)
     pages = [Page('nbs/index.ipynb', 'index', '', '')]
-    for group in ('guides', 'experiments'):
+    for group in ('guides', 'experiments', 'benchmarks'):
         for notebook in sorted((root/'nbs'/group).glob('*.ipynb')):
             for path in reports_of(root, notebook) or [notebook]:
                 source = path.relative_to(root).as_posix()
                 more = path.parent.name in _PROFILES and f'{_title(path)} ({path.parent.name})'
                 pages.append(Page(source, source.removesuffix('.ipynb'), more or '', group.capitalize()))
     for notebook in library(root/'nbs'):
-        module = 'milan.' + str(module_of(notebook)).removesuffix('.__init__')
-        pages.append(Page(f'nbs/{notebook.name}', f'nbs/{notebook.stem}', module.removesuffix('.__init__'), 'Library'))
+        module = module_of(notebook)
+        title = f'milan.{module}'.removesuffix('.__init__') if module else _title(notebook)
+        pages.append(Page(f'nbs/{notebook.name}', f'nbs/{notebook.stem}', title, 'Library'))
     return pages + [Page(f'{name}.md', name.lower(), title, 'Project') for name, title in _PROJECT.items() if (root/f'{name}.md').is_file()]
 
 

@@ -146,7 +146,7 @@ def generated_tests(nbs: str | Path, # the folder of notebooks
         except MilanError as error:
             wrong.append(str(error))
             continue
-        module = (module_of(notebook) or '').removesuffix('.__init__').replace('__init__', 'milan')
+        module = (module_of(notebook) or notebook.stem[3:]).removesuffix('.__init__').replace('__init__', 'milan')
         if text is not None:
             texts[f'test_{module.replace(".", "_")}.py'] = text
     return texts, wrong

@@ -31,8 +31,8 @@ def test_cells():
     with expect_fail(MilanError, contains='broken.ipynb'): read_cells(folder/'broken.ipynb')
 
     write_notebook(folder/'06_notes.ipynb', '# notes')
-    test_eq(library(folder), [small])
-    module_of(small)
+    test_eq(library(folder), [small, folder/'06_notes.ipynb'])
+    module_of(small), module_of(folder/'06_notes.ipynb')
 
     shutil.rmtree(folder)
 

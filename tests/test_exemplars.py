@@ -16,7 +16,6 @@ from milan.exemplars import (
 import pytest
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -27,13 +26,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from fastcore.test import expect_fail, test_close, test_eq
 from torch import nn
 
 from milan import hooks
-from milan.config import MilanError, import_torchvision, oracle_dir
-from milan.hooks import Layer, Unit
+from milan.config import MilanError, oracle_dir
 
 
 def small_network():
@@ -111,155 +108,6 @@ def test_everything_together():
     assert network.training and network.conv1.training and not network.conv2.training
     images = torch.stack([image for image, _ in Squares()]).float() / 255
     test_close(found.activations('conv1')[:, 0], network.conv1(images).amax((0, 2, 3)).detach().numpy(), eps=1e-6)
-
-
-# 15_exemplars.ipynb, section "What is a unit"
-def test_what_is_a_unit():
-    class Attention(nn.Module):
-        "Tokens in, (tokens, attention) out."
-        def __init__(self, width=12):
-            super().__init__()
-            self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
-
-        def forward(self, x):
-            q, k, v = (part.unflatten(2, (3, 4)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
-            attention = (q @ k.transpose(2, 3) / 2).softmax(-1)
-            return self.proj((attention @ v).transpose(1, 2).flatten(2)), attention
-
-
-    class Patches(nn.Module):
-        "4 x 6 patches of an image, a class token, one attention."
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.patch, self.first, self.attention = nn.Conv2d(3, 12, 4, 4), nn.Parameter(torch.randn(1, 1, 12)), Attention()
-
-        def forward(self, pixels, scale):
-            tokens = self.patch(pixels * scale.view(-1, 1, 1, 1)).flatten(2).transpose(1, 2)
-            return {'logits': self.attention(torch.cat([self.first.expand(len(tokens), -1, -1), tokens], 1))[0][:, 0]}
-
-
-    class Features(nn.Module):
-        "A sparse autoencoder's encoder, with random weights."
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(1)
-            self.encode = nn.Linear(12, 50)
-
-        def forward(self, x):
-            return self.encode(x).relu()
-
-
-    named = lambda images: {'pixels': images, 'scale': torch.ones(len(images))}      # this network's inputs go by name
-    scenes = torch.rand(30, 3, 16, 24, generator=torch.Generator().manual_seed(0))
-    layers = [Layer('attention', select=0), Layer('attention', select=1, readout=hooks.class_attention, label='heads'),
-              Layer('attention.proj', input=True, readout=hooks.heads(3), label='head'), Layer('attention.proj', readout=Features(), label='feature')]
-    folder = temporary()
-    found = compute(Patches(), scenes, layers, k=4, size=None, transform=named, out=folder/'a', quiet=True)
-    found
-
-    test_eq([np.load(folder/'a'/layer/'maps.npy').shape for layer in found.layers], [(12, 4, 4, 6), (3, 4, 4, 6), (3, 4, 4, 6), (50, 4, 4, 6)])
-    network = Patches().eval()
-    with torch.inference_mode():
-        tokens = torch.cat([network.first.expand(30, -1, -1), network.patch(scenes).flatten(2).transpose(1, 2)], 1)
-        features = Features()(network.attention(tokens)[0])[:, 1:].transpose(1, 2)
-    best = features.amax(2).sort(dim=0, descending=True, stable=True)
-    test_close(found.activations('attention.proj.feature'), best.values[:4].T.numpy(), eps=1e-5)
-    assert np.array_equal(found.ids('attention.proj.feature'), best.indices[:4].T)
-    with expect_fail(MilanError, contains='select='): compute(Patches(), scenes, 'attention', k=4, transform=named, out=folder/'b', quiet=True)
-
-    other = Features()
-    with torch.no_grad(): other.encode.weight[0] *= 2
-    with warnings.catch_warnings(record=True) as said:
-        again = compute(Patches(), scenes, [*layers[:3], Layer('attention.proj', readout=other, label='feature')], k=4, size=None, transform=named,
-                        out=folder/'a', quiet=True)
-    test_eq(len(said), 1)
-    assert (again.activations('attention.proj.feature')[0] != found.activations('attention.proj.feature')[0]).any()
-
-
-# 15_exemplars.ipynb, section "Some units, and dead ones"
-def test_some_units_and_dead_ones():
-    folder = temporary()
-    found = compute(small_network(), Squares(), ['conv1', 'conv2', 'head'], k=5, size=None, units={'conv2': [5, 2]}, out=folder/'a', quiet=True)
-    found, found[6].unit, found.ids('conv2')
-
-    test_eq(found.unit_numbers('conv2').tolist(), [2, 5])
-    test_eq(found.units[6], Unit('conv2', 2))
-    test_eq([exemplar.unit for exemplar in found], [*range(6), 2, 5, *range(4)])
-    test_eq(found.k, 5)
-    for layer in found.layers: assert (np.diff(found.activations(layer), axis=1) <= 0).all()
-    exemplar = found.lookup('conv2', 5)
-    assert torch.equal(exemplar.images[3], Squares()[exemplar.ids[3]][0].float() / 255)
-    with expect_fail(MilanError, contains='unit 3'): found.lookup('conv2', 3)
-    with expect_fail(MilanError, contains='conv1, conv2, head'): found.lookup('conv9', 3)
-
-    network = small_network()
-    with torch.no_grad(): network.conv2.bias[3] = -100
-    dead = compute(network, Squares(), 'relu2', k=5, out=temporary()/'dead', quiet=True)
-    dead.dead()
-
-    assert Unit('relu2', 3) in dead.dead() and Unit('relu2', 2) not in dead.dead()
-    test_eq(dead.levels('relu2')[3], 0)
-    test_eq(dead.lookup('relu2', 3).masks.sum().item(), 0)
-    test_eq(dead.ids('relu2')[3].tolist(), [0, 1, 2, 3, 4])    # ties go to the lowest number
-    assert dead.lookup('relu2', 2).masks.sum() > 0
-
-
-# 15_exemplars.ipynb, section "Both signs"
-def test_both_signs():
-    folder = temporary()
-    found = compute(small_network(), Squares(), 'conv2', k=5, bottom=True, units={'conv2': [3, 6]}, out=folder/'both', quiet=True)
-    found.lookup('conv2.bottom', 6).grid()
-
-    test_eq(found.layers, ['conv2', 'conv2.bottom'])
-    negative = nn.Sequential(OrderedDict(small_network().named_children()))
-    with torch.no_grad(): negative.conv2.weight.mul_(-1); negative.conv2.bias.mul_(-1)
-    expected = compute(negative, Squares(), 'conv2', k=5, units={'conv2': [3, 6]}, out=folder/'negative', quiet=True)
-    test_eq(found.ids('conv2.bottom'), expected.ids('conv2'))
-    test_close(found.activations('conv2.bottom'), expected.activations('conv2'), eps=1e-6)
-    test_close(found.levels('conv2.bottom'), expected.levels('conv2'), eps=1e-6)
-    assert torch.equal(found.masks('conv2.bottom', 24), expected.masks('conv2', 24))
-
-
-# 15_exemplars.ipynb, section "Half precision"
-def test_half_precision():
-    folder = temporary()
-    full = compute(small_network(), Squares(), 'conv1', k=5, out=folder/'full', quiet=True)
-    half = compute(small_network().to(torch.bfloat16), Squares(), 'conv1', k=5, out=folder/'half', quiet=True)
-    cast = compute(small_network(), Squares(), 'conv1', k=5, autocast=torch.bfloat16, out=folder/'cast', quiet=True)
-    [float(np.abs(one.levels('conv1') - full.levels('conv1')).max()) for one in (half, cast)]
-
-    for one in (half, cast):
-        test_eq(one.activations('conv1').dtype, np.float32)
-        test_close(one.levels('conv1'), full.levels('conv1'), eps=.02)
-        assert (one.activations('conv1') != full.activations('conv1')).any()
-
-
-# 15_exemplars.ipynb, section "Generators"
-def test_generators():
-    class Generator(nn.Module):
-        "An 8-number code and one of three classes → an image of 3 x 16 x 16 in [-1, 1]."
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.classes, self.up1, self.up2 = nn.Embedding(3, 8), nn.ConvTranspose2d(8, 6, 4), nn.ConvTranspose2d(6, 3, 4, 4)
-
-        def forward(self, code, kind):
-            return torch.tanh(self.up2(self.up1((code + self.classes(kind))[:, :, None, None]).relu()))
-
-
-    codes = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
-    latents = [(code, number % 3) for number, code in enumerate(codes)]
-    found = compute(Generator(), latents, 'up1', k=4, to_image=lambda output: (output + 1) / 2, size=48, batch_size=6, out=temporary()/'x', quiet=True)
-    found.lookup('up1', 2).grid(width=64)
-
-    generator = Generator().eval()
-    with torch.inference_mode():
-        made = generator(codes, torch.arange(20) % 3)
-        peaks = generator.up1((codes + generator.classes(torch.arange(20) % 3))[:, :, None, None]).amax((2, 3))
-    assert np.array_equal(found.ids('up1')[2], peaks[:, 2].topk(4).indices)
-    seen = found.view(size=16).lookup('up1', 2)
-    test_close(seen.images, (made[seen.ids] + 1) / 2, eps=.5 / 255 + 1e-6)
 
 
 # 15_exemplars.ipynb, section "What cannot work is said"
@@ -361,8 +209,8 @@ def test_stopped_and_started_again():
     def begun_by_three(folder):
         "As if three processes had dealt out ten batches, and been killed when two of them had saved something."
         entry = as_network(small_network())
-        run = _Run(entry, Squares(), layers_of(entry.module, ['conv1', 'conv2']), 5, .99, {}, 4, 0, torch.device('cpu'), 0, entry.transform, None, False, None, 0., True)
-        key = fingerprint([fingerprint(_inputs(run)), 4])
+        run = _Run(entry, Squares(), layers_of(entry.module, ['conv1', 'conv2']), 5, .99, {}, 4, 0, torch.device('cpu'), 0, entry.transform, None, False, False, None, 0., True)
+        key = fingerprint([fingerprint(_inputs(run)), 4, False])
         for rank, numbers in ((0, [0, 3]), (2, [2, 5, 8])):
             with torch.inference_mode(), Part(folder/'.a.progress'/f'part-{rank}', key, run.tallies(), run.device) as part: _pass(run, part, _loader(run, numbers), _bar(run, part, numbers))
 
@@ -440,37 +288,6 @@ print(dict(stages))
     assert run.returncode == 0, run.stderr
     shutil.rmtree(folder)
     run.stdout.strip()
-
-
-# 15_exemplars.ipynb, section "Images that are not square"
-def test_images_that_are_not_square():
-    wide = [torch.rand(3, 12, 30, generator=torch.Generator().manual_seed(i)) for i in range(8)]
-    found = compute(small_network(), wide, ['conv1', 'conv2'], k=3, size=24, out=temporary()/'x', quiet=True)
-    test_eq(found[0].images.shape, (3, 3, 24, 60))
-    test_eq(found.lookup('conv2', 1).masks.shape, (3, 1, 24, 60))
-    grey = compute(nn.Sequential(nn.Conv2d(1, 4, 3)), [image[:1] for image in wide], '0', k=3, size=None, out=temporary()/'x', quiet=True)
-    test_eq(grey.lookup(0, 1).images.shape, (3, 3, 12, 30))
-
-
-# 15_exemplars.ipynb, section "Networks of others"
-@pytest.mark.slow
-def test_networks_of_others_slow():
-    import_torchvision()
-    import timm
-    import torchvision
-
-    folder, noise = temporary(), torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    normalised = lambda images: (images - .45) / .225
-    torch.manual_seed(0)
-    resnet = torchvision.models.resnet18(weights=None)
-    found = compute(resnet, noise, ['conv1', 'layer?'], k=3, transform=normalised, out=folder/'resnet', quiet=True)
-    test_eq(found.layers, ['conv1', 'layer1', 'layer2', 'layer3', 'layer4'])
-    test_eq(len(found), 64 + 64 + 128 + 256 + 512)
-    test_eq(found.lookup('layer4', 511).masks.shape, (3, 1, 224, 224))
-    transformer = timm.create_model('vit_tiny_patch16_224', pretrained=False, img_size=64)
-    found = compute(transformer, noise, 'blocks.*.mlp.fc1', units={'blocks.3.mlp.fc1': range(100)}, k=3, out=folder/'vit', quiet=True)
-    test_eq((len(found), found._stored['blocks.3.mlp.fc1'].maps.shape), (11 * 768 + 100, (100, 3, 4, 4)))
-    shutil.rmtree(folder)
 
 
 # 15_exemplars.ipynb, section "The original's own results"

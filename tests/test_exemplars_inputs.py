@@ -68,6 +68,7 @@ def test_into_the_network():
     test_eq(call(lambda shift, x: x + shift[:, None, None, None], named), images * 2 + 1)
     test_eq(call(lambda x, y: x - y, prepared(images, lambda images: (images, images / 2), 'cpu')), images - images / 2)
     test_eq(size_of(named), (4, 4))
+    assert prepared(images, lambda images: (images, 1), 'cpu', channels_last=True)[0].is_contiguous(memory_format=torch.channels_last)
     test_eq(size_of(torch.zeros(2, 16)), None)
     test_eq(prepared((torch.zeros(2, 4), torch.tensor([1, 2])), lambda latents: latents, 'cpu', torch.float64)[1].dtype, torch.int64)
 

@@ -5,7 +5,6 @@ from milan.stats import (
     _ascending,
     _hazen,
     _largest,
-    extremes,
     level_at,
     positions,
     RunningQuantile,
@@ -68,27 +67,11 @@ def test_running_top_k():
     test_eq(empty.ids.tolist(), [[9, 0]])
     empty.merge(RunningTopK(2))
     test_eq(empty.payload[0, 0].tolist(), [[1, 1], [1, 1]])
-
     maps = torch.randn(20, 3, 4, 4, generator=torch.Generator().manual_seed(3)).bfloat16()
     half, single = RunningTopK(5), RunningTopK(5)
     half.add(maps.amax((2, 3)), torch.arange(20), maps)
     single.add(maps.float().amax((2, 3)), torch.arange(20), maps.float())
     for name, value in half.state().items(): assert value.dtype in (torch.float32, torch.int64) and torch.equal(value, single.state()[name])
-
-
-# 03_stats.ipynb, section "The highest and the lowest activation"
-def test_the_highest_and_the_lowest_activation():
-    extremes(torch.arange(24.).view(2, 3, 2, 2))
-
-    for shape in ((9, 40, 61, 80), (70, 5, 1, 1), (1, 1, 3, 4)):
-        maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-        for same in (maps, maps.contiguous(memory_format=torch.channels_last), maps.bfloat16(), maps[:, :1]):
-            lowest, highest = extremes(same)
-            assert torch.equal(lowest, same.amin((2, 3))) and torch.equal(highest, same.amax((2, 3)))
-    for bad in (torch.nan, torch.inf, -torch.inf):
-        maps[0, 0, 2, 1] = bad
-        lowest, highest = extremes(maps)
-        test_eq([bool(lowest.isfinite()), bool(highest.isfinite())], [bad > 0, bad < 0])
 
 
 # 03_stats.ipynb, section "Which activations to look at"

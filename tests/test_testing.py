@@ -5,6 +5,7 @@ from milan.testing import (
     _function,
     _function_names,
     _require_alone,
+    generated_tests,
     indented,
     lifted,
     module_tests,
@@ -88,6 +89,8 @@ def test_modules():
     [path.name for path in write_tests(folder, tests)]
 
     test_eq(sorted(path.name for path in tests.iterdir()), ['test_by_hand.py', 'test_shadow.py', 'test_small.py'])
+    write_notebook(folder/'06_shown.ipynb', '# Only shown', '## Sums', 'assert 1 + 1 == 2')
+    assert 'def test_sums():' in generated_tests(folder)[0]['test_shown.py']
     write_notebook(folder/'08_wrong.ipynb', '#| default_exp wrong', '## Wrong', 'absent + 1')
     with expect_fail(MilanError, contains="'absent'"): write_tests(folder, tests)
 

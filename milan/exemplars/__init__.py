@@ -42,6 +42,18 @@ def _modes_kept(network: Any) -> Iterator[None]: # a module is put into eval mod
             part.training = True
 
 
+@contextlib.contextmanager
+def _laid_out(module: nn.Module, channels_last: bool) -> Iterator[None]: # the weights' order in memory while the block lasts
+    changed = [weight for weight in module.parameters() if channels_last and weight.ndim == 4 and weight.is_contiguous()]
+    for weight in changed:
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        for weight in changed:
+            weight.data = weight.data.contiguous()
+
+
 @dataclass
 class _Run: # what `compute` was asked for; the fields are its parameters
     network: Network
@@ -57,6 +69,7 @@ class _Run: # what `compute` was asked for; the fields are its parameters
     transform: Callable[[Any], Any]
     to_image: Callable[[Any], torch.Tensor] | None
     truncate: bool
+    channels_last: bool
     autocast: torch.dtype | None
     save_every: float
     quiet: bool
@@ -82,7 +95,7 @@ def _pass(run: _Run, part: Part, loader: Any, bar: Any) -> None: # `loader` give
         for number, (ids, images) in loader:
             ran: set[str] = set()
             won = torch.zeros(len(ids), dtype=torch.bool)
-            inputs = prepared(images, run.transform, run.device, dtype_of(module))
+            inputs = prepared(images, run.transform, run.device, dtype_of(module), run.channels_last)
             size = None if run.to_image else size_of(inputs)
             with torch.autocast(run.device.type, run.autocast, enabled=run.autocast is not None):
                 output = call(module, inputs)
@@ -99,7 +112,7 @@ def _pass(run: _Run, part: Part, loader: Any, bar: Any) -> None: # `loader` give
                 part.save()
                 saved = time.monotonic()
 
-
+# %% ../../nbs/15_exemplars.ipynb #89c8f302
 def _require_room(part: Part, images: torch.Tensor, rows: int) -> None:
     units = sum(len(tally.top.ids) for tally in part.tallies.values())
     k = next(iter(part.tallies.values())).top.k
@@ -107,7 +120,7 @@ def _require_room(part: Part, images: torch.Tensor, rows: int) -> None:
     maps = sum(tally.top._payload.numel() * 4 for tally in part.tallies.values())
     require_space(part.folder, int((spooled + min(rows, units * k)) * math.prod(images.shape[1:]) + 3 * maps))
 
-# %% ../../nbs/15_exemplars.ipynb #ae92d88d
+# %% ../../nbs/15_exemplars.ipynb #e06b4bb2
 def _arrays(tally: Tally) -> dict[str, np.ndarray]: # a layer's files
     assert tally.units is not None
     probabilities, quantiles = tally.quantile.table()
@@ -136,9 +149,9 @@ def _write(out: Path, part: Part, others: Sequence[Part], about: dict[str, Any])
     os.replace(result, out)
     config.remove(progress)
 
-# %% ../../nbs/15_exemplars.ipynb #e06b4bb2
+# %% ../../nbs/15_exemplars.ipynb #dd1fd14c
 def _work(run: _Run, out: Path, about: dict[str, Any], resume: bool) -> None: # from the images to the result's folder
-    key, progress = fingerprint([about['fingerprint'], run.batch_size]), out.with_name(f'.{out.name}.progress')
+    key, progress = fingerprint([about['fingerprint'], run.batch_size, run.channels_last]), out.with_name(f'.{out.name}.progress')
     rank, world = rank_and_count()
     with alone(out) if rank == 0 else contextlib.nullcontext():
         if rank == 0:
@@ -160,7 +173,7 @@ def _work(run: _Run, out: Path, about: dict[str, Any], resume: bool) -> None: # 
                     _write(out, part, others, about)
         all_here()
 
-
+# %% ../../nbs/15_exemplars.ipynb #d371efa2
 def _loader(run: _Run, numbers: list[int]) -> Iterator[tuple[int, Any]]: # these batches, with their numbers
     if not numbers:
         return iter(())
@@ -176,7 +189,7 @@ def _bar(run: _Run, part: Part, numbers: list[int]) -> Any: # images per second 
     return tqdm(total=done + left, initial=done, unit=' images', disable=run.quiet or rank > 0,
                 desc=f'exemplars of {run.network.name}' + (f' (process 1 of {world})' if world > 1 else ''))
 
-# %% ../../nbs/15_exemplars.ipynb #d371efa2
+# %% ../../nbs/15_exemplars.ipynb #618cf0e5
 def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, units: Mapping[str, Sequence[int]], batch_size: int,
              size: int | None, borders: str) -> None: # raises `MilanError` for what cannot work
     if not hasattr(images, '__len__') or not hasattr(images, '__getitem__'):
@@ -194,7 +207,7 @@ def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, unit
     for name in set(units) - {layer.name for layer in layers}:
         raise MilanError(f'units were given for layer {name!r}, which is not among the layers {[layer.name for layer in layers]}')
 
-
+# %% ../../nbs/15_exemplars.ipynb #e0d2e49c
 def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but for rounding
     latents = run.to_image is not None
     first = stack([Items(run.images, latents)[0]])[1]
@@ -206,7 +219,7 @@ def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but 
             'k': run.k, 'quantile': run.quantile, 'seed': run.seed, 'truncate': run.truncate, 'autocast': str(run.autocast or ''), 'readings': readings,
             'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers if (chosen := run.units_of(layer)) is not None}}
 
-# %% ../../nbs/15_exemplars.ipynb #11b85ac6
+# %% ../../nbs/15_exemplars.ipynb #4e5b8e46
 def compute(network: Any, # a torch module, an entry of `milan.networks`, or the key of one
             images: Any, # map-style data set; its items are, start with, or hold an image: uint8, or float in [0, 1], (3, height, width)
             layers: str | int | Layer | Sequence[str | int | Layer] | None = None, # module paths, patterns, or `milan.hooks.Layer`; None: the
@@ -228,6 +241,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             drop_tokens: int | None = None, # class and register tokens of a transformer; None: as declared by it, or found from their number
             to_image: Callable[[Any], torch.Tensor] | None = None, # generators: network output → images in [0, 1]; the items are latents
             truncate: bool = False, # images given as floats become bytes by cutting off, as in the original, instead of by rounding
+            channels_last: bool = False, # convolutions with their channels last in memory, which many processors compute faster
             autocast: torch.dtype | None = None, # run the network in this precision, such as torch.bfloat16; statistics are kept in float32
             save_every: float = 60., # seconds between two saved states; what a kill can cost
             quiet: bool = False, # no progress bar
@@ -244,11 +258,12 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             entry.module.to(config.device(device))
         place = next((tensor.device for tensor in [*entry.module.parameters(), *entry.module.buffers()]), torch.device('cpu'))
         run = _Run(entry, images, chosen, k, quantile, units, batch_size, workers, place, seed, transform or entry.transform, to_image,
-                   truncate, autocast, save_every, quiet)
+                   truncate, channels_last, autocast, save_every, quiet)
         out = Path(out) if out else results_dir()/'exemplars'/_safe(entry.name)/_safe(getattr(images, 'name', type(images).__name__))
-        return _result(run, out, resume, {'size': size, 'borders': borders})
+        with _laid_out(entry.module, channels_last):
+            return _result(run, out, resume, {'size': size, 'borders': borders})
 
-
+# %% ../../nbs/15_exemplars.ipynb #a341d96d
 def _safe(name: str) -> str:
     return '/'.join(part for part in name.replace(':', '-').split('/') if part not in ('', '.', '..')) or 'unnamed'
 
@@ -264,13 +279,14 @@ def _result(run: _Run, out: Path, resume: bool, shown: dict[str, Any]) -> Exempl
     about = read_about(out)
     if any(about[name] != value for name, value in shown.items()) and rank_and_count()[0] == 0:
         write_about(out, about | shown)
-    if finished and rank_and_count()[0] == 0 and out.with_name(f'.{out.name}.progress').exists():
-        with contextlib.suppress(MilanError), alone(out): # left by a kill after the result was moved to its place
-            config.remove(out.with_name(f'.{out.name}.progress'))
+    left = [path for path in (out.with_name(f'.{out.name}.{what}') for what in ('progress', 'lock')) if path.exists()]
+    if finished and left and rank_and_count()[0] == 0: # a kill came after the result had been moved to its place
+        with contextlib.suppress(MilanError), alone(out):
+            config.remove(left[0])
     all_here()
     return Exemplars.open(out)
 
-
+# %% ../../nbs/15_exemplars.ipynb #ec5e0fb9
 def _finished(out: Path, key: str) -> bool: # whether `out` is this run's result; refuses a folder that is none of ours
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False

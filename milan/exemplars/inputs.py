@@ -112,11 +112,16 @@ def prepared(batch: Any, # as `stack` gives it
              transform: Callable[[Any], Any], # images in [0, 1], or latents → the network's input
              device: torch.device | str, # where the network is
              dtype: torch.dtype = torch.float32, # of its weights
+             channels_last: bool = False, # how images lie in memory
             ) -> Any: # a tensor, or a tuple or dictionary of tensors
     "The network's input: moved, bytes brought to [0, 1], transformed, in the weights' precision."
     moved = _each(lambda tensor: tensor.to(device, non_blocking=True), batch)
     scaled = moved.float() / 255 if isinstance(moved, torch.Tensor) and moved.dtype == torch.uint8 else moved
-    return _each(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, transform(scaled))
+
+    def fitted(tensor: torch.Tensor) -> torch.Tensor:
+        cast = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        return cast.contiguous(memory_format=torch.channels_last) if channels_last and cast.ndim == 4 else cast
+    return _each(fitted, transform(scaled))
 
 
 def call(module: Callable[..., Any], # a network
