@@ -201,6 +201,14 @@ def test_stopped_and_started_again():
         with warnings.catch_warnings(record=True): compute(network, whole, out=folder/'b', **(settings | change))
         assert whole.read > 40, change
 
+    interrupted.fail_at = 25
+    with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings(record=True): compute(other, interrupted, out=folder/'a', **settings)
+    compute(small_network(), whole, out=folder/'a', **settings)
+    assert (folder/'.a.progress'/'part-0'/'state.pt').exists()
+    interrupted.fail_at, interrupted.read = None, 0
+    with warnings.catch_warnings(record=True): compute(other, interrupted, out=folder/'a', **settings)
+    test_eq(interrupted.read, 40 - 24 + 1)
+
     whole.read = 0
     larger = compute(small_network(), whole, out=folder/'b', **(settings | {'resume': True, 'size': 48, 'borders': 'replicate'}))
     test_eq(whole.read, 1)
@@ -212,7 +220,8 @@ def test_stopped_and_started_again():
         run = _Run(entry, Squares(), layers_of(entry.module, ['conv1', 'conv2']), 5, .99, {}, 4, 0, torch.device('cpu'), 0, entry.transform, None, False, False, None, 0., True)
         key = fingerprint([fingerprint(_inputs(run)), 4, False])
         for rank, numbers in ((0, [0, 3]), (2, [2, 5, 8])):
-            with torch.inference_mode(), Part(folder/'.a.progress'/f'part-{rank}', key, run.tallies(), run.device) as part: _pass(run, part, _loader(run, numbers), _bar(run, part, numbers))
+            with torch.inference_mode(), Part(folder/'.a.progress'/f'part-{rank}', key, run.tallies(), run.device) as part, _bar(run, part, numbers) as bar:
+                _pass(run, part, _loader(run, numbers), bar)
 
 
     folder, read = temporary(), []

@@ -33,8 +33,10 @@ __all__ = ['Exemplar', 'Exemplars', 'compute', 'processes', 'upsample']
 
 # %% ../../nbs/15_exemplars.ipynb #d8ebbfd9
 @contextlib.contextmanager
-def _modes_kept(network: Any) -> Iterator[None]: # a module is put into eval mode meanwhile; afterwards every part has its own mode again
-    training = [part for part in network.modules() if part.training] if isinstance(network, nn.Module) else []
+def _in_eval(module: Any) -> Iterator[None]: # a module works in eval mode meanwhile; afterwards every part of it has its own mode again
+    training = [part for part in module.modules() if part.training] if isinstance(module, nn.Module) else []
+    for part in training:
+        part.training = False
     try:
         yield
     finally:
@@ -150,8 +152,7 @@ def _write(out: Path, part: Part, others: Sequence[Part], about: dict[str, Any])
     config.remove(progress)
 
 # %% ../../nbs/15_exemplars.ipynb #dd1fd14c
-def _work(run: _Run, out: Path, about: dict[str, Any], resume: bool) -> None: # from the images to the result's folder
-    key, progress = fingerprint([about['fingerprint'], run.batch_size, run.channels_last]), out.with_name(f'.{out.name}.progress')
+def _work(run: _Run, out: Path, progress: Path, key: str, about: dict[str, Any], resume: bool) -> None: # from the images to the result's folder
     rank, world = rank_and_count()
     with alone(out) if rank == 0 else contextlib.nullcontext():
         if rank == 0:
@@ -162,7 +163,8 @@ def _work(run: _Run, out: Path, about: dict[str, Any], resume: bool) -> None: # 
         mine = dealt(progress, key, -(-len(run.images) // run.batch_size))
         all_here() # nobody saves before everybody has seen what is saved
         with torch.inference_mode(), Part(progress/f'part-{rank}', key, run.tallies(), run.device, run.truncate) as part:
-            _pass(run, part, _loader(run, mine), _bar(run, part, mine))
+            with _bar(run, part, mine) as bar:
+                _pass(run, part, _loader(run, mine), bar)
             if rank > 0:
                 part.save()
             all_here()
@@ -247,21 +249,23 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             quiet: bool = False, # no progress bar
            ) -> Exemplars:
     "Every unit's top images and their active regions, from one pass. Raises `MilanError` for inputs that cannot work."
-    with _modes_kept(network):
+    with contextlib.ExitStack() as meanwhile:
+        meanwhile.enter_context(_in_eval(network))
         entry, units = as_network(network), units or {}
         chosen = layers_of(entry.module, entry.layers if layers is None else layers)
         chosen = [layer if layer.drop_tokens is not None else replace(layer, drop_tokens=drop_tokens) for layer in chosen]
         chosen += [replace(layer, sign=-layer.sign) for layer in chosen] if bottom else []
         _checked(images, chosen, k, quantile, units, batch_size, size, borders)
-        entry.module.eval()
+        for module in (entry.module, *(layer.readout for layer in chosen)):
+            meanwhile.enter_context(_in_eval(module))
         if device is not None:
             entry.module.to(config.device(device))
         place = next((tensor.device for tensor in [*entry.module.parameters(), *entry.module.buffers()]), torch.device('cpu'))
         run = _Run(entry, images, chosen, k, quantile, units, batch_size, workers, place, seed, transform or entry.transform, to_image,
                    truncate, channels_last, autocast, save_every, quiet)
         out = Path(out) if out else results_dir()/'exemplars'/_safe(entry.name)/_safe(getattr(images, 'name', type(images).__name__))
-        with _laid_out(entry.module, channels_last):
-            return _result(run, out, resume, {'size': size, 'borders': borders})
+        meanwhile.enter_context(_laid_out(entry.module, channels_last))
+        return _result(run, out, resume, {'size': size, 'borders': borders})
 
 # %% ../../nbs/15_exemplars.ipynb #a341d96d
 def _safe(name: str) -> str:
@@ -269,22 +273,31 @@ def _safe(name: str) -> str:
 
 
 def _result(run: _Run, out: Path, resume: bool, shown: dict[str, Any]) -> Exemplars: # there already, or made now
-    inputs = _inputs(run)
+    inputs, first = _inputs(run), rank_and_count()[0] == 0
     key = fingerprint(inputs)
+    progress, state_key = out.with_name(f'.{out.name}.progress'), fingerprint([key, run.batch_size, run.channels_last])
     finished = _finished(out, key) and resume
     all_here() # all processes have looked before one of them changes anything
     if not finished:
-        _work(run, out, inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key, 'batch_size': run.batch_size,
-                                          'versions': config.versions()}, resume)
+        _work(run, out, progress, state_key, inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key,
+                                                               'batch_size': run.batch_size, 'versions': config.versions()}, resume)
+    elif first:
+        _sweep(out, progress, state_key)
     about = read_about(out)
-    if any(about[name] != value for name, value in shown.items()) and rank_and_count()[0] == 0:
+    if first and any(about[name] != value for name, value in shown.items()):
         write_about(out, about | shown)
-    left = [path for path in (out.with_name(f'.{out.name}.{what}') for what in ('progress', 'lock')) if path.exists()]
-    if finished and left and rank_and_count()[0] == 0: # a kill came after the result had been moved to its place
-        with contextlib.suppress(MilanError), alone(out):
-            config.remove(left[0])
     all_here()
     return Exemplars.open(out)
+
+
+def _sweep(out: Path, progress: Path, key: str) -> None: # what a kill has left that came after the result had been moved to its place
+    used = [path for path in progress.glob('*') if saved_state(path, key) or not (path/'state.pt').exists()] # others' states stay
+    if used or not progress.exists() and out.with_name(f'.{out.name}.lock').exists():
+        with contextlib.suppress(MilanError), alone(out):
+            for path in used:
+                config.remove(path)
+            with contextlib.suppress(OSError):
+                progress.rmdir() # if it is empty now
 
 # %% ../../nbs/15_exemplars.ipynb #ec5e0fb9
 def _finished(out: Path, key: str) -> bool: # whether `out` is this run's result; refuses a folder that is none of ours

@@ -78,17 +78,13 @@ class Tally:
         "Go on from a saved state."
         self.units = state['units']
         for statistic, name in ((self.top, 'top'), (self.quantile, 'quantile')):
-            statistic.restore({key: _moved(value, device) for key, value in state[name].items()})
+            statistic.restore({key: value.to(device, copy=True) if isinstance(value, torch.Tensor) else value for key, value in state[name].items()})
 
     def merge(self, other: 'Tally') -> None:
         "Take in what another process has seen."
         self.units = other.units if self.units is None else self.units
         self.top.merge(other.top)
         self.quantile.merge(other.quantile)
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    return value.to(device) if isinstance(value, torch.Tensor) else [_moved(part, device) for part in value] if isinstance(value, list) else value
 
 # %% ../../nbs/14_parts.ipynb #f8156ea4
 class Spool:
@@ -210,6 +206,7 @@ def all_here() -> None:
     "No process goes on before all have come so far."
     if rank_and_count()[1] > 1:
         torch.distributed.barrier()
+
 
 @contextlib.contextmanager
 def first_ahead() -> Iterator[None]:
