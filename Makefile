@@ -11,11 +11,11 @@ say = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install demo test check lint types smoke pytest docs export reports hooks clean
+.PHONY: help install demo test check lint types smoke pytest docs export reports benchmarks hooks clean
 
 help: ## list the targets
 	@printf 'milan: describe the neurons of a vision network in plain words\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n  IMAGES=shapes   for make demo: generated shapes, no downloads\n  PYTHON=python3.12   which Python makes $(VENV)\n'
 
 install: $(READY) ## make .venv and install the package with all it needs
@@ -57,8 +57,8 @@ types: $(READY)
 	@$(BIN)/mypy
 
 # In a folder of their own: the committed reports stay as they are.
-smoke: $(READY) ## run all guides and experiments on generated shapes
-	$(say) 'smoke: every guide and experiment, on generated shapes (build/smoke)'
+smoke: $(READY) ## run all guides, experiments and benchmarks on generated data
+	$(say) 'smoke: every guide, experiment and benchmark, on generated data (build/smoke)'
 	@mkdir -p build/smoke
 	@cd build/smoke && $(CURDIR)/$(BIN)/milan reproduce --all --profile smoke
 
@@ -81,6 +81,10 @@ reports: $(READY) ## run all guides and experiments into reports/
 	$(say) 'reports: every guide and experiment, on photographs and on shapes'
 	@$(BIN)/milan reproduce --all --profile demo
 	@$(BIN)/milan reproduce --all --profile smoke
+
+benchmarks: $(READY) ## measure speed and memory (three quarters of an hour; leave the machine alone meanwhile)
+	$(say) 'benchmarks: into reports/benchmarks'
+	@$(BIN)/milan reproduce exemplars --profile demo
 
 hooks: ## let git clean notebooks before each commit
 	git config core.hooksPath .githooks

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['app', 'data', 'Network', 'Images', 'Layers', 'Units', 'Top', 'Quantile', 'BatchSize', 'Workers', 'Device', 'Random',
-           'Out', 'Seed', 'Bottom', 'Borders', 'Speaker', 'Strategy', 'Temperature', 'Beam', 'What', 'Duration',
-           'Encoder', 'Saved', 'Gallery', 'Port', 'Open', 'Names', 'Experiments', 'Profile', 'Everything',
-           'OtherImages', 'Parameters', 'Force', 'parse_units', 'exemplars', 'describe', 'train', 'server', 'serving',
-           'browse', 'list_data', 'fetch_data', 'verify_data', 'parse_parameters', 'reproduce']
+           'Out', 'Seed', 'Bottom', 'DropTokens', 'ChannelsLast', 'SaveEvery', 'Fresh', 'Borders', 'Speaker',
+           'Strategy', 'Temperature', 'Beam', 'What', 'Duration', 'Encoder', 'Saved', 'Gallery', 'Port', 'Open',
+           'Names', 'Experiments', 'Profile', 'Everything', 'OtherImages', 'Parameters', 'Force', 'parse_units',
+           'exemplars', 'describe', 'train', 'server', 'serving', 'browse', 'list_data', 'fetch_data', 'verify_data',
+           'parse_parameters', 'reproduce']
 
 # %% ../nbs/61_cli.ipynb #a80310b2
 import contextlib
@@ -84,6 +85,11 @@ Random = Annotated[bool, typer.Option('--random-weights', help='Build the networ
 Out = Annotated[Path | None, typer.Option('--out', '-o', help='Folder of the result. Default: below $MILAN_RESULTS_DIR.', show_default=False)]
 Seed = Annotated[int, typer.Option('--seed', min=0, help='Of everything random.')]
 Bottom = Annotated[bool, typer.Option('--bottom', help="Also each unit's negative, as LAYER.bottom: the images of its lowest activations.")]
+DropTokens = Annotated[int | None, typer.Option('--drop-tokens', min=0, help='Class and register tokens of a transformer. Default: as it '
+                                                'declares, or found from their number.', show_default=False)]
+ChannelsLast = Annotated[bool, typer.Option('--channels-last', help='Order numbers in memory so that many processors compute convolutions faster.')]
+SaveEvery = Annotated[float, typer.Option('--save-every', min=0, help='Seconds between two saved states: what a kill can cost.')]
+Fresh = Annotated[bool, typer.Option('--fresh', help='Begin anew, also where there is a finished or a stopped run of the same inputs.')]
 Borders = Annotated[str, typer.Option('--borders', help="Outside a map: zeros, as in the original, or replicate its outermost cells.")]
 
 
@@ -106,7 +112,8 @@ def parse_units(texts: list[str] | None, # such as ['layer1:0-3', 'layer1:7,9'];
 # %% ../nbs/61_cli.ipynb #82c0e05f
 def _exemplars(network: str, images: str, layers: list[str] | None, units: list[str] | None, k: int, quantile: float,
                batch_size: int, workers: int, device: str | None, out: Path | None, seed: int, random_weights: bool, bottom: bool = False,
-               borders: str = 'zeros') -> 'Exemplars':
+               borders: str = 'zeros', drop_tokens: int | None = None, channels_last: bool = False, save_every: float = 60.,
+               fresh: bool = False) -> 'Exemplars':
     import milan.config
     import milan.exemplars
     import milan.images
@@ -114,12 +121,14 @@ def _exemplars(network: str, images: str, layers: list[str] | None, units: list[
     from milan.exemplars.parts import first_ahead
 
     wanted, place = parse_units(units), milan.config.device(device)
+    milan.config.seed_everything(seed) # random weights are the same in every process, and next time
     with first_ahead(): # pictures are decoded, and weights fetched, once
         loaded = milan.networks.load(network, device=place, pretrained=not random_weights)
         pictures = milan.images.load(images, size=loaded.size)
     chosen = layers or (list(wanted) if wanted else loaded.layers)
     return milan.exemplars.compute(loaded, pictures, chosen, k=k, quantile=quantile, size=loaded.size, units=wanted, bottom=bottom,
-                                   borders=borders, batch_size=batch_size, workers=workers, device=place, out=out, seed=seed)
+                                   borders=borders, batch_size=batch_size, workers=workers, device=place, out=out, seed=seed,
+                                   drop_tokens=drop_tokens, channels_last=channels_last, save_every=save_every, resume=not fresh)
 
 
 @app.command()
@@ -137,6 +146,10 @@ def exemplars(network: Network, # key
               random_weights: Random = False, # without trained weights
               bottom: Bottom = False, # both signs
               borders: Borders = 'zeros', # or 'replicate'
+              drop_tokens: DropTokens = None, # class and register tokens
+              channels_last: ChannelsLast = False, # faster on many processors
+              save_every: SaveEvery = 60., # seconds
+              fresh: Fresh = False, # from the beginning
              ) -> None:
     """Find the images that excite each unit most, and where in them.
 
@@ -151,7 +164,8 @@ def exemplars(network: Network, # key
     from milan.exemplars.parts import processes, rank_and_count
 
     with processes(device):
-        found = _exemplars(network, images, layers, units, k, quantile, batch_size, workers, device, out, seed, random_weights, bottom, borders)
+        found = _exemplars(network, images, layers, units, k, quantile, batch_size, workers, device, out, seed, random_weights, bottom, borders,
+                            drop_tokens, channels_last, save_every, fresh)
         if rank_and_count()[0] == 0:
             typer.echo(f'{len(found)} units in {len(found.layers)} layers: {found.folder}')
 
@@ -431,7 +445,7 @@ def parse_parameters(texts: list[str] | None, # such as ['seeds=3', 'images=shap
 Experiments = Annotated[list[str] | None, typer.Argument(help='Names of notebooks. Default: list them.', show_default=False)]
 Profile = Annotated[str, typer.Option('--profile', help='smoke (generated shapes, seconds), demo (photographs, minutes) or paper (ImageNet and '
                                       'the published weights, hours).')]
-Everything = Annotated[bool, typer.Option('--all', help='All guides and experiments.')]
+Everything = Annotated[bool, typer.Option('--all', help='All guides and experiments; with --profile smoke the benchmarks too.')]
 OtherImages = Annotated[str | None, typer.Option('--images', help="Other images than the profile's own, such as shapes.", show_default=False)]
 Parameters = Annotated[list[str] | None, typer.Option('-p', metavar='NAME=VALUE', help='A parameter of the notebook; may be repeated.',
                                                       show_default=False)]

@@ -41,6 +41,11 @@ class RunningTopK:
         "What came with the k best of each unit."
         return self._payload[torch.arange(len(self._slots), device=self._slots.device)[:, None], self._slots]
 
+    @property
+    def payload_shape(self) -> torch.Size:
+        "Of what comes with one value."
+        return self._payload.shape[2:]
+
     def add(self,
             values: torch.Tensor,  # (rows, units), finite
             ids: torch.Tensor,     # (rows,) integers, each used once in the whole stream
@@ -70,7 +75,7 @@ class RunningTopK:
         self.values = torch.full((units, self.k), -torch.inf, device=device)
         self.ids = torch.full((units, self.k), torch.iinfo(torch.int64).max, device=device)
         self._slots = torch.arange(self.k, device=device).repeat(units, 1)
-        wide = torch.promote_types(payload.dtype, torch.float32) if payload.is_floating_point() else payload.dtype
+        wide = torch.promote_types(payload.dtype, torch.float32)
         self._payload = torch.zeros(units, self.k, *payload.shape[1:], dtype=wide, device=device)
 
     def _insert(self,
@@ -134,7 +139,7 @@ def _largest(table: torch.Tensor, k: int) -> torch.Tensor: # (units, n ≥ k), i
     if table.device.type != 'cpu':
         return table.topk(k, dim=1).values.flip(1)
     table.numpy().partition(table.shape[1] - k, axis=1) # a quarter of the time of topk
-    return table[:, table.shape[1] - k:].clone()
+    return table[:, table.shape[1] - k:]
 
 
 def _ascending(table: torch.Tensor) -> torch.Tensor: # each row sorted; NumPy's sort is four times as fast as torch's
@@ -172,7 +177,7 @@ class RunningQuantile:
         self._count = 0 # samples of each row
         self._tail = torch.empty(0, 0) # (units, length), the smallest first; -inf where fewer samples were seen
         self._waiting: list[tuple[torch.Tensor, torch.Tensor]] = [] # (unit ascending, value) of samples not yet in the tail
-        self._body: list[torch.Tensor] = [] # (units, some) each
+        self._body, self._filled = torch.empty(0, 0), 0 # (units, room), of which so many columns are filled
 
     def add(self,
             maps: torch.Tensor, # (rows, units, …) finite, of any float type; the same shape in every batch
@@ -186,10 +191,10 @@ class RunningQuantile:
             self._allocate(len(by_unit), by_unit.shape[2], by_unit.device)
         self.seen += len(maps)
         samples = self._draw(by_unit, numbers)
-        self._body.append(samples.index_select(1, self._chosen(numbers).to(samples.device)))
+        self._keep(samples.index_select(1, self._chosen(numbers).to(samples.device)))
         hits = _where(samples > self._tail[:, :1])
         if len(hits) > samples.numel() // 8: # many, as in the first batch: picking them out would cost more
-            self._tail = _largest(torch.cat([self._tail, samples], 1), self._tail.shape[1])
+            self._tail.copy_(_largest(torch.cat([self._tail, samples], 1), self._tail.shape[1]))
             return
         self._waiting.append((hits // samples.shape[1], samples.flatten()[hits]))
         if sum(len(unit) for unit, _ in self._waiting) > self._tail.numel():
@@ -199,7 +204,17 @@ class RunningQuantile:
         self._count = min(size, max(1, -(-self.budget // self.rows)))
         samples = self.rows * self._count
         needed = samples - int(np.floor(np.clip(max(self.quantile, 1 - self.quantile) * samples - .5, 0, samples - 1)))
+        # both stay where they are for the whole stream: what lives long among short-lived activations would scatter the memory
         self._tail = torch.full((units, needed), -torch.inf, device=device)
+        room = self.rows * min(self._count, -(-self.body // self.rows)) if self.rows <= self.body else self.body + int(8 * self.body**.5)
+        self._body = torch.empty(units, room, device=device)
+
+    def _keep(self, samples: torch.Tensor) -> None: # (units, some) into the body
+        filled = self._filled + samples.shape[1]
+        if filled > self._body.shape[1]: # more rows took part than is likely
+            self._body = torch.cat([self._body, self._body.new_empty(len(self._body), filled)], 1)
+        self._body[:, self._filled:filled] = samples
+        self._filled = filled
 
     def _draw(self, maps: torch.Tensor, ids: np.ndarray) -> torch.Tensor: # (units, rows, positions) → (units, samples)
         if self._count < maps.shape[2]:
@@ -228,7 +243,8 @@ class RunningQuantile:
             first = count.cumsum(0) - count # of each unit in this piece
             table[unit, torch.arange(len(unit), device=table.device) + (start - first)[unit]] = value
             start += count
-        self._tail, self._waiting = _largest(table, filled), []
+        self._tail.copy_(_largest(table, filled))
+        self._waiting = []
 
     def merge(self,
               other: 'RunningQuantile', # of the same units, over other rows, made with the same arguments
@@ -241,9 +257,11 @@ class RunningQuantile:
             return
         other._settle()
         self._settle()
-        both = torch.cat([self._tail, other._tail], 1) if self._count else other._tail.clone()
-        self._tail = _largest(both, other._tail.shape[1])
-        self._count, self.seen, self._body = other._count, self.seen + other.seen, self._body + other._body
+        if not self._count:
+            self._count, self._tail, self._body = other._count, torch.full_like(other._tail, -torch.inf), torch.empty_like(other._body)
+        self._tail.copy_(_largest(torch.cat([self._tail, other._tail], 1), self._tail.shape[1]))
+        self._keep(other._body[:, :other._filled])
+        self.seen += other.seen
 
     def _read(self, sample: torch.Tensor, probabilities: np.ndarray, samples: int) -> torch.Tensor: # (units, n), (P,) → (units, P)
         turned = probabilities if self._sign > 0 else 1 - probabilities
@@ -257,8 +275,8 @@ class RunningQuantile:
     def table(self) -> tuple[np.ndarray, torch.Tensor]: # (P,) probabilities from 0 to 1; (units, P) levels, ascending too
         "Many quantiles of each unit: close together in the tail, which gives them, and .01 apart elsewhere, from the body."
         self._settle()
-        body = self._joined_body()
-        if not body.shape[1]:
+        body = self._body[:, :self._filled]
+        if not self._filled:
             raise MilanError(f'no sample was drawn from the {self.seen} rows seen so far; add more, or raise body={self.body}')
         low, high = (self.quantile, 1.) if self._sign > 0 else (0., self.quantile)
         close = np.unique(np.linspace(low, high, 1 + max(40, int(np.ceil(round((high - low) * 1000, 6))))))
@@ -270,21 +288,16 @@ class RunningQuantile:
             return np.concatenate([apart, close]), torch.cat([rough.minimum(exact[:, :1]), exact], 1).cummax(1).values
         return np.concatenate([close, apart]), torch.cat([exact, rough.maximum(exact[:, -1:])], 1).cummax(1).values
 
-    def _joined_body(self) -> torch.Tensor: # (units, samples)
-        if len(self._body) != 1:
-            self._body = [torch.cat([self._tail[:, :0], *self._body], 1)]
-        return self._body[0]
-
     def state(self) -> dict[str, Any]:
         "Everything needed to go on later: tensors and numbers."
         self._settle()
-        return {'tail': self._tail, 'body': self._joined_body(), 'count': self._count, 'seen': self.seen}
+        return {'tail': self._tail.clone(), 'body': self._body[:, :self._filled].clone(), 'count': self._count, 'seen': self.seen}
 
     def restore(self,
                 state: dict[str, Any], # what `state` gave
                ) -> None:
         "Go on from a saved state."
-        self._tail, self._body, self._waiting = state['tail'], [state['body']] if state['count'] else [], []
+        self._tail, self._body, self._filled, self._waiting = state['tail'], state['body'], state['body'].shape[1], []
         self._count, self.seen = state['count'], state['seen']
 
 # %% ../nbs/03_stats.ipynb #f7dd0364

@@ -85,8 +85,7 @@ def test_what_is_a_unit():
         def forward(self, x):
             return self.encode(x).relu()
 
-
-    named = lambda images: {'pixels': images, 'scale': torch.ones(len(images))}      # this network's inputs go by name
+    named = lambda images: {'pixels': images, 'scale': torch.ones(len(images))}
     scenes = torch.rand(30, 3, 16, 24, generator=torch.Generator().manual_seed(0))
     layers = [Layer('attention', select=0), Layer('attention', select=1, readout=hooks.class_attention, label='heads'),
               Layer('attention.proj', input=True, readout=hooks.heads(3), label='head'), Layer('attention.proj', readout=Features(), label='feature')]
@@ -171,10 +170,16 @@ def test_generators():
 
 
     codes = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
-    latents = [(code, number % 3) for number, code in enumerate(codes)]
+    latents = [{'code': code, 'kind': number % 3} for number, code in enumerate(codes)]       # or tuples (code, kind)
     found = compute(Generator(), latents, 'up1', k=4, to_image=lambda output: (output + 1) / 2, size=48, batch_size=6, out=temporary()/'x', quiet=True)
     found.lookup('up1', 2).grid(width=64)
 
+    tuples = [(latent['code'], latent['kind']) for latent in latents]
+    same = compute(Generator(), tuples, 'up1', k=4, to_image=lambda output: (output + 1) / 2, batch_size=6, out=temporary()/'x', quiet=True)
+    assert np.array_equal(same.ids('up1'), found.ids('up1'))
+    with warnings.catch_warnings(record=True): # other images of the same latents are another result
+        darker = compute(Generator(), tuples, 'up1', k=4, to_image=lambda output: (output + 1) / 3, batch_size=6, out=same.folder, quiet=True)
+    assert darker.lookup('up1', 2).images.max() < .7
     generator = Generator().eval()
     with torch.inference_mode():
         made = generator(codes, torch.arange(20) % 3)
@@ -202,14 +207,14 @@ def test_faster_half_precision_and_channels_last():
     cast = compute(small_network(), Squares(), 'conv1', k=5, autocast=torch.bfloat16, out=folder/'cast', quiet=True)
     [float(np.abs(one.levels('conv1') - full.levels('conv1')).max()) for one in (half, cast)]
 
-    for one in (half, cast):
+    for one in (half, cast, compute(small_network().half(), Squares(), 'conv1', k=5, out=folder/'float16', quiet=True)):
         test_eq(one.activations('conv1').dtype, np.float32)
         test_close(one.levels('conv1'), full.levels('conv1'), eps=.02)
         assert (one.activations('conv1') != full.activations('conv1')).any()
     network = small_network()
-    last = compute(network, Squares(), 'conv1', k=5, channels_last=True, out=folder/'last', quiet=True)
-    assert np.array_equal(last.ids('conv1'), full.ids('conv1')) and network.conv1.weight.is_contiguous()
-    test_close(last.levels('conv1'), full.levels('conv1'), eps=1e-5)
+    last = compute(network, Squares(), 'conv1', k=5, channels_last=True, units={'conv1': [4, 1]}, out=folder/'last', quiet=True)
+    assert np.array_equal(last.ids('conv1'), full.ids('conv1')[[1, 4]]) and network.conv1.weight.is_contiguous()
+    test_close(last.levels('conv1'), full.levels('conv1')[[1, 4]], eps=1e-5)
 
 
 # 16_any_network.ipynb, section "Networks of others"
@@ -218,6 +223,7 @@ def test_networks_of_others_slow():
     import_torchvision()
     import timm
     import torchvision
+    from transformers import ViTConfig, ViTModel
 
     folder, noise = temporary(), torch.rand(20, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     normalised = lambda images: (images - .45) / .225
@@ -230,7 +236,12 @@ def test_networks_of_others_slow():
     transformer = timm.create_model('vit_tiny_patch16_224', pretrained=False, img_size=64)
     found = compute(transformer, noise, 'blocks.*.mlp.fc1', units={'blocks.3.mlp.fc1': range(100)}, k=3, out=folder/'vit', quiet=True)
     test_eq((len(found), found._stored['blocks.3.mlp.fc1'].maps.shape), (11 * 768 + 100, (100, 3, 4, 4)))
+    other = ViTModel(ViTConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=64, patch_size=16))
+    layers = ['layers.*.mlp.fc1', Layer('layers.*.attention.o_proj', input=True, readout=hooks.heads(4)), Layer('', select='last_hidden_state', label='states')]
+    found = compute(other, noise, layers, k=3, transform=lambda images: {'pixel_values': normalised(images)}, out=folder/'other', quiet=True)
     shutil.rmtree(folder)
+    test_eq([len(part.units) for part in found._stored.values()], [48, 48, 4, 4, 24])
+    found
 
 
 # 16_any_network.ipynb, section "On a GPU"

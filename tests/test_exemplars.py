@@ -122,10 +122,25 @@ def test_what_cannot_work_is_said():
     with expect_fail(MilanError, contains='quantile 99'): compute(network, Squares(), 'conv1', quantile=99, **quiet)
     with expect_fail(MilanError, contains="'conv2'"): compute(network, Squares(), 'conv1', units={'conv2': [1]}, **quiet)
     with expect_fail(MilanError, contains='0 to 5'): compute(network, Squares(), 'conv1', units={'conv1': [6]}, **quiet)
+    with expect_fail(MilanError, contains='seed = -1'): compute(network, Squares(), 'conv1', seed=-1, **quiet)
     with expect_fail(MilanError, contains='batch_size = 0'): compute(network, Squares(), 'conv1', batch_size=0, **quiet)
     with expect_fail(MilanError, contains="'mirror'"): compute(network, Squares(), 'conv1', borders='mirror', **quiet)
     with expect_fail(MilanError, contains='transform='): compute(network, [torch.randn(3, 8, 8)] * 20, 'conv1', **quiet)
     with expect_fail(MilanError, contains='image 3 is'): compute(network, [torch.rand(3, 8, 8)] * 3 + [torch.rand(3, 9, 9)] * 17, 'conv1', **quiet)
+    for layer in ('conv1', 'head'): # sizes that change from one batch to the next, for a layer that shows it and one that doesn't
+        with expect_fail(MilanError, contains='resize all images'): compute(network, [torch.rand(3, 8, 8)] * 3 + [torch.rand(3, 9, 9)] * 17, layer, batch_size=3, **quiet)
+
+    one = compute(network, [Squares()[0]], 'conv1', k=1, batch_size=500, out=folder/'one', quiet=True)
+    every = compute(network, Squares(), 'conv1', k=np.int64(40), quantile=np.float32(1), seed=np.int64(3), out=folder/'every', quiet=True)
+    lowest = compute(network, Squares(), 'conv1', k=2, quantile=0, units={'conv1': torch.tensor([5, 0, 5])}, out=folder/'lowest', quiet=True)
+    [len(found) for found in (one, every, lowest)], every.dead()[:1]
+
+    test_eq(np.sort(every.ids('conv1')), np.broadcast_to(np.arange(40), (6, 40)))
+    test_eq(len(every.dead()), 6)                                       # nothing exceeds the highest
+    test_close(every.levels('conv1'), every.activations('conv1')[:, 0], eps=1e-6)
+    assert (lowest.levels('conv1') < every.activations('conv1')[[0, 5], -1]).all()
+    test_eq(lowest.unit_numbers('conv1').tolist(), [0, 5])
+    shutil.rmtree(folder)
 
     class Odd(nn.Module):
         def __init__(self):
@@ -201,6 +216,12 @@ def test_stopped_and_started_again():
         with warnings.catch_warnings(record=True): compute(network, whole, out=folder/'b', **(settings | change))
         assert whole.read > 40, change
 
+    pictures = [image for image, _ in Squares()]
+    before = compute(small_network(), pictures, 'conv1', k=5, out=folder/'c', quiet=True)
+    pictures[1] = 255 - pictures[1]
+    with warnings.catch_warnings(record=True): after = compute(small_network(), pictures, 'conv1', k=5, out=folder/'c', quiet=True)
+    assert before.about['images_hash'] != after.about['images_hash'] and (before.activations('conv1') != after.activations('conv1')).any()
+
     interrupted.fail_at = 25
     with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings(record=True): compute(other, interrupted, out=folder/'a', **settings)
     compute(small_network(), whole, out=folder/'a', **settings)
@@ -214,31 +235,40 @@ def test_stopped_and_started_again():
     test_eq(whole.read, 1)
     test_eq((larger[0].images.shape, Exemplars.open(folder/'b').about['borders']), ((5, 3, 48, 48), 'replicate'))
 
+    class Counting(Squares):
+        fingerprint, read = 'squares', []
+
+        def __getitem__(self, index):
+            self.read.append(index)
+            return super().__getitem__(index)
+
+
     def begun_by_three(folder):
         "As if three processes had dealt out ten batches, and been killed when two of them had saved something."
         entry = as_network(small_network())
-        run = _Run(entry, Squares(), layers_of(entry.module, ['conv1', 'conv2']), 5, .99, {}, 4, 0, torch.device('cpu'), 0, entry.transform, None, False, False, None, 0., True)
+        run = _Run(network=entry, images=Counting(), layers=layers_of(entry.module, ['conv1', 'conv2']), k=5, quantile=.99, units={}, batch_size=4, workers=0,
+                   device=torch.device('cpu'), seed=0, transform=entry.transform, to_image=None, truncate=False, channels_last=False, autocast=None,
+                   save_every=0., quiet=True)
         key = fingerprint([fingerprint(_inputs(run)), 4, False])
         for rank, numbers in ((0, [0, 3]), (2, [2, 5, 8])):
             with torch.inference_mode(), Part(folder/'.a.progress'/f'part-{rank}', key, run.tallies(), run.device) as part, _bar(run, part, numbers) as bar:
                 _pass(run, part, _loader(run, numbers), bar)
 
 
-    folder, read = temporary(), []
-
-
-    class Counting(Squares):
-        def __getitem__(self, index):
-            read.append(index)
-            return super().__getitem__(index)
-
-
+    folder = temporary()
     begun_by_three(folder)
+    Counting.read.clear()
     compute(small_network(), Counting(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'a', quiet=True)
-    compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'b', quiet=True)
+    test_eq(len(Counting.read), 5 * 4 + 1)      # the five batches that no part had, and one item to know the inputs again
+    compute(small_network(), Counting(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'b', quiet=True)
     assert same_files(folder/'a', folder/'b')
     test_eq(sorted(path.name for path in folder.iterdir()), ['a', 'b'])
-    len([index for index in read if index // 4 in (0, 3, 2, 5, 8)])
+    sorted(path.name for path in folder.iterdir())
+
+    begun_by_three(folder/'again')
+    with (folder/'again'/'.a.progress'/'part-2'/'images.bytes').open('ab') as file: file.truncate(0)   # a part that lost its images is done again
+    compute(small_network(), Counting(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'again'/'a', quiet=True)
+    assert same_files(folder/'again'/'a', folder/'a')
 
 
 # 15_exemplars.ipynb, section "Killed"
@@ -254,14 +284,24 @@ import torch
 from milan.exemplars import compute
 
 
-def start(folder): # forked, so that nothing has to be imported again
+def dies(function, left): # before its call number left[0]
+    def call(*arguments, **named):
+        left[0] -= 1
+        if left[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **named)
+    return call
+
+
+def start(folder, calls=0): # forked, so that nothing has to be imported again; `calls`: see `dies`
     process = os.fork()
     if not process:
+        left = [calls]
+        for name in ("replace", "unlink", "rmdir"): setattr(os, name, dies(getattr(os, name), left))
         torch.set_num_threads(1)
         torch.manual_seed(0)
         network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3, 2))
         images = (torch.rand(160, 3, 24, 24) * 255).byte()
-        compute(network, images, ["0", "1", "2"], k=4, batch_size=4, save_every=0, out=folder/"set", quiet=True)
+        compute(network, images, ["0", "1", "2"], k=4, batch_size=4, save_every=1e9 if calls else 0, out=folder/"set", quiet=True)
         os._exit(0)
     return process
 
@@ -270,6 +310,12 @@ def ended(process): # killed, or finished?
     status = os.waitpid(process, 0)[1]
     assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, status
     return os.WIFSIGNALED(status)
+
+
+def check(folder): # it goes on, and ends as the undisturbed run did
+    assert not ended(start(folder))
+    assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()), list(folder.rglob("*"))
+    assert filecmp.cmpfiles(home/"whole", folder, names, shallow=False)[0] == names
 
 
 home, draw, stages = Path(sys.argv[1]), random.Random(int(sys.argv[2])), Counter()
@@ -286,10 +332,13 @@ while stages.total() < 20:
     if ended(process):
         state = folder/".set.progress"/"part-0"/"state.pt"
         stages["after the result was there" if (folder/"set").exists() else "after a state was saved" if state.exists() else "before"] += 1
-        assert not ended(start(folder))
-        assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-        assert filecmp.cmpfiles(home/"whole", folder, names, shallow=False)[0] == names
-print(dict(stages))
+        check(folder)
+calls = 1
+while ended(start(home/f"call-{calls}", calls)):
+    check(home/f"call-{calls}")
+    calls += 1
+assert calls > 5
+print(f"killed at random: {dict(stages)}; before moving or removing a file: {calls - 1}")
 '''
 
     folder = temporary()
@@ -323,13 +372,16 @@ def test_the_original_s_own_results_oracle():
             np.testing.assert_allclose(found.activations(layer), theirs.activations(layer), rtol=2e-5, atol=1e-6)
             test_eq(found.unit_numbers(layer).tolist(), theirs.unit_numbers(layer).tolist())
             part, differ = found._stored[layer], []
-            theirs_levels = numbers['rq_quantiles'][:, numbers['quantile_probs'].tolist().index(found.about['quantile'])]
+            column = numbers['quantile_probs'].tolist().index(found.about['quantile'])
+            np.testing.assert_allclose(part.levels, numbers['exact_hazen_quantiles'][:, column], rtol=2e-5, atol=1e-6)
+            theirs_levels = numbers['rq_quantiles'][:, column]
             for levels in (theirs_levels, part.levels):
                 part.levels = levels
                 differ.append(np.mean([(found.lookup(layer, unit).masks != theirs.lookup(layer, unit).masks).float().mean()
                                        for unit in found.unit_numbers(layer)[clear]]))
             bytes_off = torch.cat([found.lookup(layer, unit).images - theirs.lookup(layer, unit).images for unit in found.unit_numbers(layer)[clear]]) * 255
             assert bytes_off.abs().max() < 1.001 and (bytes_off.abs() > .5).float().mean() <= most_off
+            for dead in found.select([layer]).dead(): assert not theirs.lookup(*dead).masks.any() and not found.lookup(*dead).masks.any()
             table.append((group, layer, float(differ[0]), float(differ[1])))
             assert differ[0] <= 1e-4 and differ[1] <= .005, table[-1]
         return table

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import psutil
+import torch
 from fastcore.test import test_eq
 from PIL import Image
 
@@ -30,29 +32,61 @@ def same_files(one, other):
     names = [sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()) for folder in (one, other)]
     return names[0] == names[1] and all((one/name).read_bytes() == (other/name).read_bytes() for name in names[0])
 
+def command(folder, count, out, batch_size=5, more=()):
+    "The command for `count` processes, and an environment that gives each one thread."
+    words = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(count), '-m', 'milan.exemplars', 'planted/shapes',
+             str(folder/'pictures'), '--random-weights', '--k', '4', '--batch-size', str(batch_size), '--bottom', '--device', 'cpu', '--out', str(folder/out), *more]
+    return words, os.environ | {'OMP_NUM_THREADS': '1', 'MILAN_DATA_DIR': str(folder/'data'), 'MILAN_RESULTS_DIR': str(folder/'results')}
+
+def run(folder, count, out, batch_size=5):
+    "Run it to the end."
+    words, environment = command(folder, count, out, batch_size)
+    return subprocess.run(words, env=environment, capture_output=True, text=True)
+
 
 # 63_processes.ipynb, section "One, two and three processes"
 @pytest.mark.slow
 def test_one_two_and_three_processes_slow():
-    def exemplars(folder, count):
-        "Run the command in `count` processes of one thread each."
-        command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(count), '-m', 'milan.exemplars',
-                   'planted/shapes', str(folder/'pictures'), '--random-weights', '--k', '4', '--batch-size', '5', '--bottom', '--device', 'cpu',
-                   '--out', str(folder/f'by-{count}')]
-        environment = os.environ | {'OMP_NUM_THREADS': '1', 'MILAN_DATA_DIR': str(folder/'data'), 'MILAN_RESULTS_DIR': str(folder/'results')}
-        return subprocess.run(command, env=environment, capture_output=True, text=True)
+    folder = Path(tempfile.mkdtemp())
+    made_up_pictures(folder/'pictures', 33)
+    runs = {out: run(folder, count, out, batch_size) for out, count, batch_size in (('by-1', 1, 5), ('by-2', 2, 5), ('by-3', 3, 5), ('two-batches-by-3', 3, 20), ('two-batches', 1, 20))}
+    for one in runs.values(): assert one.returncode == 0, one.stderr
+    for one, other in (('by-2', 'by-1'), ('by-3', 'by-1'), ('two-batches-by-3', 'two-batches')): assert same_files(folder/one, folder/other), (one, other)
+    test_eq(sorted(path.name for path in folder.iterdir()), sorted([*runs, 'pictures']))
+    shutil.rmtree(folder)
+    [one.stdout.split(':')[0] for one in runs.values()]
+
+
+# 63_processes.ipynb, section "Killed, and taken up by fewer"
+@pytest.mark.slow
+def test_killed_and_taken_up_by_fewer_slow():
+    def end(process):
+        "SIGKILL for a process and its descendants."
+        everyone = [*psutil.Process(process.pid).children(recursive=True), process]
+        for one in everyone: one.kill()
+        process.wait()
 
 
     folder = Path(tempfile.mkdtemp())
     made_up_pictures(folder/'pictures', 33)
-    runs = [exemplars(folder, count) for count in (1, 2, 3)]
-    for run in runs: assert run.returncode == 0, run.stderr
-    assert same_files(folder/'by-1', folder/'by-2') and same_files(folder/'by-1', folder/'by-3')
-    test_eq(sorted(path.name for path in folder.glob('*by-*')), ['by-1', 'by-2', 'by-3'])
-    [run.stdout.split(':')[0] for run in runs]
+    whole = run(folder, 1, 'whole', batch_size=1)
+    words, environment = command(folder, 3, 'killed', 1, ['--save-every', '0'])
+    process, states = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), []
+    while len(states) < 3 and process.poll() is None: states = list((folder/'.killed.progress').glob('part-*/state.pt'))
+    end(process)
+    done = [number for path in states for number in torch.load(path, weights_only=True)['batches']]
+    goes_on = run(folder, 2, 'killed', batch_size=1)
+    assert whole.returncode == goes_on.returncode == 0, goes_on.stderr
+    assert same_files(folder/'whole', folder/'killed') and 3 <= len(done) < 33
+    shutil.rmtree(folder)
+    f'{len(done)} of 33 batches were done when the three were killed'
 
-    shutil.rmtree(folder/'pictures')
-    missing = exemplars(folder, 2)
+
+# 63_processes.ipynb, section "What cannot work"
+@pytest.mark.slow
+def test_what_cannot_work_slow():
+    folder = Path(tempfile.mkdtemp())
+    missing = run(folder, 2, 'nothing')
     shutil.rmtree(folder)
     assert missing.returncode != 0 and 'pictures' in missing.stderr
     next(line for line in missing.stderr.splitlines() if 'pictures' in line).replace(str(folder), '…')

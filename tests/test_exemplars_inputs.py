@@ -7,6 +7,7 @@ from milan.exemplars.inputs import (
     images_hash,
     Items,
     latent_of,
+    name_of,
     network_hash,
     prepared,
     readout_hash,
@@ -16,6 +17,7 @@ from milan.exemplars.inputs import (
 )
 
 import functools
+import operator
 
 import numpy as np
 import torch
@@ -25,6 +27,11 @@ from torch import nn
 
 from milan.config import MilanError
 from milan.hooks import heads
+
+def small(seed=0):
+    "A seeded linear layer."
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, 3))
 
 
 # 12_inputs.ipynb, section "An item's image"
@@ -41,6 +48,9 @@ def test_an_item_s_image():
     with expect_fail(MilanError, contains='the keys label, mask'): image_of({'label': 3, 'mask': 2}, 0)
 
     latent_of((torch.randn(4), 7)), latent_of((torch.zeros(2),)), latent_of({'z': np.zeros(2, np.float32)})
+
+    test_eq(latent_of([.5, 1.]), torch.tensor([.5, 1.]))
+    with expect_fail(MilanError, contains='no latent code'): latent_of({'z': torch.zeros(2), 'kind': None})
 
 
 # 12_inputs.ipynb, section "Batches"
@@ -73,30 +83,8 @@ def test_into_the_network():
     test_eq(prepared((torch.zeros(2, 4), torch.tensor([1, 2])), lambda latents: latents, 'cpu', torch.float64)[1].dtype, torch.int64)
 
 
-# 12_inputs.ipynb, section "Knowing the same inputs again"
-def test_knowing_the_same_inputs_again():
-    squares = [torch.full((3, 4, 4), 20 * number, dtype=torch.uint8) for number in range(10)]
-
-
-    def small(seed=0):
-        "A seeded linear layer."
-        torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(4, 3))
-
-
-    changed = small()
-    with torch.no_grad(): changed[0].bias[0] += 1e-6
-    network_hash(small()), network_hash(changed), images_hash(squares), transform_hash(lambda images: images * 2, torch.rand(1, 3, 4, 4))
-
-    test_eq(network_hash(small()), network_hash(small()))
-    test_eq(len({network_hash(module) for module in (small(), changed, small(1), small().to(torch.bfloat16))}), 4)
-    many = torch.zeros(200, 3, 2, 2)
-    sets = [squares[:9], squares, torch.utils.data.TensorDataset(many), torch.utils.data.TensorDataset(many.index_fill(0, torch.tensor(1), 1))]
-    test_eq(len({images_hash(one) for one in sets}), 4)
-    images = torch.rand(1, 3, 4, 4)
-    assert transform_hash(lambda x: x, images) != transform_hash(lambda x: x - .1, images)
-    test_eq(transform_hash(lambda x: {'x': x}, images), transform_hash(lambda x: {'x': x + 1e-7}, images))
-
+# 12_inputs.ipynb, section "Knowing code again"
+def test_knowing_code_again():
     def scaled_by(factor): return lambda values: values * factor
 
 
@@ -105,11 +93,77 @@ def test_knowing_the_same_inputs_again():
 
     test_eq(readout_hash(scaled_by(2)), readout_hash(scaled_by(2)))
     test_eq(readout_hash(None), '')
-    assert readout_hash(heads(3)) == readout_hash(heads(3)) != readout_hash(heads(4))
-    weights = torch.rand(3)
-    before = [readout_hash(one) for one in (dictionary, dictionary.forward, lambda x: dictionary(x), lambda x: x @ weights, functools.partial(torch.mul, weights))]
+    different = [scaled_by(2), scaled_by(3), scaled_by([3, 5]), scaled_by([7, 9]), scaled_by(np.ones(3)), scaled_by(np.zeros(3)), scaled_by({'a': 1}), scaled_by({'a': 2}),
+                 scaled_by(slice(2)), scaled_by(slice(3)), operator.itemgetter('a'), operator.itemgetter('b'), torch.Tensor.abs, torch.Tensor.neg, torch.relu, heads(3), heads(4),
+                 functools.partial(torch.sum, dim=1), functools.partial(torch.sum, dim=2), lambda x: (lambda y: y + 1)(x), lambda x: (lambda y: y + 2)(x)]
+    test_eq(len({readout_hash(one) for one in different}), len(different))
+    assert readout_hash(heads(3)) == readout_hash(heads(3))
+
+    def readings(module, weights):
+        "Five ways to use them."
+        return [module, module.forward, lambda x: module(x), lambda x: x @ weights, functools.partial(torch.mul, weights)]
+
+
+    dictionary, weights = small(), torch.rand(3)
+    before = [readout_hash(one) for one in readings(dictionary, weights)]
     with torch.no_grad(): dictionary[0].bias[0] += 1
     weights += 1
-    after = [readout_hash(one) for one in (dictionary, dictionary.forward, lambda x: dictionary(x), lambda x: x @ weights, functools.partial(torch.mul, weights))]
+    after = [readout_hash(one) for one in readings(dictionary, weights)]
     for one, other in zip(before, after): assert one != other
     test_eq(len(set(before)), 5)
+
+
+# 12_inputs.ipynb, section "Knowing the same inputs again"
+def test_knowing_the_same_inputs_again():
+    changed = small()
+    with torch.no_grad(): changed[0].bias[0] += 1e-6
+    network_hash(small()), network_hash(changed), transform_hash(lambda images: images * 2, [torch.rand(1, 3, 4, 4)])
+
+    class Warm(nn.Module):
+        "A temperature that is no weight, and a buffer that is not saved."
+        def __init__(self, temperature=2., shift=0.):
+            super().__init__()
+            self.temperature = temperature
+            self.register_buffer('shift', torch.tensor(shift), persistent=False)
+
+        def forward(self, x):
+            return x / self.temperature + self.shift
+
+
+    class Warmer(Warm):
+        def forward(self, x):
+            return (x / self.temperature + self.shift).relu()
+
+
+    hooked = small()
+    hooked[0].register_forward_hook(lambda module, inputs, output: output * 0)
+    test_eq(network_hash(small()), network_hash(small()))
+    test_eq(network_hash(small()), network_hash(small().eval()))
+    Warmer.__name__, Warmer.__qualname__ = 'Warm', 'Warm'
+    modules = [small(), changed, small(1), small().to(torch.bfloat16), hooked, Warm(), Warm(3.), Warm(shift=1.), Warmer()]
+    test_eq(len({network_hash(module) for module in modules}), len(modules))
+
+    black, noise = torch.zeros(1, 3, 4, 4), torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    ways = [lambda x: x, lambda x: x - .1, lambda x: x * 2, lambda x: x * 3, lambda x: {'a': x, 'b': x * 2}, lambda x: {'b': x, 'a': x * 2}, lambda x: (x, .5), lambda x: (x, 2.)]
+    test_eq(len({transform_hash(way, [black, noise]) for way in ways}), len(ways))
+    test_eq(transform_hash(lambda x: {'x': x}, [black, noise]), transform_hash(lambda x: {'x': x * (1 + 1e-7)}, [black, noise]))
+
+    squares = [torch.full((3, 4, 4), 20 * number, dtype=torch.uint8) for number in range(10)]
+    name_of(torch.zeros(3)), images_hash(squares)
+
+    many = torch.zeros(200, 3, 2, 2)
+    second = many.index_fill(0, torch.tensor(1), 1)
+    tensors = [torch.utils.data.TensorDataset(one) for one in (many, second)]
+    sets = [squares[:9], squares, many, second, list(many), list(second), *tensors, *(torch.utils.data.Subset(one, range(100)) for one in tensors),
+            torch.utils.data.Subset(tensors[0], range(99)), torch.utils.data.ConcatDataset(tensors), torch.utils.data.ConcatDataset(tensors[::-1])]
+    hashes = [images_hash(one) for one in sets]
+    test_eq(len(set(hashes)), len(sets) - 2) # a tensor and the list of its rows are the same images
+    test_eq([hashes[2], hashes[3]], [hashes[4], hashes[5]])
+
+
+    class Listed(list):
+        "A list with other attributes that data sets have."
+        samples, fingerprint = ['a.png', 'b.png'], ''
+
+
+    test_eq(images_hash(Listed(squares)), images_hash(squares))

@@ -1,6 +1,7 @@
 # Generated from nbs/14_parts.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.parts import (
+    agreed,
     alone,
     dealt,
     Part,
@@ -53,6 +54,13 @@ def test_a_layer_s_statistics():
         with expect_fail(MilanError, contains="'conv1', unit 4 is not finite on image 12"): tally(3).add(maps, torch.tensor([10, 11, 12]), None)
     with expect_fail(MilanError, contains='units 0 to 5'): tally(units=[6]).add(torch.rand(8, 6, 5, 5), torch.arange(8), None)
     with expect_fail(MilanError, contains='keeps images apart'): tally().add(torch.rand(9, 6, 5, 5), torch.arange(8), None)
+    one = tally()
+    one.add(torch.rand(4, 6, 5, 5), torch.arange(4), None)
+    with expect_fail(MilanError, contains='maps of (7, 7) for images 4 to 7'): one.add(torch.rand(4, 6, 7, 7), torch.arange(4, 8), None)
+    whole = tally()
+    whole.add(torch.rand(8, 6, 5, 5) > .5, torch.arange(8), None) # a readout may well give yes or no
+    test_eq((whole.top.payload.dtype, whole.quantile.levels().tolist()), (torch.float32, [1., 1.]))
+    test_eq(tally(units=torch.tensor([4, 1, 4])).units.tolist(), [1, 4])
 
 
 # 14_parts.ipynb, section "Keeping the winners' images"
@@ -70,6 +78,7 @@ def test_keeping_the_winners_images():
     np.load(folder/'images.npy').shape
 
     assert np.array_equal(np.load(folder/'images.npy'), images[[5, 1, 4]])
+    with expect_fail(MilanError, contains='image 20 is (5, 5) pixels'): spool.add(torch.zeros(1, 3, 5, 5), torch.tensor([20]))
     cut = Spool(folder/'cut.bytes', truncate=True)
     cut.add(torch.full((1, 1, 2, 2), 99.9 / 255), torch.tensor([0]))
     cut.file.seek(0)
@@ -107,4 +116,5 @@ def test_sharing_the_work():
     with alone(folder/'result'): pass
     test_eq([path.name for path in folder.iterdir()], ['part-3'])
     with processes('cpu'): test_eq(rank_and_count(), (0, 1))
+    agreed('key', 'inputs')
     shutil.rmtree(folder)

@@ -173,7 +173,7 @@ def test_a_set_of_exemplars():
     test_eq(found.units[310], Unit('conv2', 10))
     test_eq(found.masks('conv1', 12).shape, (300, 15, 12, 12))
     test_eq(found.masks('conv1', (12, 20)).shape, (300, 15, 12, 20))
-    for layer in found.layers: assert (np.diff(found.activations(layer).max(1)) != 0).any()
+    for layer in found.layers: test_eq(found.activations(layer), np.load(folder/layer/'maps.npy').max((2, 3)))
     found.lookup('conv1', 2).grid()
 
     few = found.select(['conv1'], k=5)
@@ -189,6 +189,7 @@ def test_a_set_of_exemplars():
     test_eq(found.view(size=8).lookup('conv1', 0).images.shape, (15, 3, 8, 8))
     test_eq(wider.select(k=2).view(size=16)[0].masks.shape, (2, 1, 16, 16))
     with expect_fail(MilanError, contains='1.5'): found.view(quantile=1.5)
+    with expect_fail(MilanError, contains='size = 0'): found.view(size=0)
     with expect_fail(MilanError, contains="'wrap'"): found.view(borders='wrap')
     test_eq(found.dead(), [])
 
@@ -228,6 +229,9 @@ def test_sets_of_others():
     (folder/'layer1/images.npy').unlink()
     with expect_fail(MilanError, contains='source='): Exemplars.open(folder)[0]
     test_close(Exemplars.open(folder, source=[torch.full((3, 16, 16), i / 10) for i in range(10)])[0].images[:, 0, 0, 0], torch.tensor([.5, .2]), eps=1e-6)
+    (folder/'layer1/ids.csv').rename(folder/'ids.csv')
+    with expect_fail(MilanError, contains='ids.csv cannot be read'): Exemplars.open(folder)
+    (folder/'ids.csv').rename(folder/'layer1/ids.csv')
     np.save(folder/'layer1/units.npy', np.arange(4))
     with expect_fail(MilanError, contains='3 units of 2 images'): Exemplars.open(folder)
 

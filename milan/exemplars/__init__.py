@@ -7,6 +7,7 @@ __all__ = ['compute']
 
 # %% ../../nbs/15_exemplars.ipynb #81e88dae
 import contextlib
+import json
 import math
 import os
 import time
@@ -25,8 +26,8 @@ from .. import config
 from ..config import MilanError, fingerprint, require_space, results_dir
 from ..hooks import Layer, layers_of, prefix_tokens, record
 from ..networks import Network, as_network
-from .inputs import Items, call, dtype_of, images_hash, network_hash, prepared, readout_hash, size_of, stack, transform_hash
-from .parts import Part, Tally, all_here, alone, dealt, processes, rank_and_count, saved_state, write_images
+from .inputs import Items, call, dtype_of, images_hash, name_of, network_hash, prepared, readout_hash, size_of, stack, transform_hash
+from .parts import Part, Tally, agreed, all_here, alone, dealt, processes, rank_and_count, saved_state, write_images
 from .store import BORDERS, FORMAT, Exemplar, Exemplars, read_about, upsample, write_about, write_layer
 
 __all__ = ['Exemplar', 'Exemplars', 'compute', 'processes', 'upsample']
@@ -132,13 +133,9 @@ def _arrays(tally: Tally) -> dict[str, np.ndarray]: # a layer's files
 
 
 def _write(out: Path, part: Part, others: Sequence[Part], about: dict[str, Any]) -> None:
-    "Merge the other parts into this one, and write the result."
-    for other in others:
-        for name, tally in part.tallies.items():
-            tally.merge(other.tallies[name])
+    "Write the result, and remove what led to it."
     progress = part.folder.parent
     result = progress/'result'
-    config.remove(result)
     for name, tally in part.tallies.items():
         (result/name).mkdir(parents=True)
         write_layer(result/name, _arrays(tally))
@@ -149,6 +146,8 @@ def _write(out: Path, part: Part, others: Sequence[Part], about: dict[str, Any])
     if out.exists():
         os.replace(out, progress/'replaced')
     os.replace(result, out)
+    for path in progress.glob('part-*/state.pt'): # first, so that a kill from here on leaves nothing that looks like work to be taken up
+        path.unlink()
     config.remove(progress)
 
 # %% ../../nbs/15_exemplars.ipynb #dd1fd14c
@@ -169,11 +168,23 @@ def _work(run: _Run, out: Path, progress: Path, key: str, about: dict[str, Any],
                 part.save()
             all_here()
             if rank == 0:
-                with contextlib.ExitStack() as stack_:
-                    folders = [folder for folder in sorted(progress.glob('part-*')) if folder != part.folder and saved_state(folder, key)]
-                    others = [stack_.enter_context(Part(folder, key, run.tallies(), run.device)) for folder in folders]
-                    _write(out, part, others, about)
+                with contextlib.ExitStack() as opened:
+                    _write(out, part, _merged(run, part, opened), about)
         all_here()
+
+
+def _merged(run: _Run, part: Part, opened: contextlib.ExitStack) -> list[Part]: # the other parts, after their statistics have gone into this one
+    others, seen = [], list(part.batches)
+    for folder in sorted(part.folder.parent.glob('part-*')):
+        if folder != part.folder and saved_state(folder, part.key):
+            others.append(opened.enter_context(Part(folder, part.key, run.tallies(), run.device)))
+            seen += others[-1].batches
+            for name, tally in part.tallies.items():
+                tally.merge(others[-1].tallies.pop(name))
+    if sorted(seen) != list(range(-(-len(run.images) // run.batch_size))):
+        raise MilanError(f'{len(set(seen))} batches are in {part.folder.parent}, of {-(-len(run.images) // run.batch_size)}: a part was lost, or the '
+                         'processes do not see the same folder; remove it and start again')
+    return others
 
 # %% ../../nbs/15_exemplars.ipynb #d371efa2
 def _loader(run: _Run, numbers: list[int]) -> Iterator[tuple[int, Any]]: # these batches, with their numbers
@@ -193,7 +204,7 @@ def _bar(run: _Run, part: Part, numbers: list[int]) -> Any: # images per second 
 
 # %% ../../nbs/15_exemplars.ipynb #618cf0e5
 def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, units: Mapping[str, Sequence[int]], batch_size: int,
-             size: int | None, borders: str) -> None: # raises `MilanError` for what cannot work
+             size: int | None, seed: int, borders: str) -> None: # raises `MilanError` for what cannot work
     if not hasattr(images, '__len__') or not hasattr(images, '__getitem__'):
         raise MilanError(f'{type(images).__name__} is not a map-style data set: it needs a length and integer indices')
     if not len(images):
@@ -206,20 +217,24 @@ def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, unit
         raise MilanError(f'batch_size = {batch_size} and size = {size}: both must be at least 1')
     if borders not in BORDERS:
         raise MilanError(f'borders {borders!r} are unknown: choose {" or ".join(map(repr, BORDERS))}')
+    if seed < 0:
+        raise MilanError(f'seed = {seed}: give an integer from 0 on')
     for name in set(units) - {layer.name for layer in layers}:
         raise MilanError(f'units were given for layer {name!r}, which is not among the layers {[layer.name for layer in layers]}')
 
 # %% ../../nbs/15_exemplars.ipynb #e0d2e49c
-def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but for rounding
+def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but for rounding; as JSON will give it back
     latents = run.to_image is not None
     first = stack([Items(run.images, latents)[0]])[1]
+    noise = torch.rand(first.shape, generator=torch.Generator().manual_seed(0)) if isinstance(first, torch.Tensor) and not latents else first
     readings = {layer.name: [layer.path, layer.sign, layer.input, layer.grid, layer.drop_tokens, readout_hash(layer.readout),
                              readout_hash(layer.select) if callable(layer.select) else layer.select] for layer in run.layers}
-    return {'format': FORMAT, 'network': run.network.name, 'network_hash': network_hash(run.network.module),
-            'transform_hash': transform_hash(run.transform, first, run.device), 'images': str(getattr(run.images, 'name', type(run.images).__name__)),
-            'images_hash': images_hash(run.images, latents), 'images_count': len(run.images), 'generator': latents,
-            'k': run.k, 'quantile': run.quantile, 'seed': run.seed, 'truncate': run.truncate, 'autocast': str(run.autocast or ''), 'readings': readings,
-            'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers if (chosen := run.units_of(layer)) is not None}}
+    inputs = {'format': FORMAT, 'network': run.network.name, 'network_hash': network_hash(run.network.module),
+              'transform_hash': transform_hash(run.transform, [first, noise], run.device), 'to_image': readout_hash(run.to_image),
+              'images': name_of(run.images), 'images_hash': images_hash(run.images, latents), 'images_count': len(run.images),
+              'k': run.k, 'quantile': run.quantile, 'seed': run.seed, 'truncate': run.truncate, 'autocast': str(run.autocast or ''), 'readings': readings,
+              'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers if (chosen := run.units_of(layer)) is not None}}
+    return json.loads(json.dumps(inputs, default=lambda number: number.item())) # NumPy's numbers become Python's
 
 # %% ../../nbs/15_exemplars.ipynb #4e5b8e46
 def compute(network: Any, # a torch module, an entry of `milan.networks`, or the key of one
@@ -228,7 +243,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
                                                                                    # registry entry's own choice
             *,
             k: int = 15, # images per unit
-            quantile: float = .99, # the share of a unit's activations that lie below its level
+            quantile: float = .99, # the share of a unit's activations that lie below its level; memory grows with the smaller of it and 1 - it
             size: int | None = 224, # shorter side of the masks and images given later, in pixels; None: the images' own
             units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; layers not named here keep all units
             bottom: bool = False, # also each unit's negative, as layer '<layer>.bottom': the images of its lowest activations
@@ -248,24 +263,24 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             save_every: float = 60., # seconds between two saved states; what a kill can cost
             quiet: bool = False, # no progress bar
            ) -> Exemplars:
-    "Every unit's top images and their active regions, from one pass. Raises `MilanError` for inputs that cannot work."
+    "Every unit's top images and their active regions, from one pass. Within `processes()`, all processes must call it. Raises `MilanError` for what cannot work."
     with contextlib.ExitStack() as meanwhile:
         meanwhile.enter_context(_in_eval(network))
-        entry, units = as_network(network), units or {}
+        entry, units = as_network(network), {str(name): numbers for name, numbers in (units or {}).items()}
         chosen = layers_of(entry.module, entry.layers if layers is None else layers)
         chosen = [layer if layer.drop_tokens is not None else replace(layer, drop_tokens=drop_tokens) for layer in chosen]
-        chosen += [replace(layer, sign=-layer.sign) for layer in chosen] if bottom else []
-        _checked(images, chosen, k, quantile, units, batch_size, size, borders)
+        chosen = layers_of(entry.module, [*chosen, *(replace(layer, sign=-layer.sign) for layer in chosen)]) if bottom else chosen
+        _checked(images, chosen, k, quantile, units, batch_size, size, seed, borders)
         for module in (entry.module, *(layer.readout for layer in chosen)):
             meanwhile.enter_context(_in_eval(module))
         if device is not None:
             entry.module.to(config.device(device))
         place = next((tensor.device for tensor in [*entry.module.parameters(), *entry.module.buffers()]), torch.device('cpu'))
-        run = _Run(entry, images, chosen, k, quantile, units, batch_size, workers, place, seed, transform or entry.transform, to_image,
+        run = _Run(entry, images, chosen, int(k), float(quantile), units, int(batch_size), workers, place, int(seed), transform or entry.transform, to_image,
                    truncate, channels_last, autocast, save_every, quiet)
-        out = Path(out) if out else results_dir()/'exemplars'/_safe(entry.name)/_safe(getattr(images, 'name', type(images).__name__))
+        out = Path(out or results_dir()/'exemplars'/_safe(entry.name)/_safe(name_of(images))).absolute()
         meanwhile.enter_context(_laid_out(entry.module, channels_last))
-        return _result(run, out, resume, {'size': size, 'borders': borders})
+        return _result(run, out, resume, {'size': size if size is None else int(size), 'borders': borders})
 
 # %% ../../nbs/15_exemplars.ipynb #a341d96d
 def _safe(name: str) -> str:
@@ -277,7 +292,7 @@ def _result(run: _Run, out: Path, resume: bool, shown: dict[str, Any]) -> Exempl
     key = fingerprint(inputs)
     progress, state_key = out.with_name(f'.{out.name}.progress'), fingerprint([key, run.batch_size, run.channels_last])
     finished = _finished(out, key) and resume
-    all_here() # all processes have looked before one of them changes anything
+    agreed(f'{state_key} {finished}', 'inputs') # and all processes have looked before one of them changes anything
     if not finished:
         _work(run, out, progress, state_key, inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key,
                                                                'batch_size': run.batch_size, 'versions': config.versions()}, resume)
@@ -292,7 +307,8 @@ def _result(run: _Run, out: Path, resume: bool, shown: dict[str, Any]) -> Exempl
 
 def _sweep(out: Path, progress: Path, key: str) -> None: # what a kill has left that came after the result had been moved to its place
     used = [path for path in progress.glob('*') if saved_state(path, key) or not (path/'state.pt').exists()] # others' states stay
-    if used or not progress.exists() and out.with_name(f'.{out.name}.lock').exists():
+    left = progress.exists() or out.with_name(f'.{out.name}.lock').exists()
+    if left and (used or not list(progress.glob('*'))):
         with contextlib.suppress(MilanError), alone(out):
             for path in used:
                 config.remove(path)
@@ -306,7 +322,7 @@ def _finished(out: Path, key: str) -> bool: # whether `out` is this run's result
     if not (out/'exemplars.json').exists():
         raise MilanError(f'{out} exists and holds no exemplars of ours; it is left alone: give another folder as out=')
     try:
-        same = bool(read_about(out)['fingerprint'] == key)
+        same = bool(read_about(out).get('fingerprint') == key)
     except MilanError:
         same = False
     if not same:

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'image_of', 'latent_of', 'Items', 'stack', 'prepared', 'call', 'size_of', 'dtype_of', 'network_hash',
-           'images_hash', 'transform_hash', 'readout_hash']
+           'readout_hash', 'transform_hash', 'name_of', 'images_hash']
 
 # %% ../../nbs/12_inputs.ipynb #471fa5a0
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,11 +64,14 @@ def latent_of(item: Any, # of a generator's data set
     "An item for a generator, with numbers and arrays as tensors. A tuple of one, as `TensorDataset` gives, counts as its content."
     if isinstance(item, Mapping):
         return {key: latent_of(value) for key, value in item.items()}
-    if isinstance(item, tuple | list):
+    if isinstance(item, tuple | list) and not all(isinstance(part, int | float) for part in item):
         return latent_of(item[0]) if len(item) == 1 else tuple(latent_of(part) for part in item)
-    return torch.as_tensor(item)
+    try:
+        return torch.as_tensor(item)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise MilanError(f'{item!r} is no latent code: give tensors, numbers, or tuples and dictionaries of them') from error
 
-# %% ../../nbs/12_inputs.ipynb #9fe1efcd
+# %% ../../nbs/12_inputs.ipynb #65f42a6b
 @dataclass
 class Items(torch.utils.data.Dataset):
     "A data set as (number, image) or, for a generator, (number, latent)."
@@ -99,7 +104,7 @@ def _stacked(values: list[Any], numbers: list[int]) -> Any:
                              'resize all images to one size')
     return torch.stack(values)
 
-# %% ../../nbs/12_inputs.ipynb #0450400b
+# %% ../../nbs/12_inputs.ipynb #48302c85
 def _each(function: Callable[[torch.Tensor], torch.Tensor], value: Any) -> Any: # `function` of every tensor in a nest of tuples and dictionaries
     if isinstance(value, torch.Tensor):
         return function(value)
@@ -145,24 +150,115 @@ def dtype_of(module: nn.Module, # any
     "The precision of a network's weights."
     return next((value.dtype for value in module.parameters() if value.is_floating_point()), torch.float32)
 
-# %% ../../nbs/12_inputs.ipynb #0ce1b644
-def _feed(digest: Any, value: Any) -> None: # a tensor's bytes, or those of a nest of tensors
-    def take(tensor: torch.Tensor) -> torch.Tensor:
-        plain = tensor.detach().cpu().contiguous()
-        digest.update(f'{tensor.dtype} {tuple(tensor.shape)}'.encode())
-        digest.update(plain.reshape(-1).view(torch.uint8).numpy())
-        return tensor
-    _each(take, value)
+# %% ../../nbs/12_inputs.ipynb #c007cd2c
+def _feed(digest: Any, tensor: torch.Tensor) -> None: # all of a tensor
+    plain = tensor.detach().cpu().contiguous()
+    digest.update(f'{tensor.dtype} {tuple(tensor.shape)}'.encode())
+    digest.update(plain.reshape(-1).view(torch.uint8).numpy())
+
+
+def _tensor_hash(tensor: torch.Tensor) -> str:
+    digest = hashlib.sha256()
+    _feed(digest, tensor)
+    return digest.hexdigest()
+
+
+def _named(value: Any) -> str: # as it prints, without its place in memory
+    return re.sub(r' at 0x[0-9a-f]+', '', repr(value))
+
+
+def _source(value: Any, depth: int = 0) -> Any: # lists and strings that say what a value is
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(np.ascontiguousarray(value)) if value.dtype.kind in 'biuf' else value.tolist()
+    if isinstance(value, torch.Tensor):
+        return _tensor_hash(value)
+    if depth > 6 or isinstance(value, str | int | float | bytes | None | type | types.BuiltinFunctionType | types.ModuleType):
+        return _named(value)
+    if isinstance(value, nn.Module):
+        return network_hash(value)
+    if isinstance(value, Mapping):
+        return [[_named(name), _source(part, depth + 1)] for name, part in value.items()]
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=repr)
+    if isinstance(value, list | tuple):
+        return [_source(part, depth + 1) for part in value]
+    return _code(value, depth)
+
+
+def _code(value: Any, depth: int) -> Any: # of a function, a method, a partial call, or an object
+    if isinstance(value, types.CodeType):
+        return [value.co_code.hex(), value.co_names, [_source(constant, depth + 1) for constant in value.co_consts]]
+    if isinstance(value, functools.partial):
+        return [_source(part, depth + 1) for part in (value.func, value.args, value.keywords)]
+    if isinstance(value, types.MethodType):
+        return [_source(value.__self__, depth + 1), value.__name__]
+    if isinstance(value, types.FunctionType):
+        used = {name: value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__}
+        values = {name: part for name, part in used.items() if not isinstance(part, types.FunctionType)}
+        enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [_source(part, depth + 1) for part in (value.__code__, enclosed, value.__defaults__, value.__kwdefaults__, values)]
+    return [type(value).__qualname__, _source(vars(value), depth + 1) if getattr(value, '__dict__', None) else _named(value)]
+
+# %% ../../nbs/12_inputs.ipynb #4813af44
+def _own(part: nn.Module) -> Any: # what the weights don't tell of a module
+    plain = {name: value for name, value in vars(part).items()
+             if name != 'training' and not name.startswith('_') and isinstance(value, str | int | float | tuple | None)}
+    hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
+    forward = None if type(part).__module__.startswith('torch.') else getattr(type(part).forward, '__code__', None)
+    return [_source(value) for value in (plain, hooks, forward)]
 
 
 def network_hash(module: nn.Module, # any
                 ) -> str: # 16 digits
-    "Of its structure and all its weights."
-    digest = hashlib.sha256(repr(module).encode())
-    for name, value in module.state_dict().items():
+    "Of all that its output depends on, but for functions it calls by name."
+    digest = hashlib.sha256(_named(module).encode())
+    for name, value in [*module.state_dict().items(), *module.named_buffers()]:
         digest.update(name.encode())
-        _feed(digest, value)
+        if isinstance(value, torch.Tensor):
+            _feed(digest, value)
+    for name, part in module.named_modules():
+        digest.update(f'{name} {_own(part)}'.encode())
     return digest.hexdigest()[:16]
+
+
+def readout_hash(readout: Any, # a function, a module, a method, another callable, or None
+                ) -> str: # 16 digits; empty for None
+    "Of a piece of code and the values it uses."
+    return '' if readout is None else hashlib.sha256(repr(_source(readout)).encode()).hexdigest()[:16]
+
+# %% ../../nbs/12_inputs.ipynb #8b747e71
+def _outline(value: Any) -> Any: # of a nest of tensors: a few numbers for each, which change with any of it, but hardly with rounding
+    if isinstance(value, Mapping):
+        return [[_named(name), _outline(part)] for name, part in value.items()]
+    if isinstance(value, tuple | list):
+        return [_outline(part) for part in value]
+    if not isinstance(value, torch.Tensor):
+        return _source(value)
+    values = value.detach().cpu().double().reshape(-1)
+    looks = torch.randn(4, len(values), generator=torch.Generator().manual_seed(0), dtype=torch.float64) / max(1, len(values))**.5
+    return [list(value.shape), [f'{look:.3g}' for look in (looks @ values).tolist()]]
+
+
+def transform_hash(transform: Callable[[Any], Any], # as given to `prepared`
+                   batches: Sequence[Any], # a few, as `stack` gives them
+                   device: torch.device | str = 'cpu', # where the transform works
+                  ) -> str: # 16 digits
+    "Of what a transform makes of some images."
+    made = [_outline(prepared(batch, transform, device)) for batch in batches]
+    return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
+
+# %% ../../nbs/12_inputs.ipynb #07e4cf02
+def name_of(images: Any, # map-style data set
+           ) -> str:
+    "How results refer to it: its `name`, or its class."
+    name = getattr(images, 'name', None)
+    return name if isinstance(name, str) and name else type(images).__name__
+
+
+def _files(images: Any) -> list[Path]: # that the data set lists
+    entries = getattr(images, 'samples', None)
+    paths = [entry[0] if isinstance(entry, tuple) else entry for entry in entries] if isinstance(entries, list) else []
+    return [Path(path) for path in paths if isinstance(path, str | Path) and Path(path).is_file()]
 
 
 def images_hash(images: Any, # map-style data set
@@ -170,51 +266,15 @@ def images_hash(images: Any, # map-style data set
                ) -> str: # 16 digits, or the data set's own `fingerprint`
     "Of a data set, without reading all of it where it says itself what it holds."
     known = getattr(images, 'fingerprint', None)
-    if isinstance(known, str):
+    if isinstance(known, str) and known:
         return known
-    digest = hashlib.sha256(str(len(images)).encode())
-    _feed(digest, tuple(getattr(images, 'tensors', ())))
-    for path, *_ in getattr(images, 'samples', ()):
-        stat = Path(path).stat()
-        digest.update(f'{path} {stat.st_size} {stat.st_mtime_ns}'.encode())
-    for index in np.unique(np.linspace(0, len(images) - 1, 64).astype(int)).tolist():
-        _feed(digest, Items(images, latents)[index][1])
+    digest = hashlib.sha256(f'{len(images)} {_source(getattr(images, "tensors", None))}'.encode())
+    if isinstance(images, torch.utils.data.Subset | torch.utils.data.ConcatDataset):
+        members = images.datasets if isinstance(images, torch.utils.data.ConcatDataset) else [images.dataset]
+        digest.update(f'{[images_hash(member, latents) for member in members]} {list(getattr(images, "indices", []))}'.encode())
+    for path in _files(images):
+        digest.update(f'{path} {path.stat().st_size} {path.stat().st_mtime_ns}'.encode())
+    some = len(images) if isinstance(images, torch.Tensor | np.ndarray | list | tuple) else 64
+    for index in np.unique(np.linspace(0, len(images) - 1, some).astype(int)).tolist():
+        digest.update(repr(_source(Items(images, latents)[index][1])).encode())
     return digest.hexdigest()[:16]
-
-
-def transform_hash(transform: Callable[[Any], Any], # as given to `prepared`
-                   batch: Any, # of one image
-                   device: torch.device | str = 'cpu', # where the transform works
-                  ) -> str: # 16 digits
-    "Of what a transform makes of an image, rounded."
-    digest = hashlib.sha256()
-    _feed(digest, _each(lambda tensor: (tensor.double() * 1e4).round(), prepared(batch, transform, device)))
-    return digest.hexdigest()[:16]
-
-# %% ../../nbs/12_inputs.ipynb #aaa4f5e6
-def _source(function: Any, depth: int = 0) -> Any: # what JSON or a hash can say of code and the values it uses
-    if isinstance(function, nn.Module):
-        return network_hash(function)
-    if isinstance(function, torch.Tensor):
-        digest = hashlib.sha256()
-        _feed(digest, function)
-        return digest.hexdigest()
-    if isinstance(function, functools.partial):
-        return [_source(part, depth) for part in (function.func, *function.args, *function.keywords.values())]
-    if hasattr(function, '__self__'):
-        return [_source(function.__self__, depth), function.__name__]
-    code = getattr(function, '__code__', None)
-    if code is None or depth > 3:
-        plain = isinstance(function, str | int | float | bool | bytes | tuple | None)
-        held = {} if depth > 3 else getattr(function, '__dict__', {})
-        return repr(function) if plain else [type(function).__qualname__, {name: _source(value, depth + 1) for name, value in held.items()}]
-    used = [function.__globals__[name] for name in code.co_names if isinstance(function.__globals__.get(name), nn.Module | torch.Tensor | int | float)]
-    inside = [cell.cell_contents for cell in function.__closure__ or ()] + list(function.__defaults__ or ()) + used
-    constants = [value for value in code.co_consts if isinstance(value, str | int | float | bool | tuple | None)]
-    return [code.co_code.hex(), repr(constants), code.co_names, [_source(value, depth + 1) for value in inside]]
-
-
-def readout_hash(readout: Any, # a function, a module, a method, or None
-                ) -> str: # 16 digits; empty for None
-    "Of a readout's code, and the weights and values it uses; what code it calls elsewhere is not followed."
-    return '' if readout is None else hashlib.sha256(repr(_source(readout)).encode()).hexdigest()[:16]

@@ -114,7 +114,7 @@ def _loaded(path: Path, mapped: bool = False) -> np.ndarray: # one array; `mappe
     try:
         return np.load(path, mmap_mode='r' if mapped else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise MilanError(f'{path} cannot be read ({error}); the set is damaged: remove {path.parent.name} and make it again') from error
+        raise MilanError(f'{path} cannot be read ({error}); the set is damaged: fetch it again, or compute it anew with resume=False') from error
 
 # %% ../../nbs/13_store.ipynb #da0bfe7c
 def resized(images: torch.Tensor, # (k, 3, height, width)
@@ -168,6 +168,13 @@ class _Native: # one layer in our layout
         return part
 
 # %% ../../nbs/13_store.ipynb #8de25219
+def _table(path: Path, dtype: type) -> np.ndarray: # (units, k) from a csv without a header
+    try:
+        return np.loadtxt(path, delimiter=',', dtype=dtype, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise MilanError(f'{path} cannot be read ({error}); fetch the set again') from error
+
+
 @dataclass
 class _Published: # one layer in the published layout
     folder: Path
@@ -179,8 +186,7 @@ class _Published: # one layer in the published layout
         self.images = _loaded(self.folder/'images.npy', mapped=True) if (self.folder/'images.npy').exists() else None
         units, k = self.masks.shape[:2]
         self.units = _loaded(self.folder/'units.npy') if (self.folder/'units.npy').exists() else np.arange(units)
-        self.ids = np.loadtxt(self.folder/'ids.csv', delimiter=',', dtype=np.int64, ndmin=2)
-        self.activations = np.loadtxt(self.folder/'activations.csv', delimiter=',', dtype=np.float32, ndmin=2)
+        self.ids, self.activations = _table(self.folder/'ids.csv', np.int64), _table(self.folder/'activations.csv', np.float32)
         self.levels: np.ndarray | None = None
         for name, found in (('units', self.units.shape + (k,)), ('ids', self.ids.shape), ('activations', self.activations.shape)):
             if found != (units, k):
@@ -357,6 +363,8 @@ class Exemplars:
              borders: str | None = None, # of the maps: 'zeros' or 'replicate', see `upsample`; None: as it is
             ) -> 'Exemplars':
         "The same set with larger or smaller regions; nothing is copied. Levels come from the table of quantiles, see `milan.stats`."
+        if size is not None and size < 1:
+            raise MilanError(f'size = {size}: images have at least one pixel')
         if borders is not None and borders not in BORDERS:
             raise MilanError(f'borders {borders!r} are unknown: choose {" or ".join(map(repr, BORDERS))}')
         return Exemplars(self.folder, {name: part.view(size, quantile, borders) for name, part in self._stored.items()}, self.about)
