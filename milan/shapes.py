@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['SIZE', 'VERSION', 'COLOURS', 'TEXTURES', 'SHAPES', 'LETTERS', 'PLANTED_LAYERS', 'Region', 'Scene', 'concepts',
-           'draw_scene', 'concept_masks', 'ColourUnits', 'PlantedNetwork', 'fit', 'planted_network', 'check_planted']
+           'draw_scene', 'concept_masks', 'ColourUnits', 'PlantedNetwork', 'fit', 'planted_network', 'check_planted',
+           'Squares', 'small_network']
 
 # %% ../nbs/04_shapes.ipynb #9d4a79e5
 import functools
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -310,3 +312,29 @@ def _auroc(values: np.ndarray, positive: np.ndarray) -> float:
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     n = int(positive.sum())
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
+
+# %% ../nbs/04_shapes.ipynb #a41a5ca1
+class Squares(torch.utils.data.Dataset):
+    "Images with one bright coloured square each, as (bytes (3, 24, 24), number of the square's strongest channel); seeded."
+    name, count = 'squares', 40
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        if index >= self.count:
+            raise IndexError(index)
+        draw = np.random.default_rng(index)
+        image = torch.full((3, 24, 24), 40, dtype=torch.uint8)
+        top, left, side = draw.integers(0, 14), draw.integers(0, 14), draw.integers(4, 10)
+        colour = torch.from_numpy(draw.integers(60, 256, 3).astype(np.uint8))
+        image[:, top:top + side, left:left + side] = colour[:, None, None]
+        return image, int(colour.argmax())
+
+
+def small_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 4)
+    "Two convolutions (`conv1`, 6 channels; `conv2`, 8) with in-place ReLUs, and a linear `head`; seeded."
+    torch.manual_seed(0)
+    return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 6, 3, padding=1), relu1=nn.ReLU(inplace=True), pool1=nn.MaxPool2d(2),
+                                     conv2=nn.Conv2d(6, 8, 3, padding=1), relu2=nn.ReLU(inplace=True),
+                                     pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(8, 4)))

@@ -17,31 +17,7 @@ from milan import hooks
 from milan.config import MilanError, import_torchvision
 from milan.exemplars import compute
 from milan.hooks import Layer, Unit
-
-
-def small_network():
-    "Two convolutions and a linear head, seeded."
-    torch.manual_seed(0)
-    return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 6, 3, padding=1), relu1=nn.ReLU(inplace=True), pool1=nn.MaxPool2d(2),
-                                     conv2=nn.Conv2d(6, 8, 3, padding=1), relu2=nn.ReLU(inplace=True),
-                                     pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(8, 4)))
-
-
-class Squares(torch.utils.data.Dataset):
-    "Images with one bright coloured square each, as (bytes, label); seeded."
-    name, count = 'squares', 40
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, index):
-        if index >= self.count: raise IndexError(index)
-        draw = np.random.default_rng(index)
-        image = torch.full((3, 24, 24), 40, dtype=torch.uint8)
-        top, left, side = draw.integers(0, 14), draw.integers(0, 14), draw.integers(4, 10)
-        colour = torch.from_numpy(draw.integers(60, 256, 3).astype(np.uint8))
-        image[:, top:top + side, left:left + side] = colour[:, None, None]
-        return image, int(colour.argmax())
+from milan.shapes import Squares, small_network
 
 
 def temporary():

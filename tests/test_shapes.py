@@ -15,6 +15,8 @@ from milan.shapes import (
     planted_network,
     PlantedNetwork,
     SHAPES,
+    small_network,
+    Squares,
 )
 import pytest
 
@@ -108,3 +110,14 @@ def test_do_the_units_find_what_was_planted_slow():
     measured = check_planted(planted_network())
     assert (measured['hits'] >= 0.9).all() and (measured['auroc'] > 0.85).all()
     measured.round(3)
+
+
+# 04_shapes.ipynb, section "Smaller still"
+def test_smaller_still():
+    Image.fromarray(np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1) for index in range(6)]))
+
+    images = torch.stack([image for image, _ in Squares()])
+    test_eq((len(Squares()), images.shape, images.dtype), (40, (40, 3, 24, 24), torch.uint8))
+    for image, strongest in Squares(): test_eq(int(image.amax((1, 2)).argmax()), strongest)
+    test_eq(small_network()(images.float() / 255).shape, (40, 4))
+    assert torch.equal(small_network().head.weight, small_network().head.weight)

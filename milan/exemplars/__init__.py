@@ -56,7 +56,7 @@ def _laid_out(module: nn.Module, channels_last: bool) -> Iterator[None]: # the w
         for weight in changed:
             weight.data = weight.data.contiguous()
 
-
+# %% ../../nbs/15_exemplars.ipynb #e06b4bb2
 @dataclass
 class _Run: # what `compute` was asked for; the fields are its parameters
     network: Network
@@ -84,7 +84,7 @@ class _Run: # what `compute` was asked for; the fields are its parameters
         prefix = prefix_tokens(self.network.module)
         return {layer.name: Tally(layer, self.k, self.quantile, len(self.images), self.seed, self.units_of(layer), prefix) for layer in self.layers}
 
-# %% ../../nbs/15_exemplars.ipynb #5769f77b
+# %% ../../nbs/15_exemplars.ipynb #dd1fd14c
 def _pass(run: _Run, part: Part, loader: Any, bar: Any) -> None: # `loader` gives (number of the batch, (ids, images))
     saved, module = time.monotonic(), run.network.module
 
@@ -115,7 +115,7 @@ def _pass(run: _Run, part: Part, loader: Any, bar: Any) -> None: # `loader` give
                 part.save()
                 saved = time.monotonic()
 
-# %% ../../nbs/15_exemplars.ipynb #89c8f302
+# %% ../../nbs/15_exemplars.ipynb #11b85ac6
 def _require_room(part: Part, images: torch.Tensor, rows: int) -> None:
     units = sum(len(tally.top.ids) for tally in part.tallies.values())
     k = next(iter(part.tallies.values())).top.k
@@ -123,7 +123,7 @@ def _require_room(part: Part, images: torch.Tensor, rows: int) -> None:
     maps = sum(tally.top._payload.numel() * 4 for tally in part.tallies.values())
     require_space(part.folder, int((spooled + min(rows, units * k)) * math.prod(images.shape[1:]) + 3 * maps))
 
-# %% ../../nbs/15_exemplars.ipynb #e06b4bb2
+# %% ../../nbs/15_exemplars.ipynb #e0d2e49c
 def _arrays(tally: Tally) -> dict[str, np.ndarray]: # a layer's files
     assert tally.units is not None
     probabilities, quantiles = tally.quantile.table()
@@ -150,7 +150,7 @@ def _write(out: Path, part: Part, others: Sequence[Part], about: dict[str, Any])
         path.unlink()
     config.remove(progress)
 
-# %% ../../nbs/15_exemplars.ipynb #dd1fd14c
+# %% ../../nbs/15_exemplars.ipynb #a341d96d
 def _work(run: _Run, out: Path, progress: Path, key: str, about: dict[str, Any], resume: bool) -> None: # from the images to the result's folder
     rank, world = rank_and_count()
     with alone(out) if rank == 0 else contextlib.nullcontext():
@@ -186,7 +186,7 @@ def _merged(run: _Run, part: Part, opened: contextlib.ExitStack) -> list[Part]: 
                          'processes do not see the same folder; remove it and start again')
     return others
 
-# %% ../../nbs/15_exemplars.ipynb #d371efa2
+# %% ../../nbs/15_exemplars.ipynb #ec5e0fb9
 def _loader(run: _Run, numbers: list[int]) -> Iterator[tuple[int, Any]]: # these batches, with their numbers
     if not numbers:
         return iter(())
@@ -202,7 +202,7 @@ def _bar(run: _Run, part: Part, numbers: list[int]) -> Any: # images per second 
     return tqdm(total=done + left, initial=done, unit=' images', disable=run.quiet or rank > 0,
                 desc=f'exemplars of {run.network.name}' + (f' (process 1 of {world})' if world > 1 else ''))
 
-# %% ../../nbs/15_exemplars.ipynb #618cf0e5
+# %% ../../nbs/15_exemplars.ipynb #d9fedb44
 def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, units: Mapping[str, Sequence[int]], batch_size: int,
              size: int | None, seed: int, borders: str) -> None: # raises `MilanError` for what cannot work
     if not hasattr(images, '__len__') or not hasattr(images, '__getitem__'):
@@ -222,7 +222,7 @@ def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, unit
     for name in set(units) - {layer.name for layer in layers}:
         raise MilanError(f'units were given for layer {name!r}, which is not among the layers {[layer.name for layer in layers]}')
 
-# %% ../../nbs/15_exemplars.ipynb #e0d2e49c
+# %% ../../nbs/15_exemplars.ipynb #69bc741a
 def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but for rounding; as JSON will give it back
     latents = run.to_image is not None
     first = stack([Items(run.images, latents)[0]])[1]
@@ -236,7 +236,7 @@ def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but 
               'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers if (chosen := run.units_of(layer)) is not None}}
     return json.loads(json.dumps(inputs, default=lambda number: number.item())) # NumPy's numbers become Python's
 
-# %% ../../nbs/15_exemplars.ipynb #4e5b8e46
+# %% ../../nbs/15_exemplars.ipynb #c50a037b
 def compute(network: Any, # a torch module, an entry of `milan.networks`, or the key of one
             images: Any, # map-style data set; its items are, start with, or hold an image: uint8, or float in [0, 1], (3, height, width)
             layers: str | int | Layer | Sequence[str | int | Layer] | None = None, # module paths, patterns, or `milan.hooks.Layer`; None: the
@@ -282,7 +282,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         meanwhile.enter_context(_laid_out(entry.module, channels_last))
         return _result(run, out, resume, {'size': size if size is None else int(size), 'borders': borders})
 
-# %% ../../nbs/15_exemplars.ipynb #a341d96d
+# %% ../../nbs/15_exemplars.ipynb #69d5e62d
 def _safe(name: str) -> str:
     return '/'.join(part for part in name.replace(':', '-').split('/') if part not in ('', '.', '..')) or 'unnamed'
 
@@ -315,7 +315,7 @@ def _sweep(out: Path, progress: Path, key: str) -> None: # what a kill has left 
             with contextlib.suppress(OSError):
                 progress.rmdir() # if it is empty now
 
-# %% ../../nbs/15_exemplars.ipynb #ec5e0fb9
+# %% ../../nbs/15_exemplars.ipynb #2465489d
 def _finished(out: Path, key: str) -> bool: # whether `out` is this run's result; refuses a folder that is none of ours
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
