@@ -176,7 +176,8 @@ class RunningQuantile:
         self._sign = 1. if quantile >= .5 else -1. # the tail kept is the upper one; for a low quantile all signs are turned
         self._count = 0 # samples of each row
         self._tail = torch.empty(0, 0) # (units, length), the smallest first; -inf where fewer samples were seen
-        self._waiting: list[tuple[torch.Tensor, torch.Tensor]] = [] # (unit ascending, value) of samples not yet in the tail
+        self._waiting = torch.empty(0), torch.empty(0, dtype=torch.int32) # (room,) values of samples not yet in the tail, and their units
+        self._pieces: list[int] = [] # where the samples of each batch end among the waiting ones; in a batch units ascend
         self._body, self._filled = torch.empty(0, 0), 0 # (units, room), of which so many columns are filled
 
     def add(self,
@@ -196,18 +197,29 @@ class RunningQuantile:
         if len(hits) > samples.numel() // 8: # many, as in the first batch: picking them out would cost more
             self._tail.copy_(_largest(torch.cat([self._tail, samples], 1), self._tail.shape[1]))
             return
-        self._waiting.append((hits // samples.shape[1], samples.flatten()[hits]))
-        if sum(len(unit) for unit, _ in self._waiting) > self._tail.numel():
-            self._settle()
+        for some in hits.split(len(self._waiting[0])):
+            self._wait(some // samples.shape[1], samples.flatten()[some])
 
     def _allocate(self, units: int, size: int, device: torch.device) -> None:
         self._count = min(size, max(1, -(-self.budget // self.rows)))
         samples = self.rows * self._count
         needed = samples - int(np.floor(np.clip(max(self.quantile, 1 - self.quantile) * samples - .5, 0, samples - 1)))
-        # both stay where they are for the whole stream: what lives long among short-lived activations would scatter the memory
+        # all stay where they are for the whole stream: what lives long among short-lived activations would scatter the memory
         self._tail = torch.full((units, needed), -torch.inf, device=device)
+        self._make_room()
         room = self.rows * min(self._count, -(-self.body // self.rows)) if self.rows <= self.body else self.body + int(8 * self.body**.5)
         self._body = torch.empty(units, room, device=device)
+
+    def _make_room(self) -> None: # for half as many as the tail holds: fewer would be sorted in too often
+        room = max(1024, self._tail.numel() // 2)
+        self._waiting = torch.empty(room, device=self._tail.device), torch.empty(room, dtype=torch.int32, device=self._tail.device)
+
+    def _wait(self, units: torch.Tensor, values: torch.Tensor) -> None: # (some,) each; units ascend
+        if (self._pieces[-1] if self._pieces else 0) + len(units) > len(self._waiting[0]):
+            self._settle()
+        begin = self._pieces[-1] if self._pieces else 0
+        self._waiting[0][begin:begin + len(units)], self._waiting[1][begin:begin + len(units)] = values, units
+        self._pieces.append(begin + len(units))
 
     def _keep(self, samples: torch.Tensor) -> None: # (units, some) into the body
         filled = self._filled + samples.shape[1]
@@ -232,19 +244,20 @@ class RunningQuantile:
         return torch.from_numpy((rows[:, None] * self._count + drawn).ravel())
 
     def _settle(self) -> None: # bring the waiting samples into the tail
-        if not self._waiting:
+        if not self._pieces:
             return
-        units, filled = self._tail.shape
-        counts = [torch.bincount(unit, minlength=units) for unit, _ in self._waiting]
+        (units, filled), sizes = self._tail.shape, np.diff([0, *self._pieces]).tolist()
+        pieces = list(zip(*(waiting[:self._pieces[-1]].split(sizes) for waiting in self._waiting), strict=True))
+        counts = [torch.bincount(unit, minlength=units) for _, unit in pieces]
         table = torch.full((units, filled + int(torch.stack(counts).sum(0).max())), -torch.inf, device=self._tail.device)
         table[:, :filled] = self._tail
         start = torch.full((units,), filled, device=table.device)
-        for (unit, value), count in zip(self._waiting, counts, strict=True):
+        for (value, unit), count in zip(pieces, counts, strict=True):
             first = count.cumsum(0) - count # of each unit in this piece
-            table[unit, torch.arange(len(unit), device=table.device) + (start - first)[unit]] = value
+            table[unit.long(), torch.arange(len(unit), device=table.device) + (start - first)[unit.long()]] = value
             start += count
         self._tail.copy_(_largest(table, filled))
-        self._waiting = []
+        self._pieces = []
 
     def merge(self,
               other: 'RunningQuantile', # of the same units, over other rows, made with the same arguments
@@ -259,6 +272,7 @@ class RunningQuantile:
         self._settle()
         if not self._count:
             self._count, self._tail, self._body = other._count, torch.full_like(other._tail, -torch.inf), torch.empty_like(other._body)
+            self._make_room()
         self._tail.copy_(_largest(torch.cat([self._tail, other._tail], 1), self._tail.shape[1]))
         self._keep(other._body[:, :other._filled])
         self.seen += other.seen
@@ -297,8 +311,9 @@ class RunningQuantile:
                 state: dict[str, Any], # what `state` gave
                ) -> None:
         "Go on from a saved state."
-        self._tail, self._body, self._filled, self._waiting = state['tail'], state['body'], state['body'].shape[1], []
+        self._tail, self._body, self._filled, self._pieces = state['tail'], state['body'], state['body'].shape[1], []
         self._count, self.seen = state['count'], state['seen']
+        self._make_room()
 
 # %% ../nbs/03_stats.ipynb #f7dd0364
 def level_at(probabilities: np.ndarray, # (P,) ascending from 0 to 1, as from `RunningQuantile.table`
