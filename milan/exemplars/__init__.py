@@ -276,8 +276,8 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         if device is not None:
             entry.module.to(config.device(device))
         place = next((tensor.device for tensor in [*entry.module.parameters(), *entry.module.buffers()]), torch.device('cpu'))
-        run = _Run(entry, images, chosen, int(k), float(quantile), units, int(batch_size), workers, place, int(seed), transform or entry.transform, to_image,
-                   truncate, channels_last, autocast, save_every, quiet)
+        run = _Run(entry, images, chosen, int(k), float(quantile), units, int(batch_size), workers, place, int(seed), transform or entry.transform,
+                   to_image or entry.to_image, truncate, channels_last, autocast, save_every, quiet)
         out = Path(out or results_dir()/'exemplars'/_safe(entry.name)/_safe(name_of(images))).absolute()
         meanwhile.enter_context(_laid_out(entry.module, channels_last))
         return _result(run, out, resume, {'size': size if size is None else int(size), 'borders': borders})
