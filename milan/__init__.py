@@ -45,27 +45,45 @@ PUBLISHED = ('base', 'cls', 'gen', 'imagenet', 'places365', 'alexnet', 'resnet15
 
 
 def _checkpoint(name: str) -> Path:
-    "The file that a published name or a path stands for. Raises `MilanError` where it is not here."
-    from milan.config import MilanError, models_dir
+    "The file that a published name or a path stands for, fetched where need be. Raises `MilanError` where it can't be had."
+    from milan.config import MilanError
 
-    if name.endswith('+clip'):
-        raise MilanError(f'{name!r}: re-ranking with CLIP is not there yet; use {name.removesuffix("+clip")!r} without it')
-    path = models_dir()/f'milan-{name}.pth' if name in PUBLISHED else Path(name)
-    if path.is_file():
-        return path
     if name in PUBLISHED:
-        raise MilanError(f'{name!r}: {path} is not there, and milan cannot fetch published weights yet (that comes with the manifests of '
-                         "issue 4). Put the file there, or use 'stamps', which is trained here")
+        from milan.manifests import fetch
+
+        try:
+            return fetch(f'milan-{name}')
+        except MilanError as error:
+            raise MilanError(f"the captioner {name!r} is not here and cannot be fetched ('stamps' is trained here). {error}") from error
+    if Path(name).is_file():
+        return Path(name)
     names = [*TRAINED_HERE, *PUBLISHED]
     near = difflib.get_close_matches(name, names, n=1)
     raise MilanError(f'no captioner {name!r}: ' + (f'did you mean {near[0]!r}?' if near else f'give a .pth, a folder, or one of {", ".join(names)}'))
 
-# %% ../nbs/62_milan.ipynb #bac11b45
+
+def _with_clip(name: str, # 'base+clip', '/models/mine+clip:some/clip', …
+              ) -> tuple[str, str | None]: # the captioner, and the CLIP: '' is the usual one, None is none
+    "Split a name into captioner and CLIP."
+    base, plus, clip = name.rpartition('+clip')
+    if not plus or (clip and not clip.startswith(':')):
+        return name, None
+    return base, clip[1:]
+
+# %% ../nbs/62_milan.ipynb #4a6fa7ec
 def pretrained(name_or_path: 'str | Path', # 'stamps', 'shapes', 'base' and the other published names, a .pth of the original, or a folder of ours
                device: 'str | torch.device | None' = None, # where it runs; None: a GPU where there is one
               ) -> 'Captioner':
-    "A captioner, ready to describe exemplars. Raises `MilanError` for what is neither a name nor a path, or is not here."
+    "A captioner, ready to describe exemplars. Raises `MilanError` for what is neither a name nor a path, or can't be had."
     name, place = str(name_or_path), None if device is None else str(device)
+    base, clip = _with_clip(name)
+    if clip is not None and not Path(name).exists():
+        from milan.captioner import rerank
+
+        if base not in (*TRAINED_HERE, *PUBLISHED) and not Path(base).exists():
+            _checkpoint(base) # says what is wrong
+        judge = rerank.load(clip or rerank.NAME, place) # first, as it is sooner known to be missing
+        return rerank.Reranked(pretrained(base, place), judge)
     if name in TRAINED_HERE:
         from milan.captioner.demo import train
 
