@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Measure', 'MEASURES', 'clean', 'words', 'singular', 'content_words', 'head_word', 'bootstrap', 'Scores', 'summarise',
            'difference', 'word_f1', 'exact', 'head_noun', 'bleu', 'rouge', 'measure', 'best_constant', 'most_frequent',
-           'shuffled', 'leave_one_out', 'agreement', 'Aligned', 'align', 'Purity', 'purity']
+           'shuffled', 'leave_one_out', 'agreement', 'between_annotators', 'Aligned', 'align', 'Purity', 'purity']
 
 # %% ../nbs/40_metrics.ipynb #e8fe84c0
 import re
@@ -191,7 +191,8 @@ def head_noun(descriptions: Sequence[str], # (units,)
               seed: int = 0, # of the bootstrap
              ) -> Scores:
     "1 where both phrases are about the same noun, by the rule of `head_word`; else 0."
-    return _pairwise(lambda a, b: float(head_word(a) == head_word(b) != ''), descriptions, references, over, seed)
+    head = cache(head_word)
+    return _pairwise(lambda a, b: float(head(a) == head(b) != ''), descriptions, references, over, seed)
 
 # %% ../nbs/40_metrics.ipynb #2f0602ba
 def bleu(descriptions: Sequence[str], # (units,)
@@ -218,10 +219,13 @@ def bleu(descriptions: Sequence[str], # (units,)
 @cache
 def _rouge_scorer(kind: str) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.tokenizers import DefaultTokenizer
 
     if kind not in ('rouge1', 'rouge2', 'rougeL'):
         raise MilanError(f"ROUGE {kind!r} is unknown: choose 'rouge1', 'rouge2' or 'rougeL'")
-    return RougeScorer([kind])
+    tokenizer = DefaultTokenizer(use_stemmer=False)
+    tokenizer.tokenize = cache(tokenizer.tokenize) # the same texts come again and again
+    return RougeScorer([kind], tokenizer=tokenizer)
 
 
 def rouge(descriptions: Sequence[str], # (units,)
@@ -261,7 +265,7 @@ def best_constant(references: Sequence[Sequence[str]], # (units,) of texts to ch
     single = Counter(word for unit in references for text in unit for word in set(content_words(text)))
     tried = [text for counted in (texts, single) for text, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:candidates // 2]]
     picked = np.random.default_rng(seed).permutation(len(references))[:sample]
-    chosen = [references[i] for i in picked]
+    chosen = [references[int(i)] for i in picked]
     return max(tried, key=lambda text: (measure(name)([text] * len(chosen), chosen, over).value, -len(text)))
 
 # %% ../nbs/40_metrics.ipynb #8611a2da
@@ -336,6 +340,57 @@ def agreement(descriptions: Sequence[str], # (units,)
                         columns=['measure', 'row', 'value', 'low', 'high', 'n', 'note'])
 
 # %% ../nbs/40_metrics.ipynb #7542c4a7
+def _crossed(references: Sequence[Sequence[str]], name: str, over: str, seed: int) -> list[str]: # (units,) the constant for each
+    halves = [int(number) % 2 for number in np.random.default_rng(seed).permutation(len(references))]
+    chosen = [best_constant([texts for texts, half in zip(references, halves, strict=True) if half != side], name, over, candidates=20, seed=seed)
+              for side in (0, 1)]
+    return [chosen[half] for half in halves]
+
+
+def _spoken(references: Sequence[Sequence[str]], texts: Sequence[str], name: str, over: str) -> np.ndarray: # (units,), as leave_one_out's, in half the time
+    if name == 'bleu': # looks at all references at once
+        return leave_one_out(references, texts, name, over).values
+    ends = np.cumsum([len(unit) for unit in references])
+    pairs = measure(name)([text for text, unit in zip(texts, references, strict=True) for _ in unit], [[one] for unit in references for one in unit]).values
+    scores = [np.sort(unit) for unit in np.split(pairs, ends[:-1])]
+    if over == 'mean':
+        return np.array([unit.mean() for unit in scores])
+    return np.array([((len(unit) - 1) * unit[-1] + unit[-2]) / len(unit) for unit in scores]) # the best is left out once, and then the second counts
+
+
+def _exchanged(references: Sequence[Sequence[str]], name: str, over: str, permutations: int, seed: int) -> Scores:
+    generator, runs = np.random.default_rng(seed), []
+    for _ in range(permutations):
+        circle = generator.permutation(len(references)) # each unit hears the one before it on the circle, so never itself
+        heard = {int(here): references[int(there)] for here, there in zip(circle, np.roll(circle, 1), strict=True)}
+        spoken = [heard[unit][int(generator.integers(len(heard[unit])))] for unit in range(len(references))]
+        runs.append(_spoken(references, spoken, name, over))
+    return summarise(np.mean(runs, axis=0), seed)
+
+# %% ../nbs/40_metrics.ipynb #af3ec873
+def between_annotators(texts: Sequence[Sequence[str]], # (units,) of a text per annotator; as many as there are
+                       measures: Sequence[str] = ('word_f1', 'head_noun', 'rougeL'), # names out of `MEASURES`
+                       over: str = 'best', # 'best' of the other annotators' texts, or their 'mean'
+                       permutations: int = 3, # for the shuffled row
+                       seed: int = 0, # of halves, permutations and bootstrap
+                      ) -> pd.DataFrame: # columns measure, row (people, constant, shuffled), score, low, high, n, left_out, note
+    "Leave-one-annotator-out agreement with 95 % intervals over units. Units with fewer than two texts are left out and counted in `left_out`."
+    if isinstance(texts, str) or any(isinstance(unit, str) for unit in texts):
+        raise MilanError('give a list of texts for each unit (a single text was given)')
+    kept = [said for unit in texts if len(said := [text for text in unit if words(text)]) > 1]
+    if len(kept) < 2:
+        raise MilanError(f'agreement between annotators needs two or more units with two or more texts; of {len(texts)} units {len(kept)} have that')
+    rows = []
+    for name in measures:
+        constants = _crossed(kept, name, over, seed)
+        both = ' / '.join(f'"{text}"' for text in dict.fromkeys(constants))
+        rows += [(name, 'people', leave_one_out(kept, None, name, over, seed), 'each annotator against the others'),
+                 (name, 'constant', summarise(_spoken(kept, constants, name, over), seed), f'chosen on the other half of the units: {both}'),
+                 (name, 'shuffled', _exchanged(kept, name, over, permutations, seed), f'of another unit; mean over {permutations} permutations')]
+    return pd.DataFrame([(name, row, found.value, *found.interval, len(kept), len(texts) - len(kept), note) for name, row, found, note in rows],
+                        columns=['measure', 'row', 'score', 'low', 'high', 'n', 'left_out', 'note'])
+
+# %% ../nbs/40_metrics.ipynb #c68d1a0a
 class Aligned(NamedTuple):
     "Descriptions and references of the same units, in the same order."
     units: list[tuple[str, int]] # (units,) of (layer, unit)
@@ -360,7 +415,7 @@ def align(descriptions: pd.DataFrame, # columns layer, unit, description; one ro
         raise MilanError('no unit has both a description and an annotation: do the layer names agree?')
     return Aligned([key for key, _ in kept], [text for _, text in kept], [said[key] for key, _ in kept])
 
-# %% ../nbs/40_metrics.ipynb #7bc2a59f
+# %% ../nbs/40_metrics.ipynb #c0c44369
 class Purity(NamedTuple):
     "The commonest label of a unit's exemplars, and the share of them that carry it."
     label: str # '' where no exemplar has a label
