@@ -6,7 +6,7 @@
 __all__ = ['State', 'Attention', 'Memory', 'Fused', 'Decoder', 'mix']
 
 # %% ../../nbs/33_decoder.ipynb #2ac1aae3
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -36,6 +36,11 @@ class Attention(nn.Module):
         "How much each exemplar counts."
         return self.output(torch.tanh(query[:, None] + keys)).squeeze(-1).softmax(-1)
 
+    def scorer(self) -> tuple[torch.Tensor, torch.Tensor]: # (hidden,), and (1,)
+        "Weight and bias of the last layer."
+        layer = self.output.get_submodule('0')
+        return layer.get_parameter('weight')[0], layer.get_parameter('bias')
+
 # %% ../../nbs/33_decoder.ipynb #f4566a24
 class Memory(NamedTuple):
     "What a neuron's exemplars are to the decoder: made once, used at every word."
@@ -53,7 +58,66 @@ class Fused(NamedTuple):
 
 State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell of the LSTM, each (rows, hidden)
 
-# %% ../../nbs/33_decoder.ipynb #c0d68a1a
+# %% ../../nbs/33_decoder.ipynb #275ca9ac
+class _Sentence(torch.autograd.Function):
+    "All words of a sentence: from what words bring, keys, features, first state and weights to (n, words, hidden) states and (n, words, k) attention."
+
+    @staticmethod
+    def forward(ctx: Any, words: torch.Tensor, keys: torch.Tensor, features: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor,
+                recurrent: torch.Tensor, bias: torch.Tensor, score: torch.Tensor, shift: torch.Tensor, context: torch.Tensor,
+                learning: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes, steps = (keys.shape[2], features.shape[2], 4 * hidden.shape[1]), []
+        hiddens, attention = hidden.new_empty(*words.shape[:2], hidden.shape[1]), features.new_empty(*words.shape[:2], features.shape[1])
+        for t in range(words.shape[1]):
+            query, gate, gates = torch.addmm(bias, hidden, recurrent.T).split(sizes, 1)
+            inner = (query[:, None] + keys).tanh_()
+            weights = (inner @ score + shift).softmax(1)
+            mean, gate = torch.bmm(weights[:, None], features).squeeze(1), gate.sigmoid()
+            seen = gate * mean
+            gates = torch.addmm(gates + words[:, t], seen, context.T)
+            take, keep, new, show = (part.tanh() if place == 2 else part.sigmoid() for place, part in enumerate(gates.chunk(4, 1)))
+            before, cell = (hidden, cell), keep * cell + take * new
+            shown = cell.tanh()
+            hidden = show * shown
+            hiddens[:, t], attention[:, t] = hidden, weights
+            if learning:
+                steps.append((*before, inner, weights, mean, gate, seen, take, keep, new, show, shown))
+        ctx.save_for_backward(features, recurrent, score, shift, context)
+        ctx.steps = steps
+        return hiddens, attention
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (d_hiddens, d_attention), (features, recurrent, score, shift, context) = gradients, ctx.saved_tensors
+        d_hidden, d_cell = torch.zeros_like(d_hiddens[:, 0]), torch.zeros_like(d_hiddens[:, 0])
+        d_keys, d_score = torch.zeros_like(ctx.steps[0][2]), torch.zeros_like(score)
+        d_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
+        d_states, d_gates = [], []
+        for t, (_, before, inner, weights, mean, gate, seen, take, keep, new, show, shown) in reversed(list(enumerate(ctx.steps))):
+            d_hidden = d_hidden + d_hiddens[:, t]
+            d_cell = d_cell + d_hidden * show * (1 - shown**2)
+            gates = torch.cat([d_cell * new * take * (1 - take), d_cell * before * keep * (1 - keep), d_cell * take * (1 - new**2),
+                               d_hidden * shown * show * (1 - show)], 1)
+            d_cell = d_cell * keep
+            d_seen = gates @ context
+            d_mean = d_seen * gate
+            d_weights = torch.bmm(features, d_mean[:, :, None]).squeeze(2) + d_attention[:, t]
+            d_scores = weights * (d_weights - (weights * d_weights).sum(1, keepdim=True))
+            d_inner = (1 - inner**2) * d_scores[:, :, None] * score
+            d_score += d_scores.flatten() @ inner.flatten(0, 1)
+            d_keys += d_inner
+            if d_features is not None:
+                d_features += weights[:, :, None] * d_mean[:, None]
+            d_states.append(torch.cat([d_inner.sum(1), d_seen * mean * gate * (1 - gate), gates], 1))
+            d_gates.append(gates)
+            d_hidden = d_states[-1] @ recurrent
+        states, every = torch.cat(d_states), torch.cat(d_gates)
+        d_recurrent = states.T @ torch.cat([step[0] for step in reversed(ctx.steps)])
+        d_context = every.T @ torch.cat([step[6] for step in reversed(ctx.steps)])
+        return (torch.stack(d_gates[::-1], 1), d_keys, d_features, d_hidden, d_cell, d_recurrent, states.sum(0), d_score, torch.zeros_like(shift), d_context,
+                None) # a shift of all scores changes no weight
+
+# %% ../../nbs/33_decoder.ipynb #1ab7cbf6
 class Decoder(nn.Module):
     "An attention LSTM from exemplar features to words."
 
@@ -139,16 +203,12 @@ class Decoder(nn.Module):
                 ids: torch.Tensor, # (n, words) numbers of the words to say, without start
                ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log-probabilities, (n, words, k) attention
         "Say given words (teacher forcing): log-probabilities before each word, and what was looked at."
-        memory, state, fused = self.remember(features), self.begin(features), self.fused()
-        words = self.words(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start), fused)
-        hidden, attention = [], []
-        for t in range(ids.shape[1]):
-            state, weights = self.advance(words[:, t], state, memory, fused)
-            hidden.append(state[0])
-            attention.append(weights)
-        return F.log_softmax(self.output(torch.stack(hidden, 1)), -1), torch.stack(attention, 1)
+        words = self.words(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start), fused := self.fused())
+        hidden, attention = _Sentence.apply(words, self.attend.key_to_hidden(features), features, *self.begin(features), fused.recurrent,
+                                            fused.bias, *self.attend.scorer(), fused.context, torch.is_grad_enabled())
+        return F.log_softmax(self.output(hidden), -1), attention
 
-# %% ../../nbs/33_decoder.ipynb #1ab7cbf6
+# %% ../../nbs/33_decoder.ipynb #0fac52a0
 def mix(weights: torch.Tensor, # (rows, k)
         features: torch.Tensor, # (units, k, features)
         unit: torch.Tensor | None, # (rows,) ascending; None: row i belongs to unit i
