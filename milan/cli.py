@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['app', 'data', 'Network', 'Images', 'Layers', 'Units', 'Top', 'Quantile', 'BatchSize', 'Workers', 'Device', 'Random',
-           'Out', 'Seed', 'Bottom', 'DropTokens', 'ChannelsLast', 'SaveEvery', 'Fresh', 'Borders', 'Speaker',
+           'Out', 'Seed', 'Bottom', 'DropTokens', 'ChannelsLast', 'SaveEvery', 'Fresh', 'Export', 'Borders', 'Speaker',
            'Strategy', 'Temperature', 'Beam', 'What', 'Duration', 'Encoder', 'Saved', 'Gallery', 'Port', 'Open',
-           'Names', 'Experiments', 'Profile', 'Everything', 'OtherImages', 'Parameters', 'Force', 'parse_units',
-           'exemplars', 'describe', 'train', 'server', 'serving', 'browse', 'list_data', 'fetch_data', 'verify_data',
+           'Search', 'Names', 'Wanted', 'Here', 'Files', 'Mirror', 'Offline', 'Experiments', 'Profile', 'Everything',
+           'OtherImages', 'Parameters', 'Force', 'parse_units', 'exemplars', 'describe', 'train', 'server', 'serving',
+           'browse', 'list_networks', 'matching', 'list_data', 'fetch_data', 'add_data', 'verify_data',
            'parse_parameters', 'reproduce']
 
 # %% ../nbs/61_cli.ipynb #a80310b2
@@ -44,7 +45,7 @@ class _Commands(typer.core.TyperGroup):
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, rich_markup_mode='rich', add_completion=False, pretty_exceptions_show_locals=False,
                   context_settings={'help_option_names': ['-h', '--help']})
-data = typer.Typer(no_args_is_help=True, help='List, fetch and verify the data and weights that the project uses.')
+data = typer.Typer(no_args_is_help=True, help='List, fetch, add and verify the data and weights that the project uses.')
 app.add_typer(data, name='data')
 
 
@@ -69,9 +70,10 @@ def _milan(debug: Annotated[bool, typer.Option('--debug', help='Show the traceba
     """
 
 # %% ../nbs/61_cli.ipynb #b621d89d
-Network = Annotated[str, typer.Argument(help='A network: efficientnet_lite0/imagenet, timm:NAME, torchvision:NAME, planted/shapes …',
+Network = Annotated[str, typer.Argument(help='A network: efficientnet_lite0/imagenet, resnet18/imagenet, torchvision:NAME, timm:NAME, hf:NAME, a '
+                                             '.yaml file … (see `milan networks`)',
                                         show_default=False)]
-Images = Annotated[str, typer.Argument(help='Images: stamps, gcompris, clipart, emoji, shapes, demo, or a folder of pictures.', show_default=False)]
+Images = Annotated[str, typer.Argument(help='Images: stamps, gcompris, clipart, emoji, shapes, demo, imagenet, places365, or a folder of pictures.', show_default=False)]
 Layers = Annotated[list[str] | None, typer.Option('--layers', '-l', help='A layer, or a pattern such as "blocks.*.mlp.fc1"; may be repeated. '
                                                                          'Default: those of the network.', show_default=False)]
 Units = Annotated[list[str] | None, typer.Option('--units', '-u', help='Only these units of a layer, as LAYER:0-99 or LAYER:3,7; may be repeated.',
@@ -90,6 +92,8 @@ DropTokens = Annotated[int | None, typer.Option('--drop-tokens', min=0, help='Cl
 ChannelsLast = Annotated[bool, typer.Option('--channels-last', help='Order numbers in memory so that many processors compute convolutions faster.')]
 SaveEvery = Annotated[float, typer.Option('--save-every', min=0, help='Seconds between two saved states: what a kill can cost.')]
 Fresh = Annotated[bool, typer.Option('--fresh', help='Begin anew, also where there is a finished or a stopped run of the same inputs.')]
+Export = Annotated[bool, typer.Option('--export', help='Also write the published layout, to $MILAN_RESULTS_DIR/NETWORK/IMAGES, linked into '
+                                      'the data folder, where `milan train` and milan.annotations look.')]
 Borders = Annotated[str, typer.Option('--borders', help="Outside a map: zeros, as in the original, or replicate its outermost cells.")]
 
 
@@ -150,6 +154,7 @@ def exemplars(network: Network, # key
               channels_last: ChannelsLast = False, # faster on many processors
               save_every: SaveEvery = 60., # seconds
               fresh: Fresh = False, # from the beginning
+              export: Export = False, # the published layout too
              ) -> None:
     """Find the images that excite each unit most, and where in them.
 
@@ -168,6 +173,8 @@ def exemplars(network: Network, # key
                             drop_tokens, channels_last, save_every, fresh)
         if rank_and_count()[0] == 0:
             typer.echo(f'{len(found)} units in {len(found.layers)} layers: {found.folder}')
+            if export:
+                typer.echo(f'in the published layout: {found.export()}')
 
 # %% ../nbs/61_cli.ipynb #0be4cd65
 def _beside(exemplars: Path) -> Path: # the folder of descriptions that belongs to one of exemplars
@@ -177,7 +184,7 @@ def _beside(exemplars: Path) -> Path: # the folder of descriptions that belongs 
 
 
 Speaker = Annotated[str, typer.Option('--captioner', '-c', help='stamps or shapes (trained here, once), a name of the published ones such as '
-                                      'base, a .pth, or a folder.')]
+                                      'base, a .pth, or a folder; +clip behind it re-ranks with CLIP.')]
 Strategy = Annotated[str | None, typer.Option('--strategy', help="greedy, sample, beam or rerank. Default: the captioner's own.", show_default=False)]
 Temperature = Annotated[float | None, typer.Option('--temperature', min=0, help="Weight of the language model (λ in the paper). Default: the "
                                                     "captioner's own.", show_default=False)]
@@ -252,8 +259,8 @@ def train(what: What = 'stamps', # name, folder or key
 
         made = train_demo(what, profile=profile, device=device)
     else:
-        made = _train_on(what, encoder, device, seed)
         out = out or milan.config.models_dir()/f'captioner-{Path(what).name}'
+        made = _train_on(what, encoder, device, seed)
     if out:
         made.save(out)
     typer.echo(f'trained on {what}; describe with it: milan describe NETWORK IMAGES --captioner {out or what}')
@@ -263,18 +270,23 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
     import milan.annotations
     import milan.captioner
     import milan.config
-    from milan.captioner.encoder import PyramidEncoder, encode_exemplars
-    from milan.captioner.training import split_units
+    from milan.captioner.encoder import PyramidEncoder
+    from milan.metrics import agreement
     from milan.networks import load
 
     found = milan.annotations.load(what, count=None)
-    found = found[[row for row, texts in enumerate(found.annotations) if texts]]
     network = load(encoder, device=device)
     stages = sorted({round(i * (len(network.layers) - 1) / 4) for i in range(5)}) # five, from early to late
     eye = PyramidEncoder(network, [network.layers[stage] for stage in stages]).to(milan.config.device(device))
-    features = encode_exemplars(eye, found, progress=True)
-    return milan.captioner.train(features, found.annotations, validation=split_units(len(found), seed=seed), encoder=eye, seed=seed,
-                                 device=device, card={'data': ', '.join(found.sets)})
+    begun = milan.config.results_dir()/'training'/milan.config.fingerprint([what, encoder, seed, found.units, found.annotations]) # a killed run goes on here
+    made = milan.captioner.train_on(found, eye, seed=seed, device=device, folder=begun)
+    kept = found[[row for row, texts in enumerate(found.annotations) if texts]]
+    rows = made.card['training']['held_out_units']
+    said = made.describe(kept[rows], progress=False).description.tolist()
+    taught = [texts for row, texts in enumerate(kept.annotations) if row not in set(rows)]
+    made.card['measures'] = agreement(said, kept[rows].annotations, seed, training=taught).to_dict('records')
+    milan.config.remove(begun)
+    return made
 
 # %% ../nbs/61_cli.ipynb #d5195f90
 class _Quiet(SimpleHTTPRequestHandler):
@@ -353,7 +365,44 @@ def _print(table: 'Table') -> None:
     Console(force_jupyter=False).print(table)
 
 
-Names = Annotated[list[str] | None, typer.Argument(help='Names from `milan data list`. Default: all.', show_default=False)]
+Search = Annotated[str | None, typer.Argument(help='Only names that hold this text.', show_default=False)]
+
+
+@app.command('networks')
+def list_networks(text: Search = None, # part of a name
+                  ) -> None:
+    """Say which networks are known by name, and where their weights come from.
+
+    Besides these: timm:NAME, torchvision:NAME and hf:NAME, or a YAML file of your own.
+
+    [dim]Example[/dim]
+    $ milan networks places365
+    """
+    import milan.networks
+
+    found = milan.networks.table()
+    lines = _table(*found.columns)
+    for one in found[found['name'].str.contains(text or '', regex=False)].to_dict('records'):
+        lines.add_row(*(str(value) for value in one.values()))
+    _print(lines)
+
+# %% ../nbs/61_cli.ipynb #09070f19
+def matching(patterns: Sequence[str], # names or patterns
+             names: Sequence[str], # all there are
+            ) -> list[str]: # each once; a name that matches nothing stays, so that its error is told in its turn
+    "The names meant by patterns such as 'milan-*'."
+    import fnmatch
+
+    return list(dict.fromkeys(name for pattern in patterns for name in (fnmatch.filter(names, pattern) or [pattern])))
+
+# %% ../nbs/61_cli.ipynb #5d410091
+Names = Annotated[list[str] | None, typer.Argument(help='Names from `milan data list`, or patterns. Default: all.', show_default=False)]
+Wanted = Annotated[list[str], typer.Argument(help='Names from `milan data list`, or patterns such as "milan-*".', show_default=False)]
+Here = Annotated[list[str] | None, typer.Argument(help='Names or patterns. Default: all that are here.', show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help='Files such as alexnet-places365.zip or milan-base.pth.', show_default=False)]
+Mirror = Annotated[str | None, typer.Option('--mirror', metavar='URL', help="Fetch from here instead of the publishers' hosts. "
+                                            'Default: $MILAN_MIRROR.', show_default=False)]
+Offline = Annotated[bool, typer.Option('--offline', help='Attempt no connection. Also with MILAN_OFFLINE=1.')]
 
 
 @data.command('list')
@@ -361,56 +410,84 @@ def list_data(names: Names = None, # of assets; None: all
               ) -> None:
     """Say which assets there are, whether they are here, their size and licence.
 
-    [dim]Example[/dim]
+    State: ready (fetched), yours (put there by hand), absent, partial (a fetch goes on there), changed or outdated since it was fetched.
+    NOASSERTION: the publisher states no licence. MB: the download; ? where nobody knows yet.
+
+    [dim]Examples[/dim]
     $ milan data list
+    $ milan data list "milan*"
     """
     import milan.manifests
 
     found = milan.manifests.table()
-    unknown = set(names or []) - set(found['name'])
-    for name in sorted(unknown):
-        milan.manifests.load(name) # says which names there are
+    chosen = matching(names or ['*'], list(found['name']))
+    for name in chosen:
+        milan.manifests.load(name) # says of an unknown one which names there are
     lines = _table('name', 'state', 'MB', 'licence', 'what')
-    for one in found[found['name'].isin(names or found['name'])].to_dict('records'):
-        lines.add_row(*(str(one[key]) for key in ('name', 'state', 'megabytes', 'licence', 'title')))
+    found['megabytes'] = found['megabytes'].astype('string').fillna('?')
+    for one in found[found['name'].isin(chosen)].to_dict('records'):
+        lines.add_row(*(one[key] for key in ('name', 'state', 'megabytes', 'licence', 'title')))
     _print(lines)
 
 
 @data.command('fetch')
-def fetch_data(names: Names = None, # of assets; None: all
+def fetch_data(names: Wanted, # of assets
+               mirror: Mirror = None, # address
+               offline: Offline = False, # no connection
                ) -> None:
     """Fetch, verify and unpack assets; what is here already is left alone.
 
-    [dim]Example[/dim]
+    A fetch that was interrupted goes on where it stopped. Two at once do the work once. Where no hash was published, the first one seen is
+    kept in $MILAN_DATA_DIR/milan-lock.json, or in $MILAN_LOCK_FILE to have it under version control.
+
+    [dim]Examples[/dim]
     $ milan data fetch tuxpaint-stamps efficientnet-lite0
+    $ milan data fetch "milannotations-alexnet-*" milan-base
+    $ milan data fetch milan-base --mirror https://example.org/milan
     """
     import milan.manifests
 
-    _each(names, lambda name: f'{name}: {milan.manifests.fetch(name)}')
+    _each(matching(names, milan.manifests.names()), lambda name: f'{name}: {milan.manifests.fetch(name, mirror=mirror, offline=offline or None)}')
+
+
+@data.command('add')
+def add_data(files: Files, # that came by hand
+             ) -> None:
+    """Take files that came some other way: check them, and put them where they belong.
+
+    [dim]Examples[/dim]
+    $ milan data add ~/Downloads/alexnet-places365.zip
+    $ milan data add milan-base.pth resnet18_places365-2f475921.pth
+    """
+    import milan.manifests
+
+    for name, place in milan.manifests.add(files).items():
+        typer.echo(f'{name}: {place}')
 
 
 @data.command('verify')
-def verify_data(names: Names = None, # of assets; None: all
+def verify_data(names: Here = None, # of assets; None: all that are here
                 ) -> None:
-    """Hash every file of the fetched assets again and compare.
+    """Hash every file of the assets again and compare.
 
-    [dim]Example[/dim]
+    [dim]Examples[/dim]
+    $ milan data verify
     $ milan data verify tuxpaint-stamps
     """
     import milan.manifests
 
-    chosen = names or [name for name in milan.manifests.names() if milan.manifests.state(name) == 'ready']
+    here = [name for name in milan.manifests.names() if milan.manifests.state(name) in ('ready', 'changed', 'yours')]
+    chosen = matching(names, milan.manifests.names()) if names else here
     if not chosen:
         typer.echo('nothing has been fetched yet')
-    _each(chosen, lambda name: f'{name}: {milan.manifests.verify(name)} files are as they were fetched')
+    _each(chosen, lambda name: f'{name}: {milan.manifests.verify(name)} files are as they were')
 
-# %% ../nbs/61_cli.ipynb #48e9eb2b
-def _each(names: list[str] | None, action: Callable[[str], str]) -> None:
-    import milan.manifests
+# %% ../nbs/61_cli.ipynb #df111767
+def _each(names: Sequence[str], action: Callable[[str], str]) -> None:
     from milan.config import MilanError
 
     failures = []
-    for name in milan.manifests.names() if names is None else names:
+    for name in names:
         try:
             typer.echo(action(name))
         except MilanError as error:
@@ -418,7 +495,7 @@ def _each(names: list[str] | None, action: Callable[[str], str]) -> None:
     if failures:
         raise MilanError('\n'.join(failures))
 
-# %% ../nbs/61_cli.ipynb #df111767
+# %% ../nbs/61_cli.ipynb #e5a85250
 def _print_experiments() -> None:
     import milan.experiments
 
@@ -441,7 +518,7 @@ def parse_parameters(texts: list[str] | None, # such as ['seeds=3', 'images=shap
             raise MilanError(f'-p {name + equals + value!r} cannot be read: write -p NAME=VALUE')
     return {name: literal(value) for name, _, value in pairs}
 
-# %% ../nbs/61_cli.ipynb #6dd30ed2
+# %% ../nbs/61_cli.ipynb #f5d6af8b
 Experiments = Annotated[list[str] | None, typer.Argument(help='Names of notebooks. Default: list them.', show_default=False)]
 Profile = Annotated[str, typer.Option('--profile', help='smoke (generated shapes, seconds), demo (photographs, minutes) or paper (ImageNet and '
                                       'the published weights, hours).')]

@@ -93,7 +93,7 @@ class _Sentence(torch.autograd.Function):
         d_keys, d_score = torch.zeros_like(ctx.steps[0][2]), torch.zeros_like(score)
         d_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
         d_states, d_gates = [], []
-        for t, (_, before, inner, weights, mean, gate, seen, take, keep, new, show, shown) in reversed(list(enumerate(ctx.steps))):
+        for t, (_, before, inner, weights, mean, gate, _, take, keep, new, show, shown) in reversed(list(enumerate(ctx.steps))):
             d_hidden = d_hidden + d_hiddens[:, t]
             d_cell = d_cell + d_hidden * show * (1 - shown**2)
             gates = torch.cat([d_cell * new * take * (1 - take), d_cell * before * keep * (1 - keep), d_cell * take * (1 - new**2),
