@@ -10,6 +10,8 @@ __all__ = ['BORDERS', 'FORMAT', 'FILES', 'upsample', 'Exemplar', 'write_layer', 
 import copy
 import functools
 import json
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from ..config import MilanError, atomic
+from ..config import MilanError, atomic, data_dir, results_dir
 from ..hooks import Unit
 from ..stats import level_at
 from .inputs import image_of
@@ -111,10 +113,15 @@ def read_about(folder: Path, # of a set in our layout
 
 
 def _loaded(path: Path, mapped: bool = False) -> np.ndarray: # one array; `mapped`: only what is used is read
+    remedy = 'the set is damaged: fetch it again, or compute it anew with resume=False'
     try:
-        return np.load(path, mmap_mode='r' if mapped else None, allow_pickle=False)
+        array = np.load(path, mmap_mode='r' if mapped else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise MilanError(f'{path} cannot be read ({error}); the set is damaged: fetch it again, or compute it anew with resume=False') from error
+        reason = 'it is no array of numbers' if 'pickle' in str(error) else error # NumPy suggests to unpickle it, which may run anything
+        raise MilanError(f'{path} cannot be read ({reason}); {remedy}') from error
+    if not isinstance(array, np.ndarray): # an archive of several
+        raise MilanError(f'{path} is an archive, not an array; {remedy}')
+    return array
 
 # %% ../../nbs/13_store.ipynb #da0bfe7c
 def resized(images: torch.Tensor, # (k, 3, height, width)
@@ -170,9 +177,27 @@ class _Native: # one layer in our layout
 # %% ../../nbs/13_store.ipynb #8de25219
 def _table(path: Path, dtype: type) -> np.ndarray: # (units, k) from a csv without a header
     try:
-        return np.loadtxt(path, delimiter=',', dtype=dtype, ndmin=2)
+        with warnings.catch_warnings(): # of an empty file
+            warnings.simplefilter('ignore')
+            return np.loadtxt(path, delimiter=',', dtype=dtype, ndmin=2, encoding='utf-8-sig')
     except (OSError, ValueError) as error:
-        raise MilanError(f'{path} cannot be read ({error}); fetch the set again') from error
+        raise MilanError(f'{path} cannot be read ({str(error).partition(";")[0]}); fetch the set again') from error
+
+
+def _stack(path: Path, channels: int) -> np.ndarray: # (units, k, channels, height, width), mapped
+    array = _loaded(path, mapped=True)
+    if array.ndim != 5 or array.shape[2] != channels or array.dtype not in (np.uint8, np.bool_):
+        raise MilanError(f'{path} holds {array.dtype} of shape {array.shape}; bytes of shape (units, k, {channels}, height, width) are wanted: fetch the set again')
+    return array
+
+
+def _published_units(path: Path, count: int) -> np.ndarray: # (units,) the number of each row's unit
+    if not path.exists():
+        return np.arange(count)
+    units = _loaded(path)
+    if units.shape != (count,) or units.dtype.kind not in 'iu' or units.min(initial=0) < 0 or len(np.unique(units)) < count:
+        raise MilanError(f'{path} holds {units.ravel()[:6].tolist()} for {count} units; as many different whole numbers from 0 on are wanted: fetch the set again')
+    return units
 
 
 @dataclass
@@ -182,15 +207,21 @@ class _Published: # one layer in the published layout
     size: int | None = None # shorter side of what is given; None: as stored
 
     def __post_init__(self) -> None:
-        self.masks = _loaded(self.folder/'masks.npy', mapped=True)
-        self.images = _loaded(self.folder/'images.npy', mapped=True) if (self.folder/'images.npy').exists() else None
-        units, k = self.masks.shape[:2]
-        self.units = _loaded(self.folder/'units.npy') if (self.folder/'units.npy').exists() else np.arange(units)
+        self.masks = _stack(self.folder/'masks.npy', 1)
+        self.images = _stack(self.folder/'images.npy', 3) if (self.folder/'images.npy').exists() else None
+        units, k, _, height, width = self.masks.shape
+        if self.images is not None and self.images.shape != (units, k, 3, height, width):
+            raise MilanError(f'{self.folder}: masks.npy has {units} units of {k} masks of {height} x {width}, and images.npy is of shape {self.images.shape}; '
+                             'fetch the set again, or remove images.npy and put the images in anew with milan.completing')
+        self.units = _published_units(self.folder/'units.npy', units)
         self.ids, self.activations = _table(self.folder/'ids.csv', np.int64), _table(self.folder/'activations.csv', np.float32)
         self.levels: np.ndarray | None = None
-        for name, found in (('units', self.units.shape + (k,)), ('ids', self.ids.shape), ('activations', self.activations.shape)):
-            if found != (units, k):
-                raise MilanError(f'{self.folder}: masks.npy has {units} units of {k} images, {name} has {found}; fetch the set again')
+        for name, found in (('ids.csv', self.ids), ('activations.csv', self.activations)):
+            if found.shape != (units, k):
+                raise MilanError(f'{self.folder/name} has {found.shape[0]} rows of {found.shape[1]}, and masks.npy {units} units of {k} images; fetch the set again')
+        if (self.ids < 0).any():
+            row, column = np.argwhere(self.ids < 0)[0]
+            raise MilanError(f'{self.folder/"ids.csv"}, row {row + 1}: image number {self.ids[row, column]} is below 0; fetch the set again')
 
     def read(self, row: int) -> tuple[torch.Tensor, torch.Tensor]: # images, masks
         images = resized(self._pixels(row), self.size)
@@ -199,17 +230,22 @@ class _Published: # one layer in the published layout
 
     def _pixels(self, row: int) -> torch.Tensor: # (k, 3, height, width), as large as the masks
         if self.images is not None:
-            return torch.from_numpy(np.array(self.images[row])).float() / 255
+            return torch.from_numpy(np.array(self.images[row])).float().div_(255)
         if self.source is None:
-            raise MilanError(f'{self.folder} holds no images.npy; pass the data set its ids refer to as source=')
+            raise MilanError(f'{self.folder} holds no images.npy; pass the data set its ids refer to as source=, or write them with milan.completing.complete')
+        if self.ids[row].max() >= len(self.source):
+            raise MilanError(f'{self.folder/"ids.csv"} asks for picture {self.ids[row].max()}, and the data set given as source= has {len(self.source):,}; '
+                             'give the one that the exemplars were found in')
         images = [image_of(self.source[int(i)], int(i)) for i in self.ids[row]]
         floats = [image.float() / 255 if image.dtype == torch.uint8 else image for image in images]
         shape = tuple(self.masks.shape[3:])
         return torch.cat([functional.interpolate(image[None], size=shape, mode='bilinear', antialias=True) for image in floats]).clamp(0, 1)
 
     def mask(self, row: int, size: tuple[int, int]) -> torch.Tensor: # (k, height, width) bool
-        masks = torch.from_numpy(np.array(self.masks[row])).float()
-        return functional.interpolate(masks, size=size, mode='bilinear', antialias=True)[:, 0] > .5
+        masks = torch.from_numpy(np.array(self.masks[row])) != 0
+        if tuple(masks.shape[2:]) == tuple(size):
+            return masks[:, 0]
+        return functional.interpolate(masks.float(), size=size, mode='bilinear', antialias=True)[:, 0] > .5
 
     def first(self, k: int) -> '_Published':
         part = copy.copy(self)
@@ -224,7 +260,7 @@ class _Published: # one layer in the published layout
         part.size = size or self.size
         return part
 
-# %% ../../nbs/13_store.ipynb #5dc21adb
+# %% ../../nbs/13_store.ipynb #ac5d0079
 def _natural(name: str) -> list[tuple[int, int | str]]: # 'blocks.10' after 'blocks.9'
     return [(0, int(step)) if step.isdigit() else (1, step) for step in name.split('.')]
 
@@ -246,7 +282,7 @@ def _export_layer(folder: Path, part: _Native | _Published, truncate: bool) -> N
     if not np.array_equal(part.units, np.arange(len(part.units))):
         np.save(folder/'units.npy', part.units)
 
-# %% ../../nbs/13_store.ipynb #ac5d0079
+# %% ../../nbs/13_store.ipynb #53a88333
 class Exemplars:
     "The exemplars of many units, on disk. `Exemplars.open(folder)` makes one."
 
@@ -278,6 +314,9 @@ class Exemplars:
             images, ids = _loaded(folder/'images.npy', mapped=True), _loaded(folder/'image_ids.npy')
             return cls(folder, {name: _Native(folder/name, images, ids, about['size'], about['borders']) for name in about['layers']}, about)
         layers = sorted((path.parent.name for path in folder.glob('*/masks.npy')), key=_natural)
+        parts = {path.parent for name in ('images.npy', 'ids.csv', 'activations.csv') for path in folder.glob(f'*/{name}')}
+        if broken := sorted(parts - {folder/name for name in layers}):
+            raise MilanError(f'{broken[0]} holds no masks.npy, but other files of a layer; fetch the set again')
         if not layers:
             raise MilanError(f'{folder} holds no exemplars: neither exemplars.json nor <layer>/masks.npy is there; '
                              'make some with milan.exemplars.compute')
@@ -385,13 +424,31 @@ class Exemplars:
         return self._stored[str(layer)]
 
     def export(self,
-               folder: str | Path, # will be made; must not exist
+               folder: str | Path | None = None, # will be made; must not exist; None: `$MILAN_RESULTS_DIR/<network>/<data set>`, linked into the data folder
                truncate: bool = False, # images to bytes by truncation, as the original did, instead of exactly
               ) -> Path: # the folder
         "Write the published layout: images.npy, masks.npy, ids.csv, activations.csv, and units.npy for a choice of units."
-        if Path(folder).exists():
-            raise MilanError(f'{folder} exists already; give a new folder')
-        with atomic(folder) as beside:
+        place = _usual_place(self) if folder is None else Path(folder)
+        if place.exists():
+            raise MilanError(f'{place} exists already; give a new folder')
+        with atomic(place) as beside:
             for layer, part in self._stored.items():
                 _export_layer(beside/layer, part, truncate)
-        return Path(folder)
+        if folder is None:
+            _link(place)
+        return place
+
+# %% ../../nbs/13_store.ipynb #4c96e7c5
+def _usual_place(found: Exemplars) -> Path: # where the original would have put it
+    network, images = str(found.about.get('network', '')), str(found.about.get('images', ''))
+    if not network or not images:
+        raise MilanError(f'{found.folder} does not say which network and images it is of: give export a folder')
+    parts = [re.sub(r'[^\w.-]+', '-', part) for part in network.split('/')]
+    return results_dir().joinpath(*parts, *([] if parts[-1] == images and len(parts) > 1 else [re.sub(r'[^\w.-]+', '-', images)]))
+
+
+def _link(place: Path) -> None: # into the data folder; what lies there stays
+    link = data_dir()/place.relative_to(results_dir())
+    if not link.exists() and not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(place.absolute(), target_is_directory=True)
