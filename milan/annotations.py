@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETS', 'BASE', 'GROUPS', 'FORMAT', 'resolve', 'read_annotations', 'AnnotatedExemplar', 'AnnotatedExemplars',
-           'annotate', 'load', 'concatenate', 'present', 'write_split', 'read_split']
+           'annotate', 'load', 'require', 'concatenate', 'present', 'write_split', 'read_split']
 
 # %% ../nbs/20_annotations.ipynb #1cbdbd8a
 import csv
@@ -247,7 +247,7 @@ def load(key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet
     else:
         root = _data_dir() if data_dir is None else Path(data_dir)
         places = {name: root/name for name in resolve(key)}
-    _require(places)
+    require(places)
     sets = [annotate(Exemplars.open(folder, source=source), read_annotations(folder/'annotations.csv'), name, count) for name, folder in places.items()]
     return concatenate(sets)
 
@@ -256,7 +256,9 @@ def _data_dir() -> Path: # `load` has a parameter of that name
     return data_dir()
 
 
-def _require(places: Mapping[str, Path]) -> None: # all that is missing, at once
+def require(places: Mapping[str, Path], # name of a set, or a folder → where it should be
+           ) -> None:
+    "Raise `MilanError` for all sets that are missing, at once, with what to do."
     missing = {name: folder for name, folder in places.items() if not (folder/'annotations.csv').is_file()}
     faults = [f'{folder} {"holds no annotations.csv" if folder.is_dir() else "does not exist"}' for folder in missing.values()]
     published = [name.replace('/', '-') for name in missing if name in SETS]

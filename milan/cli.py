@@ -6,10 +6,10 @@
 __all__ = ['app', 'data', 'Network', 'Images', 'Layers', 'Units', 'Top', 'Quantile', 'BatchSize', 'Workers', 'Device', 'Random',
            'Out', 'Seed', 'Bottom', 'DropTokens', 'ChannelsLast', 'SaveEvery', 'Fresh', 'Export', 'Borders', 'Speaker',
            'Strategy', 'Temperature', 'Beam', 'What', 'Duration', 'Encoder', 'Saved', 'Gallery', 'Port', 'Open',
-           'Search', 'Names', 'Wanted', 'Here', 'Files', 'Mirror', 'Offline', 'Experiments', 'Profile', 'Everything',
-           'OtherImages', 'Parameters', 'Force', 'parse_units', 'exemplars', 'describe', 'train', 'server', 'serving',
-           'browse', 'list_networks', 'matching', 'list_data', 'fetch_data', 'add_data', 'verify_data',
-           'parse_parameters', 'reproduce']
+           'Search', 'Names', 'Wanted', 'Here', 'Files', 'Mirror', 'Offline', 'Set', 'Own', 'Copy', 'Fit',
+           'Experiments', 'Profile', 'Everything', 'OtherImages', 'Parameters', 'Force', 'parse_units', 'exemplars',
+           'describe', 'train', 'server', 'serving', 'browse', 'list_networks', 'matching', 'list_data', 'fetch_data',
+           'add_data', 'verify_data', 'complete_data', 'parse_parameters', 'reproduce']
 
 # %% ../nbs/61_cli.ipynb #a80310b2
 import contextlib
@@ -483,6 +483,32 @@ def verify_data(names: Here = None, # of assets; None: all that are here
     _each(chosen, lambda name: f'{name}: {milan.manifests.verify(name)} files are as they were')
 
 # %% ../nbs/61_cli.ipynb #df111767
+Set = Annotated[str, typer.Argument(help='A set such as alexnet/imagenet, a group such as base, or a folder in the published layout.', show_default=False)]
+Own = Annotated[Path | None, typer.Option('--images', help='The pictures, in folders of classes. Default: $MILAN_DATA_DIR/imagenet/val.', show_default=False)]
+Copy = Annotated[Path | None, typer.Option('--out', '-o', help='Leave the set as it is, and complete a copy here.', show_default=False)]
+Fit = Annotated[str, typer.Option('--transform', help="crop, as the masks were made, or squash, as the original filled pictures in.")]
+
+
+@data.command('complete')
+def complete_data(key: Set, # of annotations
+                  images: Own = None, # ImageFolder
+                  out: Copy = None, # folder
+                  transform: Fit = 'crop', # or 'squash'
+                  ) -> None:
+    """Add the pictures that a published set of ImageNet annotations lacks. May be stopped, and goes on.
+
+    [dim]Example[/dim]
+    $ milan data complete alexnet/imagenet --images ~/imagenet/val
+    """
+    from milan.completing import complete
+
+    made = complete(key, images, out, transform=transform)
+    lines = _table(*made.columns)
+    for one in made.to_dict('records'):
+        lines.add_row(*(f'{value:.0f}' if isinstance(value, float) else str(value) for value in one.values()))
+    _print(lines)
+
+# %% ../nbs/61_cli.ipynb #7fcf0da7
 def _each(names: Sequence[str], action: Callable[[str], str]) -> None:
     from milan.config import MilanError
 
@@ -495,7 +521,7 @@ def _each(names: Sequence[str], action: Callable[[str], str]) -> None:
     if failures:
         raise MilanError('\n'.join(failures))
 
-# %% ../nbs/61_cli.ipynb #e5a85250
+# %% ../nbs/61_cli.ipynb #fd4b08f8
 def _print_experiments() -> None:
     import milan.experiments
 
@@ -518,7 +544,7 @@ def parse_parameters(texts: list[str] | None, # such as ['seeds=3', 'images=shap
             raise MilanError(f'-p {name + equals + value!r} cannot be read: write -p NAME=VALUE')
     return {name: literal(value) for name, _, value in pairs}
 
-# %% ../nbs/61_cli.ipynb #f5d6af8b
+# %% ../nbs/61_cli.ipynb #f7ceaa1e
 Experiments = Annotated[list[str] | None, typer.Argument(help='Names of notebooks. Default: list them.', show_default=False)]
 Profile = Annotated[str, typer.Option('--profile', help='smoke (generated shapes, seconds), demo (photographs, minutes) or paper (ImageNet and '
                                       'the published weights, hours).')]

@@ -25,7 +25,7 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .annotations import GROUPS, SETS, resolve
+from .annotations import GROUPS, SETS, require, resolve
 from .config import MilanError, atomic, data_dir, fingerprint, remove, require_space
 from .exemplars import Exemplars
 from .exemplars.parts import alone
@@ -193,6 +193,7 @@ class _Set: # one set to be completed
 
 def _sets(key: str | Path, root: Path, out: str | Path | None) -> list[_Set]:
     if not isinstance(key, Path) and (key in SETS or key in GROUPS):
+        require({name: root/name for name in resolve(key)})
         return [_Set(name, (root if out is None else Path(out))/name, root/name) for name in resolve(key)]
     if not Path(key).is_dir():
         resolve(str(key)) # raises, and names the nearest

@@ -17,6 +17,7 @@ from milan import hooks
 from milan.config import MilanError, import_torchvision
 from milan.exemplars import compute
 from milan.hooks import Layer, Unit
+from milan.networks import Network
 from milan.shapes import Squares, small_network
 
 
@@ -153,6 +154,8 @@ def test_generators():
     tuples = [(latent['code'], latent['kind']) for latent in latents]
     same = compute(Generator(), tuples, 'up1', k=4, to_image=lambda output: (output + 1) / 2, batch_size=6, out=temporary()/'x', quiet=True)
     assert np.array_equal(same.ids('up1'), found.ids('up1'))
+    registered = Network('generator', Generator(), to_image=lambda output: (output + 1) / 2) # one that is registered says it once and for all
+    assert torch.equal(compute(registered, tuples, 'up1', k=4, out=temporary()/'x', quiet=True)[2].images, same[2].images)
     with warnings.catch_warnings(record=True): # other images of the same latents are another result
         darker = compute(Generator(), tuples, 'up1', k=4, to_image=lambda output: (output + 1) / 3, batch_size=6, out=same.folder, quiet=True)
     assert darker.lookup('up1', 2).images.max() < .7

@@ -2,56 +2,81 @@
 
 from milan.captioner import Captioner
 from milan.captioner.decoder import Decoder
+from milan.captioner.encoder import ORIGINAL
 from milan.captioner.encoder import original_encoder
+from milan.captioner.encoder import original_spatial_encoder
 from milan.captioner.lm import LanguageModel
 from milan.captioner.text import Vocabulary
+from milan.captioner.text import tokenize
 from milan.config import MilanError
 from pathlib import Path
+import gc
 import torch
 import warnings
 from milan.captioner.checkpoints import (
+    _COLOURS,
+    _nested,
+    _our_bytes,
     _settings,
     _vocabulary,
+    _which,
+    check_rules,
     load,
     load_lm,
     read,
+    save,
+    tokenizer_rules,
 )
-import pytest
 
-import gzip
-import json
+import os
 import shutil
 import tempfile
+from unittest.mock import patch
 import numpy as np
+from torch import nn
 from fastcore.test import expect_fail, test_close, test_eq
-from milan.config import oracle_dir
+from milan.captioner.encoder import PyramidEncoder, normalize
 
-def golden():
-    "The original's model, arrays and texts."
-    source = oracle_dir()
-    folder = Path(tempfile.mkdtemp())
-    (folder/'decoder.pth').write_bytes(gzip.decompress((source/'decoder.pth.gz').read_bytes()))
-    captioner = load(folder/'decoder.pth', 'cpu')
-    shutil.rmtree(folder)
-    arrays = {name: torch.from_numpy(value) for name, value in np.load(source/'milan_arrays.npz').items()}
-    return captioner, arrays, json.loads((source/'milan.json').read_text())
+import spacy
 
 
 # 37_checkpoints.ipynb, section "Reading without trusting"
 def test_reading_without_trusting():
     class Evil:
-        def __reduce__(self): return (eval, ("__import__('pathlib').Path('i_ran').write_text('!')",))
+        def __reduce__(self): return (eval, (f'open({str(folder/"i_ran")!r}, "w")',))
+
+    class Worse:
+        def __reduce__(self): return (os.system, (f'touch {folder/"i_ran"}',))
 
     folder = Path(tempfile.mkdtemp())
-    torch.save({'properties': Evil(), 'state_dict': {}}, folder/'evil.pth')
-    with expect_fail(MilanError, contains='is refused'): read(folder/'evil.pth')
-    assert not Path('i_ran').exists()
+    for evil in (Evil(), {'indexer': {'properties': {'nlp': (Worse(), b'')}}}):
+        torch.save({'properties': evil, 'state_dict': {}}, folder/'evil.pth')
+        with expect_fail(MilanError, contains='is refused'): read(folder/'evil.pth')
+    assert not (folder/'i_ran').exists()
+    try: read(folder/'evil.pth')
+    except MilanError as error: print(str(error).replace(str(folder), '…'))
 
     torch.save({'weights': torch.zeros(2)}, folder/'other.pth')
     (folder/'half.pth').write_bytes((folder/'other.pth').read_bytes()[:300])
     with expect_fail(MilanError, contains='not one of the original'): read(folder/'other.pth')
     with expect_fail(MilanError, contains='cannot be read'): read(folder/'half.pth')
     with expect_fail(MilanError, contains='does not exist'): read(folder/'none.pth')
+    torch.save({'properties': {}, 'state_dict': {'weight': 'heavy'}}, folder/'other.pth')
+    with expect_fail(MilanError, contains='no tensors (weight)'): read(folder/'other.pth')
+
+    for place in ('thinc.config', 'confection', 'confection._config'):
+        Config = type('Config', (dict,), {'__module__': place})
+        with patch(f'{place}.Config', Config): torch.save({'properties': {'nlp': (Config(lang='en'), b'bytes')}, 'state_dict': {}}, folder/'config.pth')
+        test_eq(read(folder/'config.pth')['properties']['nlp'], ({'lang': 'en'}, b'bytes'))
+
+    torch.save({'properties': {'length': 15}, 'state_dict': {'weight': torch.zeros(3)}}, folder/'whole.pth')
+    whole, refused = (folder/'whole.pth').read_bytes(), 0
+    for seed in range(40):
+        place = np.random.default_rng(seed).integers(len(whole))
+        (folder/'damaged.pth').write_bytes(whole[:place] + bytes([whole[place] ^ 0x5A]) + whole[place + 1:])
+        try: test_eq(set(read(folder/'damaged.pth')) >= {'properties', 'state_dict'}, True)
+        except MilanError: refused += 1
+    assert refused > 5
     shutil.rmtree(folder)
 
 
@@ -59,33 +84,78 @@ def test_reading_without_trusting():
 def test_from_its_settings_to_ours():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
-        settings = _settings('old.pth', {'embedding_size': 32}, ['embedding_size', 'hidden_size'])
-    test_eq(settings, {'embedding_size': 32, 'hidden_size': 512})
+        settings = _settings('old.pth', {'embedding_size': 32}, ['embedding_size', 'hidden_size', 'dropout'], {'hidden_size': 64})
+    test_eq(settings, {'embedding_size': 32, 'hidden_size': 64, 'dropout': .5})
     str(caught[0].message)
 
     plain = {'properties': {'vocab': {'properties': {'tokens': ('red', 'things')}}, 'start': True}}
     test_eq(_vocabulary('x.pth', plain).words, ('red', 'things'))
-    with expect_fail(MilanError, contains='no vocabulary'): _vocabulary('x.pth', {})
+    test_eq((_nested(plain, 'vocab'), _nested(plain, 'lm', 'vocab'), _nested(None)), ({'tokens': ('red', 'things')}, {}, {}))
+    for odd in ({}, None, 'words', {'properties': {'vocab': 3}}):
+        with expect_fail(MilanError, contains='no vocabulary'): _vocabulary('x.pth', odd)
     plain['properties']['tokenize'] = {'properties': {'lemmatize': True}}
     with expect_fail(MilanError, contains="'lemmatize': True"): _vocabulary('x.pth', plain)
 
 
+# 37_checkpoints.ipynb, section "The rules that split words"
+def test_the_rules_that_split_words():
+    rules = tokenizer_rules(_our_bytes())
+    test_eq(set(rules), {'exceptions', 'infix_finditer', 'prefix_search', 'suffix_search', 'token_match', 'url_match'})
+    [(text, rules['exceptions'][text]) for text in ("don't", 'a.m.', ':)')], len(rules['exceptions'])
+
+    for text in ("don't", 'a.m.', ':)'): test_eq(tokenize(text), rules['exceptions'][text])
+    for odd, said in ((b'\x93nonsense', 'no msgpack'), (b'\x01', 'int'), (b'\x80', 'no tokenizer')):
+        with expect_fail(MilanError, contains=said): tokenizer_rules(odd)
+    assert gc.isenabled()
+
+    import srsly
+
+    older = spacy.blank('en')
+    older.tokenizer.add_special_case('redthing', [{65: 'red'}, {65: 'thing'}])
+
+    def indexer_of(packed): return {'properties': {'tokenize': {'properties': {'nlp': ({}, packed)}}}}
+
+    vocabulary = Vocabulary(['redthing', 'blue'])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        test_eq(check_rules('a.pth', indexer_of(_our_bytes()), vocabulary), [])
+        test_eq(len(caught), 0)
+        test_eq(check_rules('older.pth', indexer_of(older.to_bytes(exclude=['vocab'])), vocabulary), ['exceptions'])
+    print(caught[0].message)
+
+    broken = srsly.msgpack_dumps({'tokenizer': srsly.msgpack_dumps({'prefix_search': '(', 'exceptions': {}})})
+    for odd, said in ((None, 'does not hold its rules'), (b'\x80', 'no tokenizer'), (broken, 'cannot be used')):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            test_eq(check_rules('odd.pth', indexer_of(odd), vocabulary), [])
+        assert said in str(caught[0].message)
+
+
 # 37_checkpoints.ipynb, section "A language model, a captioner"
 def test_a_language_model_a_captioner():
-    torch.manual_seed(0)
-    vocabulary = Vocabulary(['things', 'red'])
-    decoder, lm = Decoder(vocabulary, 1024, 4, 6), LanguageModel(vocabulary, 4, 5)
-    network = original_encoder('resnet18', pretrained=False).network
-    tensors = {**decoder.state_dict(), **{f'lm.{n}': v for n, v in lm.state_dict().items()},
-               **{f'encoder.encoder.model.{n}': v for n, v in network.state_dict().items()}}
-    indexer = {'properties': {'vocab': {'properties': {'tokens': vocabulary.words}}}}
-    published = {'properties': {'indexer': indexer, 'encoder': {'properties': {'config': 'resnet18'}}, 'embedding_size': 4, 'hidden_size': 6,
-                                'lm': {'properties': {'indexer': indexer, 'embedding_size': 4, 'hidden_size': 5, 'layers': 2, 'dropout': .5}},
-                                'dropout': .5, 'length': 9, 'strategy': 'rerank', 'temperature': .2, 'beam_size': 7},
-                 'children': {'encoder': 'PyramidConvEncoder'}, 'state_dict': tensors}
+    def small_file(folder, **settings):
+        "A captioner of two words as the original would write it, and its parts."
+        torch.manual_seed(0)
+        vocabulary = Vocabulary(['things', 'red'])
+        decoder, lm = Decoder(vocabulary, 1024, 4, 6, 5), LanguageModel(vocabulary, 4, 5)
+        network = original_encoder('resnet18', pretrained=False).network
+        tensors = {'encoder.mean': torch.tensor([.485, .456, .406]).view(1, 3, 1, 1), 'encoder.std': torch.tensor([.229, .224, .225]).view(1, 3, 1, 1),
+                   **{f'encoder.encoder.model.{n}': v for n, v in network.state_dict().items()},
+                   **{f'lm.{n}': v for n, v in lm.state_dict().items()}, **decoder.state_dict()}
+        indexer = {'properties': {'vocab': {'properties': {'tokens': vocabulary.words}}, 'tokenize': {'properties': {'nlp': ({}, _our_bytes())}}}}
+        content = {'properties': {'indexer': indexer, 'encoder': {'properties': {'config': 'resnet18', 'pretrained': True}},
+                                  'lm': {'properties': {'indexer': indexer, 'embedding_size': 4, 'hidden_size': 5, 'layers': 2, 'dropout': .5}},
+                                  'embedding_size': 4, 'hidden_size': 6, 'attention_hidden_size': 5, 'dropout': .5, 'length': 9,
+                                  'strategy': 'rerank', 'temperature': .2, 'beam_size': 7},
+                   'children': {'encoder': 'PyramidConvEncoder'}, 'state_dict': tensors}
+        torch.save(content, folder/'milan-tiny.pth')
+        return content, decoder, lm, network
+
     folder = Path(tempfile.mkdtemp())
-    torch.save(published, folder/'milan-tiny.pth')
-    captioner = load(folder/'milan-tiny.pth', 'cpu')
+    published, decoder, lm, network = small_file(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error') # nothing is missing, so nothing is said
+        captioner = load(folder/'milan-tiny.pth', 'cpu')
     captioner, captioner.defaults
 
     for name, value in captioner.decoder.state_dict().items(): test_eq(value, decoder.state_dict()[name])
@@ -95,125 +165,106 @@ def test_a_language_model_a_captioner():
     captioner.save(folder/'ours')
     test_eq(Captioner.load(folder/'ours', 'cpu').defaults, captioner.defaults)
 
-    del published['state_dict']['init_c.0.bias']
-    torch.save(published, folder/'broken.pth')
-    with expect_fail(MilanError, contains='init_c.0.bias'): load(folder/'broken.pth')
-    published['children'] = {'encoder': 'SpatialConvEncoder'}
-    published['state_dict']['init_c.0.bias'] = torch.zeros(6)
-    torch.save(published, folder/'spatial.pth')
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        assert load(folder/'spatial.pth', 'cpu').encoder is None
-    assert 'SpatialConvEncoder' in str(caught[-1].message)
+    def without(content, *keys):
+        "A copy that lacks one entry, a path of keys."
+        content = dict(content)
+        if len(keys) == 1: del content[keys[0]]
+        else: content[keys[0]] = without(content[keys[0]], *keys[1:])
+        return content
+
+    def said(content):
+        "The captioner read from this content, and the warnings."
+        torch.save(content, folder/'tampered.pth')
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            found = load(folder/'tampered.pth', 'cpu')
+        return found, [str(warning.message).replace(str(folder), '…') for warning in caught]
+
+    torch.manual_seed(0)
+    features = torch.rand(3, 2, 1024)
+    expected = captioner.decode(features)
+    absent = [('embedding_size',), ('hidden_size',), ('attention_hidden_size',), ('dropout',), ('temperature',), ('lm',),
+              ('lm', 'properties', 'indexer'), ('lm', 'properties', 'layers'), ('indexer', 'properties', 'tokenize')]
+    light = {**published, 'state_dict': {n: v for n, v in published['state_dict'].items() if not n.startswith('encoder.')}}
+    for keys in absent:
+        found, messages = said(without(light, 'properties', *keys))
+        test_eq(found.decode(features).captions, expected.captions)
+        test_close(found.decode(features).scores, expected.scores, 1e-6)
+        assert found.encoder is None and 'no weights of an encoder' in messages[-1] and len(messages) > 1
+        print(*messages[:-1], sep='\n')
+
+    for keys in (('properties', 'encoder'), ('children',), ('state_dict', 'encoder.mean')):
+        found, messages = said(without(published, *keys))
+        for name, value in found.encoder.network.state_dict().items(): test_eq(value, network.state_dict()[name])
+        print(*messages, sep='\n')
+
+    no_lm = {**light, 'state_dict': {n: v for n, v in light['state_dict'].items() if not n.startswith('lm.')}}
+    found, messages = said(no_lm)
+    test_eq((found.lm, found.defaults['strategy']), (None, 'beam'))
+    assert 'holds no language model' in messages[0]
+    test_eq(len(said({**no_lm, 'properties': {**published['properties'], 'lm': None}})[1]), 1) # the original may well have none: only the encoder lacks
+    found, messages = said({**light, 'children': {'encoder': 'OtherEncoder'}})
+    assert found.encoder is None and 'OtherEncoder' in messages[0]
+    with expect_fail(MilanError, contains='init_c.0.bias'): said(without(light, 'state_dict', 'init_c.0.bias'))
+    with expect_fail(MilanError, contains='do not fit'): said({**light, 'properties': {**published['properties'], 'hidden_size': 8}})
+    with expect_fail(MilanError, contains='encoder.std'): said({**published, 'state_dict': {**published['state_dict'], 'encoder.std': torch.ones(3)}})
+    with expect_fail(MilanError, contains='no vocabulary'): said(without(light, 'properties', 'indexer'))
+    with expect_fail(MilanError, contains='not one of the original'): said({**light, 'properties': 'none'})
+
     torch.save({'properties': published['properties']['lm']['properties'], 'children': {}, 'state_dict': lm.state_dict()}, folder/'lm.pth')
     test_close(load_lm(folder/'lm.pth', 'cpu').log_prob(['red things']), lm.eval().log_prob(['red things']), 1e-6)
     with expect_fail(MilanError, contains='load_lm'): load(folder/'lm.pth')
+    with torch.device('meta'): networks = [original_encoder(name, pretrained=False).network for name in ORIGINAL]
+    test_eq([_which(one.state_dict()) for one in networks], list(ORIGINAL))
+    grey = torch.full((1, 3, 1, 1), .5)
+    test_close((.5 - torch.tensor(_COLOURS['encoder.mean'])) / torch.tensor(_COLOURS['encoder.std']), normalize(grey).view(3), 1e-6)
     shutil.rmtree(folder)
 
 
-# 37_checkpoints.ipynb, section "Parity: what the encoder sees"
-@pytest.mark.oracle
-def test_parity_what_the_encoder_sees_oracle():
-    captioner, arrays, texts = golden()
-    root = oracle_dir()/'data/tinynet/tinyset'
-    images, masks = (torch.from_numpy(np.concatenate([np.load(root/layer/f'{name}.npy') for layer in ('conv1', 'layer2')])) for name in ('images', 'masks'))
-    features = captioner.encode(images, masks)
-    scale = arrays['features'].abs().max()
-    assert (features - arrays['features']).abs().max() < 1e-4 * scale
-    assert (captioner.encode(images) - arrays['features_nomask']).abs().max() < 1e-4 * scale
-    test_eq(captioner.decode(features, original_scores=True).captions, texts['default']['captions'])
-    large = np.load(oracle_dir()/'encoder_224.npz')
-    ours = captioner.encode(torch.from_numpy(large['images']), torch.from_numpy(large['masks']))
-    assert (ours - torch.from_numpy(large['pyramid_masked'])).abs().max() < 1e-4 * np.abs(large['pyramid_masked']).max()
+# 37_checkpoints.ipynb, section "Writing"
+def test_writing():
+    torch.manual_seed(0)
+    vocabulary = Vocabulary(['things', 'red'])
+    made = Captioner(Decoder(vocabulary, 1024, 4, 6), LanguageModel(vocabulary, 4, 5), original_encoder('resnet18', pretrained=False),
+                     defaults={'beam_size': 7, 'length': 9, 'temperature': .3})
+    folder = Path(tempfile.mkdtemp())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        again = load(save(made, folder/'made.pth'), 'cpu')
+    again, again.defaults
 
+    content = torch.load(folder/'made.pth', weights_only=True)
+    test_eq(list(content), ['properties', 'children', 'state_dict'])
+    for part in ('decoder', 'lm', 'encoder'):
+        ours, theirs = getattr(made, part).state_dict(), getattr(again, part).state_dict()
+        test_eq(list(ours), list(theirs))
+        for name, value in ours.items(): test_eq(value, theirs[name])
+    images = torch.rand(2, 3, 3, 48, 48)
+    test_eq(again.encode(images), made.encode(images))
+    test_eq(again(images).beam, made(images).beam)
+    test_eq(again(images).scores, made(images).scores)
+    test_eq({**again.defaults}, made.defaults)
 
-# 37_checkpoints.ipynb, section "Parity: what the models say"
-@pytest.mark.oracle
-def test_parity_what_the_models_say_oracle():
-    captioner, arrays, texts = golden()
-    with torch.inference_mode(): log_probs, attention = captioner.decoder(arrays['features'], arrays['force.targets'])
-    assert (log_probs - arrays['force.predictions']).abs().max() < 1e-4
-    assert (attention - arrays['force.attentions']).abs().max() < 1e-5
-    test_close(captioner.score(texts['force']['captions'], arrays['features']), arrays['score.nomi'], 1e-4)
-    test_close(captioner.score(texts['force']['captions'], arrays['features'], mi=True), arrays['score.mi'], 1e-4)
-    lm = captioner.lm
-    with torch.inference_mode(): assert (lm(arrays['lm.ids']) - arrays['lm.lps']).abs().max() < 1e-4
-    test_close(lm.log_prob(texts['lm_sentences']), arrays['lm.logp_fixed'].float(), 1e-4)
-    test_close(load_lm(oracle_dir()/'lm.pth', 'cpu').log_prob(texts['lm_sentences']), arrays['lm.logp_fixed'].float(), 1e-4)
+    settings, packed = content['properties']['indexer']['properties']['tokenize']['properties']['nlp']
+    theirs = spacy.util.get_lang_class(settings['nlp']['lang']).from_config(settings).from_bytes(packed)
+    for text in ("A dog's left-hand side, mostly.", 'U.S. flags', "it isn't 5kg"): test_eq([word.text.lower() for word in theirs(text)], tokenize(text))
+    len(packed)
 
-    ids = arrays['lm.ids']
-    padded = ids[:, -1] == captioner.vocabulary.pad
-    with torch.inference_mode(): log_p = lm(ids)
-    stop = (ids == captioner.vocabulary.stop).int().argmax(1)
-    extra = log_p[torch.arange(len(ids)), stop, captioner.vocabulary.pad]
-    test_close(arrays['lm.logp_batch'].float(), lm.log_prob(texts['lm_sentences']) + torch.where(padded, extra, 0.), 1e-3)
+    places = original_spatial_encoder('resnet18', pretrained=False)
+    spread = Captioner(Decoder(vocabulary, 512, 4, 6), None, places)
+    alone = load(save(spread, folder/'made.pth'), 'cpu')
+    test_eq((alone.lm, alone.defaults['strategy'], read(folder/'made.pth')['children']), (None, 'beam', {'encoder': 'SpatialConvEncoder'}))
+    test_eq(alone(images).beam, spread(images).beam)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        blind = load(save(made, folder/'blind.pth', encoder=False), 'cpu')
+    assert blind.encoder is None and 'no weights of an encoder' in str(caught[-1].message)
+    test_eq(blind.decode(made.encode(images)).captions, made(images).captions)
 
-
-# 37_checkpoints.ipynb, section "Parity: what the search finds"
-@pytest.mark.oracle
-def test_parity_what_the_search_finds_oracle():
-    captioner, arrays, texts = golden()
-    runs = {'greedy': {'strategy': 'greedy'}, 'greedy_mi': {'strategy': 'greedy', 'mi': True}, 'greedy_len6': {'strategy': 'greedy', 'length': 6},
-            'beam10': {'strategy': 'beam', 'beam_size': 10}, 'beam10_mi': {'strategy': 'beam', 'beam_size': 10, 'mi': True},
-            'rerank50': {'strategy': 'rerank', 'original_scores': True}, 'rerank50_t0.5': {'temperature': .5, 'original_scores': True},
-            'default': {'original_scores': True}}
-    found = {name: captioner.decode(arrays['features'], **settings) for name, settings in runs.items()}
-    for name, output in found.items():
-        expected = arrays[f'{name}.tokens']
-        test_eq(output.tokens[:, :expected.shape[1]].tolist(), expected.tolist())
-        test_eq(output.captions, texts[name]['captions'])
-        if 'greedy' not in name: test_close(output.scores, arrays[f'{name}.scores'], 1e-4)
-    for name in ('beam10', 'beam10_mi'):
-        test_eq(found[name].beam_tokens.tolist(), arrays[f'{name}.beam_tokens'].tolist())
-        test_close(found[name].beam_scores, arrays[f'{name}.beam_scores'], 1e-4)
-    test_close(found['greedy'].attentions.sum((1, 2)), (found['greedy'].attentions.sum(2) > 0).sum(1).float(), 1e-4)
-
-    output = found['rerank50']
-    order = output.beam_likelihood.sort(dim=1, descending=True, stable=True).indices
-    test_close(output.beam_likelihood.gather(1, order), arrays['rerank50.beam_scores'], 1e-4)
-    test_close(output.beam_lm.gather(1, order), arrays['rerank50.lm_scores'], 1e-4)
-    test_eq(output.beam_tokens.gather(1, order[:, :, None].expand_as(output.beam_tokens)).tolist(), arrays['rerank50.beam_tokens'].tolist())
-
-    exact = captioner.decode(arrays['features'])
-    test_close(exact.scores, exact.likelihood - .2 * captioner.lm.log_prob(exact.tokens), 1e-4)
-    changed = [(a, b) for a, b in zip(exact.captions, texts['default']['captions']) if a != b]
-    test_eq(len(changed), 1)
-
-    steps = arrays['greedy.predictions'].max(2).values
-    stopped = (found['greedy'].tokens == captioner.vocabulary.stop).cumsum(1) > 1
-    test_close(found['greedy'].scores, steps.masked_fill(stopped, 0).sum(1), 1e-4)
-    test_close(arrays['greedy.scores'], steps.sum(1), 1e-4)
-    for unit in range(0, 24, 5): test_eq(captioner.decode(arrays['features'][unit:unit + 1]).captions, [captioner.decode(arrays['features']).captions[unit]])
-
-
-# 37_checkpoints.ipynb, section "Parity: one step of training"
-@pytest.mark.oracle
-def test_parity_one_step_of_training_oracle():
-    global read
-    from milan.captioner.training import attention_loss, collect, word_loss
-
-    captioner, arrays, texts = golden()
-    decoder, lm, vocabulary = captioner.decoder, captioner.lm, captioner.vocabulary
-    kept = [unit for unit in range(24) if unit not in texts['hold_out']]
-    ids, unit, _ = collect(vocabulary, texts['annotations'], kept).batch(list(range(3 * len(kept))))
-    with torch.no_grad(): log_probs, attention = decoder(arrays['features'], arrays['force.targets'])
-    test_close(word_loss(log_probs, arrays['force.targets'], vocabulary.pad), torch.tensor(texts['force']['nll']), 1e-5)
-    test_close(attention_loss(attention, arrays['force.targets'], vocabulary.pad, padding_too=True), torch.tensor(texts['force']['regularizer']), 1e-5)
-
-    def compare(module, golden_step):
-        off = torch.cat([(value - arrays[f'{golden_step}.{name}']).abs().flatten() for name, value in module.state_dict().items()])
-        assert (off < 1e-5).float().mean() > .999 and off.max() < 2.1e-3, (off.max(), (off < 1e-5).float().mean())
-        return off
-
-    optimizer = torch.optim.AdamW(decoder.parameters(), fused=True)
-    log_probs, attention = decoder(arrays['features'][unit], ids) # in evaluation mode: no dropout
-    loss = word_loss(log_probs, ids, vocabulary.pad) + attention_loss(attention, ids, vocabulary.pad, padding_too=True)
-    loss.backward(); optimizer.step()
-    off = compare(decoder, 'step_decoder')
-
-    everyone = collect(vocabulary, texts['annotations'], range(24))
-    ids, _, _ = everyone.batch([i for i in range(72) if i not in texts['hold_out']])
-    read = torch.nn.functional.pad(ids[:, :-1], (1, 0), value=vocabulary.start)
-    optimizer = torch.optim.AdamW(lm.parameters(), fused=True)
-    word_loss(lm(read), ids, vocabulary.pad).backward(); optimizer.step()
-    off = compare(lm, 'step_lm')
+    other = PyramidEncoder(nn.Sequential(nn.Conv2d(3, 8, 3)), ['0'], name='efficientnet_lite0/imagenet')
+    fewer = PyramidEncoder(made.encoder.network, ['conv1', 'layer4'], transform=normalize, name='original:resnet18')
+    for eye, reason in ((other, 'no encoder efficientnet_lite0/imagenet'), (fewer, 'the original reads resnet18 at conv1'), (None, 'has no encoder')):
+        kept = Captioner(made.decoder, None, eye)
+        with expect_fail(MilanError, contains=reason): save(kept, folder/'other.pth')
+    assert not (folder/'other.pth').exists()
+    shutil.rmtree(folder)

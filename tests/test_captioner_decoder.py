@@ -61,6 +61,18 @@ def test_against_the_formula():
             test_close(naive(features[i], ids[i])[0], log_probs[i], 1e-5)
             test_close(naive(features[i], ids[i])[1], attention[i], 1e-6)
 
+    decoder, features = decoder.double(), features.double().requires_grad_()
+
+    def gradients(said):
+        for value in (features, *decoder.parameters()): value.grad = None
+        log_probs, attention = said
+        (log_probs.gather(2, ids[:, :, None]).sum() + ((1 - attention.sum(1))**2).sum()).backward()
+        return {'features': features.grad, **{name: value.grad for name, value in decoder.named_parameters()}}
+
+    ours, theirs = gradients(decoder(features, ids)), gradients([torch.stack(both) for both in zip(*(naive(features[i], ids[i]) for i in range(2)))])
+    for name, value in theirs.items(): test_close(ours[name], value, 1e-10)
+    {name: f'{value.abs().max().item():.3f}' for name, value in list(ours.items())[:4]}
+
     with expect_fail(MilanError, contains='(units, k, 6)'): decoder.check(torch.randn(2, 7, 5))
     with expect_fail(MilanError, contains='unit 1'): decoder.check(torch.stack([torch.zeros(7, 6), torch.full((7, 6), torch.nan)]))
     test_eq(decoder.check(features).shape, (2, 7, 6))

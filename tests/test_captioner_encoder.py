@@ -1,19 +1,55 @@
 # Generated from nbs/31_encoder.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from pathlib import Path
 from torch import nn
+from torch.nn import functional as F
+import numpy as np
 import torch
 from milan.captioner.encoder import (
+    _packed,
+    _planned,
+    _unpacked,
     encode_exemplars,
     encode_regions,
+    encoder_key,
+    exemplars_key,
+    normalize,
     original_encoder,
+    original_spatial_encoder,
     pool,
     Projection,
     PyramidEncoder,
+    SpatialEncoder,
 )
+import pytest
 
+import shutil
+import tempfile
 from types import SimpleNamespace
 from fastcore.test import expect_fail, test_close, test_eq
+from milan.config import oracle_dir
+
+
+def tiny(seed=0, size=None):
+    "Two layers of a small seeded network."
+    torch.manual_seed(seed)
+    return PyramidEncoder(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1)), ['0', '3'], size=size)
+
+
+def some_units(units=4, k=3, side=16, photos=6):
+    "Exemplar sets that share a few photos, in memory."
+    draw = torch.Generator().manual_seed(1)
+    album = torch.randint(256, (photos, 3, side, side), generator=draw) / 255
+    return [SimpleNamespace(layer='conv', unit=unit, images=album[torch.randperm(photos, generator=draw)[:k]],
+                            masks=(torch.rand(k, 1, side, side, generator=draw) > .5).float()) for unit in range(units)]
+
+
+def counted(encoder):
+    "A list that grows by the number of images with every pass of the encoder. (A hook on its network would make it another network.)"
+    passes, read = [], encoder.read
+    encoder.read = lambda images, masks, owner=None: passes.append(len(images)) or read(images, masks, owner)
+    return passes
 
 
 # 31_encoder.ipynb, section "Averaging a map over a region"
@@ -45,15 +81,14 @@ def test_fewer_numbers():
     with expect_fail(MilanError, contains='at most 6'): Projection.fit(features, 7)
 
 
-# 31_encoder.ipynb, section "The encoder"
-def test_the_encoder():
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1))
-    encoder = PyramidEncoder(network, layers=['0', '3'])
+# 31_encoder.ipynb, section "The pyramid"
+def test_the_pyramid():
+    encoder = tiny()
     images, masks = torch.rand(2, 5, 3, 16, 16), (torch.rand(2, 5, 1, 16, 16) > .5).float()
     features = encoder.encode(images, masks)
     features.shape
 
+    network = encoder.network
     with torch.no_grad():
         early, late = network[0](images[1]), network[3](network[2](network[1](network[0](images[1]))))
     test_close(features[1, :, :4], (early * masks[1]).sum((2, 3)) / masks[1].sum((2, 3)), 1e-5)
@@ -63,29 +98,116 @@ def test_the_encoder():
     test_close(encoder.encode(images[0]), encoder.encode(images[0], torch.ones(5, 1, 16, 16)), 1e-6)
     assert not encoder.train().training and not any(p.requires_grad for p in encoder.parameters())
 
+    masks[1, 2] = 0
+    test_eq(encoder.encode(images, masks)[1, 2], torch.zeros(10))
+    test_close(encoder.encode(images, masks)[0], features[0], 1e-6)
+
     with expect_fail(MilanError, contains='(2, 5, 16, 16)'): encoder.encode(images[:, :, 0], masks)
+    with expect_fail(MilanError, contains='(0, 5, 3, 16, 16)'): encoder.encode(images[:0], masks[:0])
     with expect_fail(MilanError, contains='one mask per image'): encoder.encode(images, masks[:1])
+    with expect_fail(MilanError, contains='one mask per image'): encoder.encode(images, masks[..., ::2, ::2])
     with expect_fail(MilanError, contains='[0, 1]'): encoder.encode(images * 255, masks)
+    with expect_fail(MilanError, contains='[0, 1]'): encoder.encode(images / 0, masks)
     with expect_fail(MilanError, contains="'33'"): PyramidEncoder(network, layers=['33'])
+    network[3].bias[1] = torch.nan
+    with expect_fail(MilanError, contains='features of image 0 are not finite'): encoder.encode(images, masks)
+
+    sized = tiny(size=24)
+    passes = counted(sized)
+    test_eq(sized.encode(images[..., :12, :12], masks[..., :12, :12]).shape, (2, 5, 10))
+    test_close(sized.encode(F.interpolate(images[0], size=(24, 24), mode='bilinear', antialias=True)), sized.encode(images[0]), 1e-5)
+    sum(passes)
+
+
+# 31_encoder.ipynb, section "Places instead of means"
+def test_places_instead_of_means():
+    small = tiny().network
+    encoder = SpatialEncoder(small, ['3'], transform=normalize)
+    images, masks = torch.rand(2, 5, 3, 16, 16), torch.zeros(2, 5, 1, 16, 16)
+    masks[..., :8] = 1
+    features = encoder.encode(images, masks)
+    features.shape
+
+    with torch.no_grad(): maps = small(normalize(images[1]) * masks[1])
+    test_close(features[1].unflatten(0, (5, 64)), maps.flatten(2).transpose(1, 2), 1e-5)
+    scribbled = images.clone()
+    scribbled[..., 8:] = torch.rand(2, 5, 3, 16, 8)
+    test_close(encoder.encode(scribbled, masks), features, 1e-6)
+    assert (encoder.encode(scribbled) - encoder.encode(images)).abs().max() > .01
+    test_eq(encoder.encode(images[0], masks[0]).shape, (5, 64, 6))
+    twice = encoder.read(images[0], torch.cat([masks[0], torch.zeros_like(masks[0])]), torch.arange(5).repeat(2))
+    test_close(twice[:5], encoder.encode(images[0], masks[0]), 1e-5)
+    test_close(twice[5:], twice[5:6].expand(5, -1, -1), 1e-6) # nothing to see, everywhere the same
+    with expect_fail(MilanError, contains='reads one layer, not 2'): SpatialEncoder(small, ['0', '3'])
 
 
 # 31_encoder.ipynb, section "The original's networks"
 def test_the_original_s_networks():
     torch.manual_seed(0)
-    encoder = original_encoder('resnet18', pretrained=False)
-    encoder.encode(torch.rand(1, 2, 3, 64, 64)).shape
+    images = torch.rand(1, 2, 3, 64, 64)
+    original_encoder('resnet18', pretrained=False).encode(images).shape, original_spatial_encoder(pretrained=False).encode(images).shape
 
     test_eq(original_encoder('alexnet', pretrained=False).encode(torch.rand(1, 3, 64, 64)).shape[-1], 1152)
-    with expect_fail(MilanError, contains="'vgg'"): original_encoder('vgg')
+    with expect_fail(MilanError, contains="'vgg'; choose one of alexnet"): original_encoder('vgg')
+    with expect_fail(MilanError, contains="'alexnet'; choose one of resnet18"): original_spatial_encoder('alexnet')
+
+
+# 31_encoder.ipynb, section "The original's networks"
+@pytest.mark.slow
+def test_the_original_s_networks_slow():
+    for name in ('resnet50', 'resnet101'):
+        wide = original_encoder(name, pretrained=False).encode(torch.rand(1, 2, 3, 32, 32))
+        test_eq(wide.shape, (1, 2, 64 + 256 + 512 + 1024 + 2048))
+
+
+# 31_encoder.ipynb, section "The original's networks"
+@pytest.mark.oracle
+def test_the_original_s_networks_oracle():
+    import gzip
+    from milan.captioner import checkpoints
+
+    folder = Path(tempfile.mkdtemp())
+    (folder/'decoder.pth').write_bytes(gzip.decompress((oracle_dir()/'decoder.pth.gz').read_bytes()))
+    saved = checkpoints.read(folder/'decoder.pth')['state_dict']
+    shutil.rmtree(folder)
+    golden = {name: torch.from_numpy(value) for name, value in np.load(oracle_dir()/'encoder_224.npz').items()}
+    weights = {name.removeprefix('encoder.encoder.model.'): value for name, value in saved.items() if name.startswith('encoder.encoder.model.')}
+    pyramid, spatial_one = original_encoder('resnet18', pretrained=False), original_spatial_encoder(pretrained=False)
+    for one in (pyramid, spatial_one): one.network.load_state_dict(weights)
+    off = {name: ((ours - golden[name]).abs().max() / golden[name].abs().max()).item() for name, ours in (
+        ('pyramid_masked', pyramid.encode(golden['images'], golden['masks'])),
+        ('spatial', spatial_one.encode(golden['images'])[:, ::7]), ('spatial_masked', spatial_one.encode(golden['images'], golden['masks'])[:, ::7]))}
+    assert max(off.values()) < 1e-4, off
+    {name: value < 1e-5 for name, value in off.items()}
+
+
+# 31_encoder.ipynb, section "Any other network"
+def test_any_other_network():
+    class Patches(nn.Module):
+        "16 patches of 4 x 4 pixels, behind a class token; gives a tuple, as transformers like to."
+        def __init__(self):
+            super().__init__()
+            self.cls_token, self.embed = nn.Parameter(torch.ones(1, 1, 6)), nn.Conv2d(3, 6, 4, 4)
+
+        def forward(self, x): return torch.cat([self.cls_token.expand(len(x), -1, -1), self.embed(x).flatten(2).transpose(1, 2)], 1), None
+
+    from milan import networks
+
+    torch.manual_seed(0)
+    lite = PyramidEncoder(networks.load('efficientnet_lite0/imagenet', device='cpu', pretrained=False), [f'_blocks.{stage}' for stage in (0, 2, 4, 10, 15)])
+    test_eq((lite.name, lite.size), ('efficientnet_lite0/imagenet', 224))
+    transformer = PyramidEncoder(nn.Sequential(Patches()), ['0', '0.embed'])
+    lite.encode(torch.rand(1, 2, 3, 48, 48)).shape, transformer.encode(torch.rand(1, 2, 3, 16, 16)).shape
+
+    images, masks = torch.rand(2, 3, 16, 16), (torch.rand(2, 1, 16, 16) > .5).float()
+    tokens, embedding = transformer.encode(images, masks).chunk(2, 1)
+    test_close(tokens, embedding, 1e-6)
 
 
 # 31_encoder.ipynb, section "Each image once"
 def test_each_image_once():
-    torch.manual_seed(0)
-    passes = []
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1))
-    network[0].register_forward_hook(lambda module, inputs, output: passes.append(len(output)))
-    encoder = PyramidEncoder(network, layers=['0', '3'])
+    encoder = tiny()
+    passes = counted(encoder)
     photos = (torch.rand(4, 3, 16, 16) * 255).to(torch.uint8)
     regions = [(i % 4, torch.rand(16, 16) > .5) for i in range(10)]
     features = encode_regions(encoder, photos, regions, batch_size=3)
@@ -95,18 +217,76 @@ def test_each_image_once():
     naive = [encoder.encode(photos[i][None], mask[None, None].float())[0] for i, mask in regions]
     test_close(features, torch.stack(naive), 1e-5)
     test_close(encode_regions(encoder, [(photo, 'label') for photo in photos], regions), features, 1e-5)
+    mixed = [photos[0], photos[1][:, :12], photos[2], photos[3]]
+    test_close(encode_regions(encoder, mixed, regions, batch_size=3)[[0, 2, 3]], features[[0, 2, 3]], 1e-5)
     with expect_fail(MilanError, contains='at least one region'): encode_regions(encoder, photos, [])
+    encoder.network[3].bias[0] = torch.inf
+    with expect_fail(MilanError, contains='region 0 (image 0)'): encode_regions(encoder, photos, regions)
 
-    torch.manual_seed(0)
-    passes = []
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
-    network[0].register_forward_hook(lambda module, inputs, output: passes.append(len(output)))
-    encoder = PyramidEncoder(network, layers=['0', '1'])
-    photos = torch.randint(256, (6, 3, 16, 16)) / 255
-    exemplars = [SimpleNamespace(images=photos[torch.randperm(6)[:3]], masks=(torch.rand(3, 1, 16, 16) > .5).float()) for _ in range(4)]
+
+# 31_encoder.ipynb, section "What a set holds"
+def test_what_a_set_holds():
+    plan = _planned(some_units(), progress=False)
+    plan.k, f'{len(plan.first)} images for {sum(map(len, plan.regions))} regions', plan.first
+
+    soft = torch.rand(1, 5, 7)
+    for mask in (soft, (soft > .5).float(), torch.zeros(1, 5, 7)): test_eq(_unpacked(_packed(mask)).float(), mask)
+    test_eq(_planned(some_units(), False).key, plan.key)
+    for change in ('images', 'masks'):
+        other = some_units()
+        getattr(other[2], change)[1, 0, 3, 4] = .25
+        assert _planned(other, False).key != plan.key
+    assert _planned(some_units()[::-1], False).key != plan.key
+
+
+# 31_encoder.ipynb, section "A whole set in one call"
+def test_a_whole_set_in_one_call():
+    names = {'the same': tiny(), 'other weights': tiny(1), 'other size': tiny(size=8), 'another layer': PyramidEncoder(tiny().network, ['0']),
+             'places': SpatialEncoder(tiny().network, ['3']), 'transform': PyramidEncoder(tiny().network, ['0', '3'], transform=normalize),
+             'projected': PyramidEncoder(tiny().network, ['0', '3'], projection=Projection(torch.zeros(10), torch.eye(10)))}
+    keys = {name: encoder_key(one) for name, one in names.items()}
+    test_eq(len(set(keys.values())), len(keys))
+    test_eq(keys['the same'], encoder_key(tiny()))
+    test_eq(exemplars_key(some_units()), None)
+    test_eq(exemplars_key(SimpleNamespace(fingerprint='stamps-7')), 'stamps-7')
+    f'{len(keys)} encoders, {len(set(keys.values()))} keys'
+
+    encoder, exemplars = tiny(), some_units()
+    passes = counted(encoder)
     features = encode_exemplars(encoder, exemplars)
-    features.shape, sum(passes)
+    features.shape, f'{sum(passes)} images passed the network'
 
     assert sum(passes) <= 6
     images, masks = torch.stack([e.images for e in exemplars]), torch.stack([e.masks for e in exemplars])
     test_close(features, encoder.encode(images, masks), 1e-5)
+    places = SpatialEncoder(tiny().network, ['3'])
+    test_close(encode_exemplars(places, exemplars, batch_size=2), places.encode(images, masks), 1e-5)
+    exemplars[1].masks = torch.rand(3, 1, 16, 16) # soft masks keep their values
+    exemplars[2].masks = torch.zeros(3, 1, 16, 16) # a dead unit's features are zero
+    masks = torch.stack([e.masks for e in exemplars])
+    test_close(encode_exemplars(encoder, exemplars), encoder.encode(images, masks), 1e-5)
+    assert not encode_exemplars(encoder, exemplars)[2].any()
+
+    exemplars = some_units()
+    exemplars[3].images, exemplars[3].masks = exemplars[3].images[..., :12], exemplars[3].masks[..., :12]
+    test_close(encode_exemplars(encoder, exemplars)[3], encoder.encode(exemplars[3].images, exemplars[3].masks), 1e-5)
+    exemplars[3].masks = exemplars[3].masks[..., :8]
+    with expect_fail(MilanError, contains="unit 3 of layer 'conv' has masks of (3, 1, 16, 8)"): encode_exemplars(encoder, exemplars)
+    exemplars[3] = SimpleNamespace(images=exemplars[3].images[:2], masks=exemplars[3].masks[:2])
+    with expect_fail(MilanError, contains='unit 3 has 2 exemplars, and the first has 3'): encode_exemplars(encoder, exemplars)
+    with expect_fail(MilanError, contains='no units'): encode_exemplars(encoder, [])
+    broken = tiny()
+    broken.network[0].weight[:] = torch.nan
+    with expect_fail(MilanError, contains="of unit 0 of layer 'conv' are not finite"): encode_exemplars(broken, some_units())
+    exemplars = some_units()
+    exemplars[2].images[0, 0, 0, 0] = torch.nan
+    with expect_fail(MilanError, contains='[0, 1]'): encode_exemplars(encoder, exemplars)
+
+    folder = Path(tempfile.mkdtemp())
+    encoder = tiny()
+    passes = counted(encoder)
+    features = [encode_exemplars(encoder, some_units(), cache=folder) for _ in range(2)]
+    assert torch.equal(*features) and torch.equal(features[0], encode_exemplars(tiny(), some_units()))
+    test_eq((sum(passes), len(list(folder.iterdir()))), (6, 1))
+    shutil.rmtree(folder)
+    sum(passes)

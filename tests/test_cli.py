@@ -3,6 +3,7 @@
 from pathlib import Path
 from milan.cli import (
     app,
+    matching,
     parse_parameters,
     parse_units,
     server,
@@ -113,6 +114,7 @@ def test_training():
 @pytest.mark.slow
 def test_training_slow():
     home = Path(tempfile.mkdtemp())
+    os.environ['MILAN_RESULTS_DIR'] = str(home/'results')
     images = np.zeros((16, 2, 3, 64, 64), dtype=np.uint8)
     images += (np.arange(16)[:, None] % 8 >> np.arange(3) & 1).astype(np.uint8)[:, None, :, None, None] * 255
     (home/'set'/'layer').mkdir(parents=True)
@@ -141,7 +143,7 @@ def test_training_slow():
     assert set(' '.join(table.description).lower().split()) <= set(words) and np.isfinite(table.score).all()
     page = (home/'described'/'gallery'/'index.html').read_text()
     assert all(text in page for text in table.description)
-    del os.environ['MILAN_DATA_DIR']
+    for name in ('MILAN_DATA_DIR', 'MILAN_RESULTS_DIR'): del os.environ[name]
     shutil.rmtree(home)
     table
 
@@ -164,12 +166,25 @@ def test_browsing():
     result.stderr
 
 
+# 61_cli.ipynb, section "Networks"
+def test_networks():
+    result = call('networks', 'planted')
+    test_eq(result.exit_code, 0)
+    shown(result.output)
+
+
 # 61_cli.ipynb, section "Data"
 def test_data():
-    os.environ['MILAN_DATA_DIR'] = os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
-    shown(call('data', 'list').output)
+    matching(['milan-*', 'emoji'], ['emoji', 'milan-base', 'milan-gen', 'openclipart'])
 
-    test_eq(call('data', 'fetch', 'efficientnet-lite0').exit_code, 0)
+    missing = call('data', 'complete', 'alexnet/imagenet')
+    test_eq((missing.exit_code, 'Traceback' in missing.stderr), (1, False))
+    assert 'milannotations-alexnet-imagenet' in missing.stderr
+
+    os.environ['MILAN_DATA_DIR'] = os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
+    shown(call('data', 'list', 'efficientnet-lite?', 'milan-*', 'tuxpaint-stamps').output)
+
+    test_eq(call('data', 'fetch', 'efficientnet-lite0', '--offline').exit_code, 0)
     result = call('data', 'verify')
     test_eq(result.exit_code, 0)
     result.output
@@ -178,6 +193,23 @@ def test_data():
     test_eq(result.exit_code, 1)
     assert 'efficientnet-lite0: ' in result.stdout and 'milan data fetch tuxpaint-stamps' in result.stderr and "'unheard-of'" in result.stderr
     test_eq(call('data', 'list', 'unheard-of').exit_code, 1)
+    test_eq([line.split()[:2] for line in call('data', 'list', 'efficientnet-lite[01]').output.splitlines() if line.startswith('eff')],
+            [['efficientnet-lite0', 'ready'], ['efficientnet-lite1', 'absent']])
+
+    home = Path(os.environ['MILAN_DATA_DIR'])
+    (home/'milan-gen.pth').write_bytes(b'weights')
+    (home/'file (2).zip').write_bytes(b'PK')
+    result = call('data', 'add', home/'milan-gen.pth')
+    test_eq((result.exit_code, call('data', 'verify', 'milan-gen').exit_code), (0, 0))
+    assert str(home/'milan-gen.pth') in result.output
+    failed = call('data', 'add', home/'file (2).zip')
+    test_eq(failed.exit_code, 1)
+    print(failed.stderr.replace(str(home), '…'))
+
+    offline = call('data', 'fetch', 'milan-base', '--offline')
+    test_eq((offline.exit_code, shell('data', 'fetch').returncode), (1, 2)) # all of them is too much to fetch unasked
+    assert 'no connection was attempted' in offline.stderr
+    print(offline.stderr.replace(str(home), '…'))
     shutil.rmtree(os.environ.pop('MILAN_DATA_DIR'))
     del os.environ['MILAN_MODELS_DIR']
 

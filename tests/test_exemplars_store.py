@@ -5,6 +5,7 @@ from milan.exemplars.store import (
     _Native,
     _natural,
     _Published,
+    _published_units,
     BORDERS,
     Exemplar,
     Exemplars,
@@ -15,6 +16,7 @@ from milan.exemplars.store import (
     write_layer,
 )
 
+import os
 import shutil
 import tempfile
 import time
@@ -159,6 +161,22 @@ def test_one_layer_in_the_published_layout():
 
     test_eq(layer.view(16, None, None).read(0)[1].shape, (2, 1, 16, 16))
     with expect_fail(MilanError, contains='no activations'): layer.view(None, .5, None)
+    test_eq(_published_units(layer.folder/'units.npy', 3), [1, 4, 7])
+    with expect_fail(MilanError, contains='for 2 units'): _published_units(layer.folder/'units.npy', 2)
+
+    folder = published_by_hand(temporary())/'layer1'
+    for file, wrong, said in (('images.npy', np.zeros((6, 3, 8, 8), np.uint8), '(6, 3, 8, 8)'), ('images.npy', np.zeros((3, 2, 3, 4, 4), np.uint8), 'masks of 8 x 8'),
+                              ('masks.npy', np.zeros((3, 2, 1, 8, 8)), 'float64'), ('units.npy', np.array([1, 1, 4]), 'different whole numbers')):
+        whole = (folder/file).read_bytes()
+        np.save(folder/file, wrong)
+        with expect_fail(MilanError, contains=said): _Published(folder, None)
+        (folder/file).write_bytes(whole)
+    with open(folder/'masks.npy', 'wb') as file: np.savez(file, masks=np.zeros(3))
+    with expect_fail(MilanError, contains='is an archive'): _Published(folder, None)
+    np.save(folder/'masks.npy', np.full((3, 2, 1, 8, 8), 255, np.uint8))
+    test_eq(_Published(folder, None).read(0)[1].unique().tolist(), [1])
+    (folder/'ids.csv').write_text('5,2\n0,-1\n9,3\n')
+    with expect_fail(MilanError, contains='row 2: image number -1'): _Published(folder, None)
 
 
 # 13_store.ipynb, section "A set of exemplars"
@@ -232,8 +250,11 @@ def test_sets_of_others():
     (folder/'layer1/ids.csv').rename(folder/'ids.csv')
     with expect_fail(MilanError, contains='ids.csv cannot be read'): Exemplars.open(folder)
     (folder/'ids.csv').rename(folder/'layer1/ids.csv')
+    (folder/'layer1/masks.npy').rename(folder/'masks.npy')
+    with expect_fail(MilanError, contains='layer1 holds no masks.npy'): Exemplars.open(folder)
+    (folder/'masks.npy').rename(folder/'layer1/masks.npy')
     np.save(folder/'layer1/units.npy', np.arange(4))
-    with expect_fail(MilanError, contains='3 units of 2 images'): Exemplars.open(folder)
+    with expect_fail(MilanError, contains='for 3 units'): Exemplars.open(folder)
 
 
 # 13_store.ipynb, section "From our layout to the published one"
@@ -253,6 +274,19 @@ def test_from_our_layout_to_the_published_one():
     assert not (whole.export(folder/'all')/'conv1/units.npy').exists()
     with expect_fail(MilanError, contains='exists already'): found.export(folder/'published')
     with expect_fail(MilanError, contains='no levels'): again.levels('conv1')
+
+    os.environ['MILAN_RESULTS_DIR'], os.environ['MILAN_DATA_DIR'] = str(folder/'results'), str(folder/'data')
+    found.about.update(network='alexnet/imagenet', images='imagenet')
+    place = found.export()
+    test_eq(Exemplars.open(folder/'data'/'alexnet'/'imagenet').units, found.units)
+    found.about['images'] = 'my photographs'
+    other = found.export()
+    with expect_fail(MilanError, contains='give export a folder'): again.export()
+    for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
+    [str(one.relative_to(folder)) for one in (place, other)]
+
+    test_eq((folder/'data'/'alexnet'/'imagenet').resolve(), place.resolve())
+    test_eq(other, folder/'results'/'alexnet'/'imagenet'/'my-photographs')
 
     found.view(size=24).export(folder/'cut', truncate=True)
     found.view(size=24).export(folder/'exact')

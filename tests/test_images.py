@@ -4,6 +4,12 @@ from PIL import Image
 from PIL import ImageDraw
 from milan import shapes
 from milan.config import MilanError
+from milan.pictures import COLUMNS
+from milan.pictures import ImageFolder
+from milan.pictures import LabelledFolder
+from milan.pictures import Latents
+from milan.pictures import fit_object
+from milan.pictures import open_picture
 from pathlib import Path
 import functools
 import numpy as np
@@ -14,35 +20,35 @@ from milan.images import (
     _emoji_rows,
     _gcompris_rows,
     _stamp_rows,
-    centre_crop,
     clipart_words,
-    COLUMNS,
     compose,
-    concatenate,
     decoded,
     demo,
     difference_hash,
     emoji_categories,
     emoji_names,
     file_words,
-    fit_object,
     groups,
-    ImageFolder,
-    ImageSet,
+    latents,
     licence_of,
     licences,
     load,
     name_stem,
-    open_picture,
+    names,
+    published,
     ShapeScenes,
+    spurious,
     stamp_kind,
     stamps,
 )
 
 import os
 import tempfile
+import warnings
 
 from fastcore.test import expect_fail, test_eq
+
+warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that libraries would draw
 
 def disc(side=64, colour=(220, 40, 30), background=(0, 0, 0, 0), box=(8, 16, 40, 48)):
     "A picture of a disc, by default on a transparent ground."
@@ -59,38 +65,12 @@ def speckled():
 
 def made_up_folder(count=3):
     "A folder with `count` small photographs in two sub-folders."
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp())/'photos'
     for i in range(count):
         path = folder/f'{"red" if i % 2 else "blue"}'/f'{i}.jpg'
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         disc(80, background=(40, 60, 90 + i, 255)).convert('RGB').save(path)
     return folder
-
-
-# 11_images.ipynb, section "Opening a picture"
-def test_opening_a_picture():
-    folder = made_up_folder()
-    open_picture(folder/'red'/'1.jpg').size
-
-    test_eq(open_picture(folder/'red'/'1.jpg', 'RGB').mode, 'RGB')
-    whole = (folder/'red'/'1.jpg').read_bytes()
-    (folder/'cut.jpg').write_bytes(whole[:len(whole) // 2])
-    (folder/'text.png').write_text('no picture')
-    for name in ('cut.jpg', 'text.png', 'nowhere.png'):
-        with expect_fail(MilanError, contains=name): open_picture(folder/name)
-
-
-# 11_images.ipynb, section "One shape for all"
-def test_one_shape_for_all():
-    wide = Image.new('RGB', (200, 100), (0, 0, 255))
-    wide.paste((255, 0, 0), (0, 0, 40, 100))
-    middle = np.asarray(centre_crop(wide, 64))
-    test_eq(middle.shape, (64, 64, 3))
-    assert (middle == (0, 0, 255)).all()
-    fitted = np.asarray(fit_object(disc(), 50))[..., 3] > 127
-    test_eq(fitted.shape, (50, 50))
-    assert 43 <= fitted.any(0).sum() <= 46 and 43 <= fitted.any(1).sum() <= 46
-    fit_object(disc(), 50).getbbox()
 
 
 # 11_images.ipynb, section "Backgrounds"
@@ -118,34 +98,6 @@ def test_two_pictures_of_one_thing():
     groups(['frog1', 'static', 'toad', 'frog2'], hashes)
 
     test_eq(groups(['frog1', 'static', 'toad', 'frog2'], hashes), ['frog', 'static', 'frog', 'frog'])
-
-
-# 11_images.ipynb, section "A set of images"
-def test_a_set_of_images():
-    def tiny(name, count):
-        "A set of `count` random 8 x 8 images; the first has a mask."
-        random, masks = np.random.default_rng(count), np.zeros((count, 8), np.uint8)
-        masks[0] = np.packbits(np.eye(8, dtype=bool))
-        table = pd.DataFrame({column: [f'{column} {i}' for i in range(count)] for column in COLUMNS})
-        return ImageSet(name, table, random.integers(0, 255, (count, 8, 8, 3), dtype=np.uint8), masks, f'{name}{count}')
-
-
-    five = tiny('five', 5)
-    five, five[0].shape, five[0].dtype
-
-    assert torch.equal(five.mask(0), torch.eye(8, dtype=torch.bool)) and five.mask(1) is None
-    test_eq(five[0].numpy().transpose(1, 2, 0), np.asarray(five.picture(0)))
-    test_eq(len(list(five)), 5)
-    with expect_fail(IndexError): five[5]
-    both = concatenate([five, tiny('two', 2)])
-    test_eq((both.name, len(both)), ('five+two', 7))
-    assert torch.equal(both[-2], tiny('two', 2)[0]) and both.mask(5) is not None
-    some = both.subset([6, 0])
-    test_eq(some.table['file'].tolist(), ['file 1', 'file 0'])
-    assert torch.equal(some[1], five[0])
-    assert some.fingerprint != both.fingerprint and some.fingerprint == both.subset([6, 0]).fingerprint
-    test_eq(len(five.subset(five.table['file'] == 'file 3')), 1)
-    with expect_fail(MilanError, contains='all of one size'): concatenate([])
 
 
 # 11_images.ipynb, section "Decoded once"
@@ -274,26 +226,68 @@ def test_generated_scenes():
     Image.fromarray(np.hstack([scenes.picture(i) for i in range(6)]))
 
 
-# 11_images.ipynb, section "A folder of images"
-def test_a_folder_of_images():
-    folder = made_up_folder()
-    photos = ImageFolder(folder, 32)
-    photos, photos.table[['file', 'category']].values.tolist()
+# 11_images.ipynb, section "The paper's data sets"
+def test_the_paper_s_data_sets():
+    os.environ['MILAN_DATA_DIR'] = str(home := Path(tempfile.mkdtemp()))
+    for name in ('imagenet/val/n01440764/ILSVRC2012_val_00000293', 'imagenet/val/n02123045/ILSVRC2012_val_00000012',
+                 'imagenet/train/n01440764/n01440764_10026', 'places365/a/1'):
+        (home/name).parent.mkdir(parents=True, exist_ok=True)
+        disc(80, background=(40, 60, 90, 255)).convert('RGB').save((home/name).with_suffix('.JPEG'))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        found = published('imagenet')
+    test_eq(len(said), 1)
+    assert "holds 2 images in 2 classes; ImageNet (ILSVRC 2012) has 50,000 in 1,000, so published image numbers don't hold" in str(said[0].message)
+    found, found.table[['file', 'label']].values.tolist()
 
-    test_eq(photos[0].shape, (3, 32, 32))
-    assert photos.mask(0) is None
-    whole = (folder/'red'/'1.jpg').read_bytes()
-    (folder/'red'/'1.jpg').write_bytes(whole[:len(whole) // 3])
-    with expect_fail(MilanError, contains='1.jpg'): list(photos)
-    (folder/'empty').mkdir()
-    with expect_fail(MilanError, contains='no images in'): ImageFolder(folder/'empty')
-    with expect_fail(MilanError, contains='beside it lie empty'): ImageFolder(folder/'emty')
+    with warnings.catch_warnings(action='ignore'):
+        test_eq([published(name).name for name in ('imagenet/val', 'imagenet/train', 'places365')], ['imagenet', 'imagenet/train', 'places365'])
+        test_eq(published('imagenet', 96)[0].shape, (3, 96, 96))
+    with expect_fail(MilanError, contains='imagenet/val or imagenet/train'): published('imagenet/test')
+    with expect_fail(MilanError, contains='imagenet-blurred/val should hold'): published('imagenet-blurred')
+    (home/'imagenet'/'val').rename(home/'imagenet'/'valid')
+    with expect_fail(MilanError, contains='train but no val'): published('imagenet')
+    (home/'imagenet'/'train').rename(home/'imagenet'/'val')
+    with expect_fail(MilanError, contains='n01440764_10026.JPEG'): published('imagenet')
+    with expect_fail(MilanError, contains='imagenet/train should hold'): published('imagenet/train')
+    (home/'imagenet'/'val').rename(home/'imagenet-blurred')
+    (home/'imagenet-blurred'/'n01440764'/'n01440764_10026.JPEG').rename(home/'imagenet-blurred'/'1.JPEG')
+    (home/'imagenet-blurred'/'n01440764').rmdir()
+    with expect_fail(MilanError, contains='sort the images into a folder for each class'): published('imagenet-blurred')
+    del os.environ['MILAN_DATA_DIR']
+
+    os.environ['MILAN_DATA_DIR'], os.environ['MILAN_MANIFESTS_DIR'] = str(home := Path(tempfile.mkdtemp())), tempfile.mkdtemp()
+    (home/'imagenet-spurious-text/50pct/test/tench').mkdir(parents=True)
+    disc(80).convert('RGB').save(home/'imagenet-spurious-text/50pct/test/tench/1.png')
+    (home/'biggan-zs-imagenet').mkdir()
+    torch.save(torch.randn(3, 128), home/'biggan-zs-imagenet'/'z.pth')
+    torch.save(torch.tensor([0, 999, 3]), home/'biggan-zs-imagenet'/'y.pth')
+    spurious('imagenet-spurious-text/50pct/test'), latents('biggan-zs-imagenet')
+
+    test_eq(spurious('imagenet-spurious-text/50pct/test').recipe, 'both sides 224, bilinear')
+    test_eq(latents('biggan-zs-imagenet')[1][1].item(), 999)
+    with expect_fail(MilanError, contains='here are imagenet-spurious-text/50pct/test'): spurious('imagenet-spurious-text')
+    with expect_fail(MilanError, contains='here are imagenet-spurious-text/50pct/test'): spurious('imagenet-spurious-text/50pct/train')
+    with expect_fail(MilanError, contains='<5pct|'): spurious('imagenet-spurious-color/50pct')
+    with expect_fail(MilanError, contains='z and the classes y'): latents('biggan-zs-places365')
+    for variable in ('MILAN_DATA_DIR', 'MILAN_MANIFESTS_DIR'): del os.environ[variable]
 
 
 # 11_images.ipynb, section "Loading by name"
 def test_loading_by_name():
-    load('shapes'), load(made_up_folder(), 48)
+    load('shapes'), load(made_up_folder(), 48), names()
 
     with expect_fail(MilanError, contains='the nearest are stamps'): load('stamp')
     with expect_fail(MilanError, contains='no folder'): load('somewhere/photos')
     with expect_fail(MilanError, contains='choose from'): demo(sets=['imagenet'])
+    os.environ['MILAN_DATA_DIR'] = str(home := Path(tempfile.mkdtemp()))
+    with expect_fail(MilanError, contains='Places365 is not here'): load('places365')
+    with expect_fail(MilanError, contains='the nearest are imagenet'): load('imagnet')
+    (home/'places365/val/airfield').mkdir(parents=True)
+    disc(80).convert('RGB').save(home/'places365/val/airfield/1.png')
+    (home/'biggan-zs-imagenet').mkdir()
+    torch.save({'z': torch.randn(3, 128), 'y': torch.arange(3)}, home/'biggan-zs-imagenet'/'zs.pth')
+    os.environ['MILAN_MANIFESTS_DIR'] = tempfile.mkdtemp()
+    with warnings.catch_warnings(action='ignore'): assert isinstance(load('places365', 32), LabelledFolder)
+    assert isinstance(load('biggan-zs-imagenet'), Latents) and isinstance(load(home/'places365'), ImageFolder)
+    for variable in ('MILAN_DATA_DIR', 'MILAN_MANIFESTS_DIR'): del os.environ[variable]

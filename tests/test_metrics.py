@@ -4,9 +4,14 @@ from milan.config import MilanError
 import numpy as np
 import pandas as pd
 from milan.metrics import (
+    _crossed,
+    _exchanged,
+    _f1,
+    _spoken,
     agreement,
     align,
     best_constant,
+    between_annotators,
     bleu,
     bootstrap,
     clean,
@@ -30,6 +35,7 @@ from milan.metrics import (
 import pytest
 
 import json
+import time
 
 from fastcore.test import expect_fail, test_close, test_eq
 
@@ -174,6 +180,53 @@ def test_are_the_rows_honest():
     assert table.low['ours'] > max(table.high['constant'], table.high['shuffled'])
     full = agreement(truth, people, measures=['word_f1']).set_index('row')
     test_close(table.value['shuffled'], full.value['shuffled'], eps=.05)
+    table.round(3)
+
+
+# 40_metrics.ipynb, section "How well people agree with each other"
+def test_how_well_people_agree_with_each_other():
+    told = [['a dog', 'dogs'], ['the sky', 'sky'], ['grass', 'green grass'], ['cars', 'a car']]
+    test_eq(_exchanged(told, 'word_f1', 'best', 2, seed=0).value, 0)
+    test_eq(len(set(_crossed(told, 'word_f1', 'best', seed=0))), 2)
+    for over in ('best', 'mean'): test_close(_spoken([*told, ['dogs', 'dog', 'sky']], ['dogs'] * 5, 'rougeL', over), leave_one_out([*told, ['dogs', 'dog', 'sky']], ['dogs'] * 5, 'rougeL', over).values)
+    _crossed(told, 'word_f1', 'best', seed=0)
+
+    generator = np.random.default_rng(0)
+    things, colours = ['dog', 'cloud', 'tree', 'car', 'face', 'wheel'], ['red', 'blue', 'green', 'white']
+    people = [[f'a {thing}', f'some {thing}', str(generator.choice(colours))] for thing in generator.choice(things, size=60)]
+    table = between_annotators([*people, ['alone'], ['alone', ' '], []])
+    rows = table.set_index(['measure', 'row'])
+    test_close(rows.score['head_noun', 'people'], 2 / 3)
+    test_eq((rows.n.unique().tolist(), rows.left_out.unique().tolist()), ([60], [3]))
+    assert all(rows.low[name, 'people'] > rows.high[name, row] for name in ('word_f1', 'head_noun') for row in ('constant', 'shuffled'))
+    table.drop(columns='note').round(3)
+
+    naive = [np.mean([max(_f1(text, other) for j, other in enumerate(unit) if j != i) for i, text in enumerate(unit)]) for unit in people]
+    test_close(rows.score['word_f1', 'people'], np.mean(naive))
+    human = agreement([unit[0] for unit in people], people, measures=['word_f1'], human=True).set_index('row')
+    test_eq(rows.score['word_f1', 'people'], human.value['human'])
+    same = between_annotators([['objects', 'an object']] * 8, ['exact']).set_index('row')
+    test_eq(same.score.tolist(), [1, 1, 1])
+    test_eq(between_annotators(people, seed=3).score.tolist(), between_annotators(people, seed=3).score.tolist())
+    with expect_fail(MilanError, contains='of 2 units 1'): between_annotators([['a', 'b'], ['a']])
+    with expect_fail(MilanError, contains='single text'): between_annotators(['a dog', 'dogs'])
+    with expect_fail(MilanError, contains="'meteor'"): between_annotators(people, ['meteor'])
+    same
+
+
+# 40_metrics.ipynb, section "How well people agree with each other"
+@pytest.mark.oracle
+def test_how_well_people_agree_with_each_other_oracle():
+    published = oracle_dir().parent/'data/milannotations_resnet152_imagenet.csv'
+    table = pd.DataFrame()
+    if published.exists():
+        real = pd.read_csv(published, keep_default_na=False)
+        started = time.process_time()
+        table = between_annotators([list(unit) for _, unit in real.groupby(['layer', 'unit']).summary]).drop(columns='note')
+        assert time.process_time() - started < 20
+        rows = table.set_index(['measure', 'row'])
+        assert (table.n == 3904).all()
+        assert all(rows.high[name, 'shuffled'] < rows.low[name, 'people'] < rows.low[name, 'constant'] for name in table.measure)
     table.round(3)
 
 

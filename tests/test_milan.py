@@ -1,6 +1,9 @@
 # Generated from nbs/62_milan.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
+from milan import (
+    _with_clip,
+)
 
 import os
 import shutil
@@ -14,10 +17,14 @@ import torch
 from fastcore.test import expect_fail, test_eq
 
 import milan
+import milan.captioner.checkpoints
 from milan.captioner import Captioner
 from milan.captioner.decoder import Decoder
+from milan.captioner.encoder import PyramidEncoder
 from milan.captioner.text import Vocabulary
-from milan.config import MilanError
+from milan.config import MilanError, import_torchvision
+
+warnings.filterwarnings('ignore', message='IProgress not found') # transformers asks for a widget that nothing here shows
 
 
 # 62_milan.ipynb, section "Modules on demand"
@@ -36,21 +43,35 @@ def test_modules_on_demand():
 
 # 62_milan.ipynb, section "Captioners by name"
 def test_captioners_by_name():
+    for name in ('base', 'base+clip', 'models/mine+clip:openai/clip-vit-large-patch14', 'my+clips'): print(name, _with_clip(name), sep=' → ')
+
+    def user_folder():
+        "A fresh folder that stands for a user's data and models, with no connection."
+        folder = Path(tempfile.mkdtemp())
+        places = {'MILAN_MODELS_DIR': folder, 'MILAN_DATA_DIR': folder/'data', 'MILAN_LOCK_FILE': folder/'data'/'lock.json', 'MILAN_OFFLINE': 1}
+        os.environ.update({name: str(value) for name, value in places.items()})
+        return folder
+
+
+    def forget(folder):
+        "Remove what `user_folder` made."
+        for name in ('MILAN_MODELS_DIR', 'MILAN_DATA_DIR', 'MILAN_LOCK_FILE', 'MILAN_OFFLINE'): del os.environ[name]
+        shutil.rmtree(folder)
+
+    folder = user_folder()
     decoder = Decoder(Vocabulary(['red', 'things']), 8, 4, 6)
-    folder = Path(tempfile.mkdtemp())
     Captioner(decoder).save(folder/'ours')
     loaded = milan.pretrained(folder/'ours', 'cpu')
     loaded
 
-    indexer = {'properties': {'vocab': {'properties': {'tokens': ('red', 'things')}}}}
-    settings = {'indexer': indexer, 'embedding_size': 4, 'hidden_size': 6, 'dropout': .5, 'strategy': 'beam', 'temperature': .2, 'beam_size': 3, 'length': 5}
-    torch.save({'properties': settings, 'children': {'encoder': 'Unknown'}, 'state_dict': decoder.state_dict()}, folder/'milan-base.pth')
-    os.environ['MILAN_MODELS_DIR'] = str(folder)
-    with warnings.catch_warnings(): # it says that it knows no such encoder
-        warnings.simplefilter('ignore')
+    milan.captioner.checkpoints.save(Captioner(decoder), folder/'milan-base.pth', encoder=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
         published = [milan.pretrained(name, 'cpu') for name in ('base', folder/'milan-base.pth')]
+    assert all('no weights of an encoder' in str(warning.message) for warning in caught)
     for one in [loaded, *published]:
         for name, value in one.decoder.state_dict().items(): test_eq(value, decoder.state_dict()[name])
+    forget(folder)
 
     before = sys.modules.get('milan.captioner.demo')
     sys.modules['milan.captioner.demo'] = types.SimpleNamespace(train=lambda name, device: (name, device))
@@ -59,10 +80,33 @@ def test_captioners_by_name():
     else: sys.modules['milan.captioner.demo'] = before
     test_eq(given, ('shapes', 'cpu'))
 
-    wrong = {'gen': "use 'stamps'", 'base+clip': "use 'base' without it", 'stamp': "did you mean 'stamps'", 'my.pth': 'give a .pth, a folder'}
+    import_torchvision() # which transformers' CLIP needs, and a CPU build of torch may not import by itself
+    import transformers
+
+    folder = user_folder()
+    transformers.logging.disable_progress_bar()
+    both = {'hidden_size': 8, 'intermediate_size': 8, 'num_hidden_layers': 1, 'num_attention_heads': 1}
+    tokens = {'<|startoftext|>': 0, '<|endoftext|>': 1, 'red</w>': 2}
+    config = transformers.CLIPConfig(text_config={'vocab_size': 3, 'bos_token_id': 0, 'eos_token_id': 1, 'pad_token_id': 1, **both},
+                                     vision_config={'image_size': 8, 'patch_size': 4, **both}, projection_dim=4)
+    for part in (transformers.CLIPModel(config), transformers.CLIPTokenizer(vocab=tokens)): part.save_pretrained(folder/'clip')
+    eye = PyramidEncoder(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1)), ['0'])
+    Captioner(Decoder(Vocabulary(['red', 'things']), 8, 4, 6), encoder=eye).save(folder/'ours')
+    reranked = milan.pretrained(f'{folder}/ours+clip:{folder}/clip', 'cpu')
+    reranked
+
+    reranked.encoder = eye
+    test_eq(reranked(torch.rand(2, 3, 3, 8, 8), beam_size=4).beam_clip.shape, (2, 4))
+    for name, said in {f'{folder}/ours+clip:nobody/no-such-clip': 'nothing was fetched', f'{folder}/theirs+clip:{folder}/clip': 'no captioner'}.items():
+        with expect_fail(MilanError, contains=said): milan.pretrained(name, 'cpu')
+    os.rename(folder/'ours', folder/'ours+clip') # a folder of this very name is just a folder
+    test_eq(type(milan.pretrained(folder/'ours+clip', 'cpu')), Captioner)
+    forget(folder)
+
+    folder = user_folder()
+    wrong = {'gen': "'stamps' is trained here", 'stamp': "did you mean 'stamps'", 'stamp+clip': "did you mean 'stamps'", 'my.pth': 'give a .pth, a folder'}
     for name, remedy in wrong.items():
         with expect_fail(MilanError, contains=remedy): milan.pretrained(name)
     try: milan.pretrained('gen')
-    except MilanError as error: print(str(error).replace(str(folder), '$MILAN_MODELS_DIR'))
-    del os.environ['MILAN_MODELS_DIR']
-    shutil.rmtree(folder)
+    except MilanError as error: print(str(error).replace(f'{folder}/data', '$MILAN_DATA_DIR').replace(str(folder), '$MILAN_MODELS_DIR'))
+    forget(folder)

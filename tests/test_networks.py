@@ -1,22 +1,34 @@
 # Generated from nbs/10_networks.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from milan.hooks import resolve
+from pathlib import Path
 from torch import nn
 import torch
 from milan.networks import (
+    _from_library,
+    _registry,
     as_network,
     efficientnet_lite,
     imagenet,
     load,
     names,
     Network,
+    normalised,
     register,
+    register_file,
+    table,
 )
+import pytest
 
 import os
+import shutil
 import tempfile
+import warnings
 
 from fastcore.test import expect_fail, test_eq
+
+warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that libraries would draw
 
 
 # 10_networks.ipynb, section "What a network is here"
@@ -45,7 +57,93 @@ def test_the_registry():
 
     register('two-convolutions/none', build, ['0', '2'], size=16)
     assert 'two-convolutions/none' in names()
-    names()
+    _registry['two-convolutions/none'].network('two-convolutions/none', pretrained=False).layers
+
+
+# 10_networks.ipynb, section "The paper's networks"
+def test_the_paper_s_networks():
+    [name for name in names() if 'places365' in name]
+
+    entry = _registry['squeezenet1_0/imagenet']
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        network = entry.network('squeezenet1_0/imagenet', pretrained=False)
+        network.module.eval()
+        assert torch.equal(network(images), network.module(imagenet(images)))
+    test_eq(network.layers, [f'features.{number}' for number in (0, 3, 4, 5, 7, 8, 9, 10, 12)])
+
+
+# 10_networks.ipynb, section "Networks of other libraries"
+def test_networks_of_other_libraries():
+    network = _from_library('timm:vit_tiny_patch16_224', pretrained=False)
+    network.name, network.size, network.layers[:3]
+
+    images = torch.rand(1, 3, 4, 4)
+    test_eq(network.transform(images), normalised((.5, .5, .5), (.5, .5, .5))(images))
+    resnet = _from_library('torchvision:resnet18', pretrained=False)
+    assert torch.equal(resnet.transform(images), imagenet(images))
+    test_eq(resnet.layers, ['conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4.0', 'layer4.1', 'fc'])
+
+
+# 10_networks.ipynb, section "A network in a file"
+def test_a_network_in_a_file():
+    folder = Path(tempfile.mkdtemp())
+    code = 'from torch import nn\n\ndef make(width): return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 2, 3))\n'
+    (folder/'own_network.py').write_text(code)
+    torch.manual_seed(0)
+    trained = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 2, 3))
+    renamed = {f'model.trunk.{name}' if name[0] == '0' else f'model.{name}': value for name, value in trained.state_dict().items()}
+    torch.save({'state_dict': renamed}, folder/'own.pth')
+    description = """
+name: own/pictures
+build: own_network:make
+arguments: {width: 5}
+weights: own.pth
+prefix: model.
+rename: {trunk.0: '0'}
+layers: ['?']
+size: 32
+mean: [0.5, 0.5, 0.5]
+std: [0.25, 0.25, 0.25]
+"""
+    (folder/'own.yaml').write_text(description)
+    name = register_file(folder/'own.yaml')
+    own = _registry[name].network(name, pretrained=True)
+    own.name, own.layers, own.size
+
+    images = torch.rand(1, 3, 9, 9)
+    assert torch.equal(own(images), trained((images - .5) / .25))
+    test_eq(own.layers, ['0', '1', '2'])
+    assert not torch.equal(_registry[name].network(name, pretrained=False).module[0].weight, trained[0].weight)
+    test_eq((_registry[name].state(), _registry[name].weights), ('ready', 'file own.pth'))
+    (folder/'library.yaml').write_text('name: squeeze/none\nbuild: torchvision:squeezenet1_1\nlayers: ["features.3"]')
+    squeeze = _registry[register_file(folder/'library.yaml')].network('squeeze/none', pretrained=False)
+    assert torch.equal(squeeze.transform(images), imagenet(images))
+    test_eq((squeeze.layers, squeeze.size), (['features.3'], 224))
+    (folder/'package.yaml').write_text('name: package/none\nbuild: torchvision.models:squeezenet1_1\narguments: {num_classes: 3}')
+    test_eq(_registry[register_file(folder/'package.yaml')].network('package/none', pretrained=True).module.classifier[1].out_channels, 3)
+
+    def wrong(change):
+        "The description with one line changed or added, in a file."
+        lines = [line for line in description.splitlines() if not line.startswith(change.partition(':')[0] + ':')]
+        (folder/'wrong.yaml').write_text('\n'.join([*lines, change]))
+        return folder/'wrong.yaml'
+
+
+    for change, said in {'layer: [a]': "'layer'; the nearest are layers", 'size: large': "size is 'large'", 'name: own pictures': "'own pictures'",
+                         'name: vgg16/places365': 'the zoo', 'std: [1, 2]': 'three numbers each', 'build: timm:vit_tiny_patch16_224': 'arguments go with',
+                         'rename: {1: 2}': 'as text', 'layers: [': 'YAML'}.items():
+        with expect_fail(MilanError, contains=said): register_file(wrong(change))
+    (folder/'wrong.yaml').write_text('name: own/pictures')
+    with expect_fail(MilanError, contains='at least name and build'): register_file(folder/'wrong.yaml')
+    with expect_fail(MilanError, contains='absent.yaml'): register_file(folder/'absent.yaml')
+    torch.save({'0.weight': trained[0].weight.detach()}, folder/'other.pth')
+    for change, said in {'build: own_network:mak': "no function 'mak'", 'build: no_such_network:make': 'neither', 'build: ../own:make': 'write <module>',
+                         'weights: absent.pth': 'absent.pth', 'weights: other.pth': 'lacks', 'layers: ["7"]': "no layer '7'",
+                         'build: own_network:nn': 'no function'}.items():
+        name = register_file(wrong(change))
+        with expect_fail(MilanError, contains=said): _registry[name].network(name, pretrained=True)
+    shutil.rmtree(folder)
 
 
 # 10_networks.ipynb, section "Loading"
@@ -85,12 +183,60 @@ def test_loading():
     with expect_fail(MilanError, contains='resnet18'): load('torchvision:resnet81')
     with expect_fail(MilanError, contains='vit_tiny_patch16_224'): load('timm:vit_tiny_patch16_242')
     with expect_fail(MilanError, contains='planted/shapes'): load('planted/shape')
+    with expect_fail(MilanError, contains='networks.register'): load('biggan/imagenet')
+    with expect_fail(MilanError, contains='nowhere.yaml'): load('nowhere.yaml')
+    with expect_fail(MilanError, contains='hf:'): load('google/vit-base-patch16-224')
     register('one-convolution/none', lambda pretrained: nn.Conv2d(3, 4, 3), [''], size=16)
     test_eq(load('one-convolution/none', 'cpu').size, 16)
     planted = load('planted/shapes', 'cpu', pretrained=False)
     test_eq(sorted(planted.planted), sorted(planted.layers))
     for layer in planted.layers: planted.module.get_submodule(layer)
     test_eq(planted.planted['colours'][0], 'red')
+
+
+# 10_networks.ipynb, section "What there is"
+def test_what_there_is():
+    found = table()
+    test_eq(found['name'].tolist(), names())
+    found[found['name'].str.contains('alexnet|biggan|efficientnet|planted')].drop(columns=['download', 'state']).reset_index(drop=True)
+
+    states = found.set_index('name')['state']
+    test_eq((states['biggan/imagenet'], states['planted/shapes'], states['efficientnet_lite0/imagenet']), ('missing', 'ready', 'ready'))
+    assert set(found['state']) <= {'ready', 'absent', 'missing', 'registered'} and (found['download'] == (found['state'] == 'absent')).all()
+    os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
+    test_eq(table().set_index('name')['download'][['alexnet/places365', 'biggan/imagenet']].tolist(), [True, False])
+    (Path(os.environ['MILAN_MODELS_DIR'])/'alexnet-places365.pth').touch()
+    test_eq(table().set_index('name')['state']['alexnet/places365'], 'ready')
+    del os.environ['MILAN_MODELS_DIR']
+
+
+# 10_networks.ipynb, section "Without any download"
+@pytest.mark.slow
+def test_without_any_download_slow():
+    small = [name for name in names() if name.startswith(('squeezenet', 'shufflenet', 'mobilenet', 'efficientnet', 'planted', 'resnet18', 'densenet121'))]
+    for name in small:
+        network = load(name, 'cpu', pretrained=False)
+        test_eq(resolve(network.module, network.layers), network.layers)
+        with torch.inference_mode(): assert network(torch.rand(1, 3, 64, 64)).isfinite().all(), name
+    small
+
+
+# 10_networks.ipynb, section "Without any download"
+def test_without_any_download():
+    class Generator(nn.Module):
+        "A code and a class → an image in [-1, 1]."
+        def __init__(self):
+            super().__init__()
+            self.classes, self.layer0, self.layer1 = nn.Embedding(3, 8), nn.ConvTranspose2d(8, 6, 4), nn.ConvTranspose2d(6, 3, 4, 4)
+
+        def forward(self, z, y): return torch.tanh(self.layer1(self.layer0((z + self.classes(y))[:, :, None, None]).relu()))
+
+
+    register('small-generator/none', lambda pretrained: Generator(), ['layer0', 'layer1'], size=16, to_image=lambda images: (images + 1) / 2)
+    generator = load('small-generator/none', 'cpu')
+    made = generator.to_image(generator.module(*generator.transform((torch.zeros(2, 8), torch.tensor([0, 2])))))
+    assert made.shape == (2, 3, 16, 16) and 0 <= made.min() <= made.max() <= 1
+    generator.layers
 
 
 # 10_networks.ipynb, section "Your own module"

