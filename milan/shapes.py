@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['SIZE', 'VERSION', 'COLOURS', 'TEXTURES', 'SHAPES', 'LETTERS', 'PLANTED_LAYERS', 'Region', 'Scene', 'concepts',
            'draw_scene', 'concept_masks', 'ColourUnits', 'PlantedNetwork', 'fit', 'planted_network', 'check_planted',
-           'Squares', 'small_network']
+           'Squares', 'small_network', 'disc', 'made_up_folder', 'made_up_exemplars']
 
 # %% ../nbs/04_shapes.ipynb #9d4a79e5
 import functools
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -338,3 +340,49 @@ def small_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 4)
     return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 6, 3, padding=1), relu1=nn.ReLU(inplace=True), pool1=nn.MaxPool2d(2),
                                      conv2=nn.Conv2d(6, 8, 3, padding=1), relu2=nn.ReLU(inplace=True),
                                      pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(8, 4)))
+
+# %% ../nbs/04_shapes.ipynb #76783f1a
+def disc(side: int = 64, # pixels
+         colour: tuple[int, ...] = (220, 40, 30), # red, green, blue, 0 … 255
+         background: tuple[int, ...] = (0, 0, 0, 0), # and opacity
+         box: tuple[int, ...] = (8, 16, 40, 48), # left, top, right, bottom of the disc
+        ) -> Image.Image: # RGBA
+    "A picture of a disc, by default on a transparent ground."
+    picture = Image.new('RGBA', (side, side), background)
+    ImageDraw.Draw(picture).ellipse(box, fill=colour)
+    return picture
+
+
+def made_up_folder(count: int = 3, # photographs, in two sub-folders
+                  ) -> Path:
+    "A folder with small photographs."
+    folder = Path(tempfile.mkdtemp())/'photos'
+    for i in range(count):
+        path = folder/f'{"red" if i % 2 else "blue"}'/f'{i}.jpg'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disc(80, background=(40, 60, 90 + i, 255)).convert('RGB').save(path)
+    return folder
+
+# %% ../nbs/04_shapes.ipynb #649f8818
+def made_up_exemplars(layers: Sequence[str] = ('blocks.2', 'blocks.10'), # module paths
+                      units: int = 4, # of each layer
+                      k: int = 6, # images of each unit
+                      side: int = 64, # pixels
+                     ) -> Path:
+    "A folder of exemplars in the published layout: coloured discs on a slope of grey, with the disc as mask; seeded."
+    folder, draw = Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side]
+    for layer in layers:
+        (folder/layer).mkdir(parents=True)
+        images, masks = np.zeros((units, k, 3, side, side), np.uint8), np.zeros((units, k, 1, side, side), np.uint8)
+        for unit in range(units):
+            colour = draw.integers(60, 256, 3)
+            for i in range(k):
+                middle, radius = draw.integers(side // 4, side - side // 4, 2), draw.integers(side // 8, side // 4 + 2)
+                masks[unit, i, 0] = (x - middle[0])**2 + (y - middle[1])**2 < radius**2
+                images[unit, i] = np.where(masks[unit, i], colour[:, None, None], 70 + 2 * x * 64 // side)
+        for name, values in (('images', images), ('masks', masks)):
+            np.save(folder/layer/f'{name}.npy', values)
+        np.savetxt(folder/layer/'ids.csv', draw.integers(0, 99, (units, k)), fmt='%d', delimiter=',')
+        np.savetxt(folder/layer/'activations.csv', -np.sort(-draw.random((units, k))), fmt='%.5e', delimiter=',')
+    return folder

@@ -298,33 +298,18 @@ def test_which_transform_was_it():
 @pytest.mark.slow
 def test_killed_slow():
     KILLING = '''
-import filecmp, os, shutil, signal, sys
+import filecmp, os, shutil, sys
 from pathlib import Path
 
 import numpy as np
 
 from milan import completing
+from milan.trials import killed, started
 
 
-def dies(function, left): # before its call number left[0]
-    def call(*arguments, **named):
-        left[0] -= 1
-        if left[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **named)
-    return call
-
-
-def run(folder, calls): # forked, so that nothing has to be imported again; was it killed?
-    process = os.fork()
-    if not process:
-        left = [calls]
-        for name in ("replace", "unlink"): setattr(os, name, dies(getattr(os, name), left))
-        np.memmap.flush = dies(np.memmap.flush, left)
-        completing.complete(folder, home/"pictures", workers=2, progress=False)
-        os._exit(0)
-    status = os.waitpid(process, 0)[1]
-    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, status
-    return os.WIFSIGNALED(status)
+def run(folder, calls): # was it killed? See `milan.trials`
+    work = lambda: completing.complete(folder, home/"pictures", workers=2, progress=False)
+    return killed(started(work, calls, [(os, "replace"), (os, "unlink"), (np.memmap, "flush")]))
 
 
 home = Path(sys.argv[1])

@@ -48,31 +48,12 @@ from fastcore.test import expect_fail, test_close, test_eq
 from IPython.display import HTML
 
 from milan.metrics import between_annotators
+from milan.shapes import made_up_exemplars
 
 
 def temporary():
     "A new folder."
     return Path(tempfile.mkdtemp())
-
-
-def blobs(layers=('blocks.9.mlp.fc1', 'head #2'), units=3, k=5, side=48):
-    "Exemplars of coloured discs on a grey slope, with the disc as mask; seeded."
-    folder, draw = temporary(), np.random.default_rng(0)
-    y, x = np.mgrid[:side, :side]
-    for layer in layers:
-        (folder/layer).mkdir()
-        images, masks = np.zeros((units, k, 3, side, side), np.uint8), np.zeros((units, k, 1, side, side), np.uint8)
-        for unit in range(units):
-            colour = draw.integers(60, 256, 3)
-            for i in range(k):
-                middle, radius = draw.integers(12, side - 12, 2), draw.integers(6, 14)
-                masks[unit, i, 0] = (x - middle[0])**2 + (y - middle[1])**2 < radius**2
-                images[unit, i] = np.where(masks[unit, i], colour[:, None, None], 70 + 2 * x)
-        np.save(folder/layer/'images.npy', images)
-        np.save(folder/layer/'masks.npy', masks)
-        np.savetxt(folder/layer/'ids.csv', draw.integers(0, 99, (units, k)), fmt='%d', delimiter=',')
-        np.savetxt(folder/layer/'activations.csv', -np.sort(-draw.random((units, k))), fmt='%.5e', delimiter=',')
-    return Exemplars.open(folder)
 
 
 def few_hits(units=3, k=2, layer='conv1'):
@@ -111,7 +92,7 @@ def test_pictures_to_host():
         with expect_fail(MilanError, contains='not an address on the web'): web_address(wrong)
     picture_path('head #2', 0, 1), web_address('https://example.org/my pictures')
 
-    found, folder = blobs(), temporary()
+    found, folder = Exemplars.open(made_up_exemplars(['blocks.9.mlp.fc1', 'head #2'], units=3, k=5, side=48)), temporary()
     table = hits(found, 'https://example.org/my pictures/', folder/'site', progress=False)
     test_eq(table.columns.tolist(), ['layer', 'unit', *(f'image_url_{i}' for i in range(1, 6))])
     test_eq(table.image_url_2[3], 'https://example.org/my%20pictures/head-20-232/0_2.png')

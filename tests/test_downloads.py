@@ -2,6 +2,7 @@
 
 from milan.config import MilanError
 from pathlib import Path
+import http.client
 import os
 import socket
 import urllib.request
@@ -27,57 +28,13 @@ from milan.downloads import (
     terms,
 )
 
-import http.server
 import tempfile
-import threading
 from unittest.mock import patch
 
 from fastcore.test import expect_fail, test_eq
 
 from milan.config import remove
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    "Knows how to send the rest of a file, and, by the tag, whether it is still the same file."
-
-    def do_GET(self):
-        site, wanted = self.server, self.headers.get('Range')
-        found = site.files.get(self.path, site.files.get(self.path.partition('?')[0]))
-        site.asked.append((self.path, wanted))
-        if found is None: return self.send_error(404)
-        if isinstance(found, str):
-            self.send_response(302)
-            self.send_header('Location', found)
-            return self.end_headers()
-        start = int(wanted[6:-1]) if wanted and self.headers.get('If-Range') in (None, site.tag) else 0
-        self.send_response(416 if start >= len(found) > 0 else 206 if start else 200)
-        self.send_header('Content-Type', 'text/html' if found.startswith(b'<!doctype') else 'application/octet-stream')
-        if start: self.send_header('Content-Range', f'bytes */{len(found)}' if start >= len(found) else f'bytes {start}-{len(found) - 1}/{len(found)}')
-        if start < len(found) and site.length: self.send_header('Content-Length', str(len(found) - start))
-        if site.tag: self.send_header('ETag', site.tag)
-        self.end_headers()
-        self.wfile.write(found[start:start + (site.breaks.pop(0) if site.breaks else len(found))])
-
-    def log_message(self, *arguments): pass
-
-
-class Site(http.server.ThreadingHTTPServer):
-    "A web server on this machine: what it has (bytes, or another address), what it was asked for, where its answers break off."
-
-    def __init__(self, files, breaks=(), tag='"first"', length=True):
-        super().__init__(('127.0.0.1', 0), Answer)
-        self.files, self.breaks, self.tag, self.length, self.asked = files, list(breaks), tag, length, []
-        self.address = f'http://127.0.0.1:{self.server_port}'
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, args=[.01], daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, *arguments): pass # the client hung up
-
+from milan.trials import Site
 
 def user_folder():
     "A fresh folder that stands for the user's data."

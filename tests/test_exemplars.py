@@ -270,59 +270,46 @@ from pathlib import Path
 import torch
 
 from milan.exemplars import compute
+from milan.trials import killed, started
 
 
-def dies(function, left): # before its call number left[0]
-    def call(*arguments, **named):
-        left[0] -= 1
-        if left[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **named)
-    return call
+def work(folder):
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3, 2))
+    images = (torch.rand(160, 3, 24, 24) * 255).byte()
+    compute(network, images, ["0", "1", "2"], k=4, batch_size=4, save_every=save_every, out=folder/"set", quiet=True)
 
 
-def start(folder, calls=0): # forked, so that nothing has to be imported again; `calls`: see `dies`
-    process = os.fork()
-    if not process:
-        left = [calls]
-        for name in ("replace", "unlink", "rmdir"): setattr(os, name, dies(getattr(os, name), left))
-        torch.set_num_threads(1)
-        torch.manual_seed(0)
-        network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3, 2))
-        images = (torch.rand(160, 3, 24, 24) * 255).byte()
-        compute(network, images, ["0", "1", "2"], k=4, batch_size=4, save_every=1e9 if calls else 0, out=folder/"set", quiet=True)
-        os._exit(0)
-    return process
-
-
-def ended(process): # killed, or finished?
-    status = os.waitpid(process, 0)[1]
-    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, status
-    return os.WIFSIGNALED(status)
+def start(folder, calls=0): # see `milan.trials`
+    global save_every
+    save_every = 1e9 if calls else 0
+    return started(lambda: work(folder), calls)
 
 
 def check(folder): # it goes on, and ends as the undisturbed run did
-    assert not ended(start(folder))
+    assert not killed(start(folder))
     assert sorted(names) == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()), list(folder.rglob("*"))
     assert filecmp.cmpfiles(home/"whole", folder, names, shallow=False)[0] == names
 
 
 home, draw, stages = Path(sys.argv[1]), random.Random(int(sys.argv[2])), Counter()
 for name in ("whole", "timed"):
-    started = time.perf_counter()
-    ended(start(home/name))
-    duration = time.perf_counter() - started
+    began = time.perf_counter()
+    killed(start(home/name))
+    duration = time.perf_counter() - began
 names = [str(path.relative_to(home/"whole")) for path in (home/"whole").rglob("*") if path.is_file()]
 while stages.total() < 20:
     folder = home/f"killed-{stages.total()}"
     process = start(folder)
     time.sleep(draw.uniform(0, duration))
     os.kill(process, signal.SIGKILL)
-    if ended(process):
+    if killed(process):
         state = folder/".set.progress"/"part-0"/"state.pt"
         stages["after the result was there" if (folder/"set").exists() else "after a state was saved" if state.exists() else "before"] += 1
         check(folder)
 calls = 1
-while ended(start(home/f"call-{calls}", calls)):
+while killed(start(home/f"call-{calls}", calls)):
     check(home/f"call-{calls}")
     calls += 1
 assert calls > 5

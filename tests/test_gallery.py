@@ -26,31 +26,12 @@ from fastcore.test import expect_fail, test_eq
 
 from milan.config import MilanError
 from milan.exemplars import Exemplar, Exemplars
+from milan.shapes import made_up_exemplars
 
 
 def temporary():
     "A new folder."
     return Path(tempfile.mkdtemp())
-
-
-def blobs(layers=('blocks.2', 'blocks.10'), units=4, k=6, side=64):
-    "Exemplars of coloured blobs on a slope of grey, with the blob as mask; seeded."
-    folder, draw = temporary(), np.random.default_rng(0)
-    y, x = np.mgrid[:side, :side]
-    for layer in layers:
-        (folder/layer).mkdir(parents=True)
-        images, masks = np.zeros((units, k, 3, side, side), np.uint8), np.zeros((units, k, 1, side, side), np.uint8)
-        for unit in range(units):
-            colour = draw.integers(60, 256, 3)
-            for i in range(k):
-                middle, radius = draw.integers(15, side - 15, 2), draw.integers(8, 18)
-                masks[unit, i, 0] = (x - middle[0])**2 + (y - middle[1])**2 < radius**2
-                images[unit, i] = np.where(masks[unit, i], colour[:, None, None], 70 + 2 * x)
-        np.save(folder/layer/'images.npy', images)
-        np.save(folder/layer/'masks.npy', masks)
-        np.savetxt(folder/layer/'ids.csv', draw.integers(0, 99, (units, k)), fmt='%d', delimiter=',')
-        np.savetxt(folder/layer/'activations.csv', -np.sort(-draw.random((units, k))), fmt='%.5e', delimiter=',')
-    return Exemplars.open(folder)
 
 
 def described(exemplars, words='a round blob', **columns):
@@ -61,9 +42,9 @@ def described(exemplars, words='a round blob', **columns):
 
 # 51_gallery.ipynb, section "A strip of exemplars"
 def test_a_strip_of_exemplars():
-    strip(blobs()[1])
+    strip(Exemplars.open(made_up_exemplars())[1])
 
-    picture = strip(blobs()[0], width=32, count=3)
+    picture = strip(Exemplars.open(made_up_exemplars())[0], width=32, count=3)
     test_eq(picture.size, (3 * 32 + 2 * 3, 32))
     white = torch.ones(2, 3, 8, 16)
     plain = strip(Exemplar('a', 0, white, torch.zeros(2, 1, 8, 16), np.arange(2), np.ones(2)), width=16, gap=0)
@@ -99,7 +80,7 @@ def test_the_pages():
     test_eq(_shown(1, 2, 96, 60), 2)
     assert len({_slug('a/b'), _slug('a_b'), _slug('a.b'), _slug('..')}) == 4 and '/' not in _slug('../x')
 
-    found = blobs()
+    found = Exemplars.open(made_up_exemplars())
     folder = temporary()/'gallery'
     index = write(found, described(found, purity=.4, rated='yes'), folder, title='Blobs', note='Nobody looked at these.')
     sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
@@ -146,7 +127,7 @@ def test_text_stays_text():
 
 
     evil = '<script>alert(1)</script>"><img src=x onerror=alert(2)> \' & </article>'
-    found = blobs(layers=('a" onload="x',), units=2)
+    found = Exemplars.open(made_up_exemplars(['a" onload="x'], units=2))
     folder = temporary()/'gallery'
     write(found, described(found, words=evil, rated=evil), folder, title=evil, note=evil)
     for page in folder.rglob('*.html'):
@@ -158,7 +139,7 @@ def test_text_stays_text():
 
 # 51_gallery.ipynb, section "Replaced, or left alone"
 def test_replaced_or_left_alone():
-    found, place = blobs(), temporary()
+    found, place = Exemplars.open(made_up_exemplars()), temporary()
     write(found, described(found), place/'gallery')
     write(found, described(found).query('layer == "blocks.2" and unit < 2'), place/'gallery')
     test_eq(len(list((place/'gallery').rglob('*.jpg'))), 2)

@@ -1,7 +1,6 @@
 # Generated from nbs/11_images.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
-from PIL import ImageDraw
 from milan import shapes
 from milan.config import MilanError
 from milan.pictures import COLUMNS
@@ -48,29 +47,14 @@ import warnings
 
 from fastcore.test import expect_fail, test_eq
 
+from milan.shapes import disc, made_up_folder
+
 warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that libraries would draw
-
-def disc(side=64, colour=(220, 40, 30), background=(0, 0, 0, 0), box=(8, 16, 40, 48)):
-    "A picture of a disc, by default on a transparent ground."
-    picture = Image.new('RGBA', (side, side), background)
-    ImageDraw.Draw(picture).ellipse(box, fill=colour)
-    return picture
-
 
 def speckled():
     "Something that looks like a photograph to `stamp_kind`: every pixel another colour."
     colours = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     return Image.fromarray(np.dstack([colours, np.full((64, 64), 255, np.uint8)]))
-
-
-def made_up_folder(count=3):
-    "A folder with `count` small photographs in two sub-folders."
-    folder = Path(tempfile.mkdtemp())/'photos'
-    for i in range(count):
-        path = folder/f'{"red" if i % 2 else "blue"}'/f'{i}.jpg'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        disc(80, background=(40, 60, 90 + i, 255)).convert('RGB').save(path)
-    return folder
 
 
 # 11_images.ipynb, section "Backgrounds"

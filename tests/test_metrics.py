@@ -35,7 +35,6 @@ from milan.metrics import (
 import pytest
 
 import json
-import time
 
 from fastcore.test import expect_fail, test_close, test_eq
 
@@ -221,9 +220,7 @@ def test_how_well_people_agree_with_each_other_oracle():
     table = pd.DataFrame()
     if published.exists():
         real = pd.read_csv(published, keep_default_na=False)
-        started = time.process_time()
         table = between_annotators([list(unit) for _, unit in real.groupby(['layer', 'unit']).summary]).drop(columns='note')
-        assert time.process_time() - started < 20
         rows = table.set_index(['measure', 'row'])
         assert (table.n == 3904).all()
         assert all(rows.high[name, 'shuffled'] < rows.low[name, 'people'] < rows.low[name, 'constant'] for name in table.measure)

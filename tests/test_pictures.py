@@ -24,26 +24,9 @@ import shutil
 import tempfile
 
 from fastcore.test import expect_fail, test_eq
-from PIL import ImageDraw
 
 from milan.config import import_torchvision
-
-
-def disc(side=64, colour=(220, 40, 30), background=(0, 0, 0, 0), box=(8, 16, 40, 48)):
-    "A picture of a disc, by default on a transparent ground."
-    picture = Image.new('RGBA', (side, side), background)
-    ImageDraw.Draw(picture).ellipse(box, fill=colour)
-    return picture
-
-
-def made_up_folder(count=3):
-    "A folder with `count` small photographs in two sub-folders."
-    folder = Path(tempfile.mkdtemp())/'photos'
-    for i in range(count):
-        path = folder/f'{"red" if i % 2 else "blue"}'/f'{i}.jpg'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        disc(80, background=(40, 60, 90 + i, 255)).convert('RGB').save(path)
-    return folder
+from milan.shapes import disc, made_up_folder
 
 
 def class_folders():

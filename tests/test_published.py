@@ -2,7 +2,6 @@
 
 import pytest
 
-import http.server
 import io
 import os
 import re
@@ -29,6 +28,7 @@ from milan.captioner.lm import LanguageModel
 from milan.captioner.text import Vocabulary
 from milan.cli import app
 from milan.config import MilanError, remove
+from milan.trials import Site
 
 
 def user_folder(**variables):
@@ -43,53 +43,6 @@ def forget(folder):
     "Remove what `user_folder` made, and what was set."
     remove(folder)
     for name in ('DATA_DIR', 'MODELS_DIR', 'RESULTS_DIR', 'MANIFESTS_DIR', 'MIRROR'): os.environ.pop(f'MILAN_{name}', None)
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    "Sends a file, or the rest of it if it is still the same by its tag."
-
-    def do_GET(self):
-        site, wanted = self.server, self.headers.get('Range')
-        site.asked.append((self.path, wanted))
-        body = site.files.get(self.path)
-        if body is None: return self.send_error(404)
-        if isinstance(body, str):
-            self.send_response(302)
-            self.send_header('Location', body)
-            return self.end_headers()
-        start = int(wanted[6:-1]) if wanted and self.headers.get('If-Range') == '"one"' else 0
-        self.send_response(206 if start else 200)
-        self.send_header('Content-Type', 'text/html' if body.startswith(b'<') else 'application/octet-stream')
-        self.send_header('Content-Length', str(len(body) - start))
-        self.send_header('ETag', '"one"')
-        if start: self.send_header('Content-Range', f'bytes {start}-{len(body) - 1}/{len(body)}')
-        self.end_headers()
-        self.wfile.write(body[start:start + (site.breaks.pop(0) if site.breaks else len(body))])
-        self.wfile.flush()
-        site.goes_on.wait(60)
-
-    def log_message(self, *arguments): pass
-
-
-class Site(http.server.ThreadingHTTPServer):
-    "Serves `files` (bytes, or another address). Answers break off after `breaks` bytes, and end when `goes_on` is set."
-    daemon_threads = True
-
-    def __init__(self, files, breaks=()):
-        super().__init__(('127.0.0.1', 0), Answer)
-        self.files, self.breaks, self.asked, self.goes_on = files, list(breaks), [], threading.Event()
-        self.address = f'http://127.0.0.1:{self.server_port}'
-        self.goes_on.set()
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, args=[.01], daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, *arguments): pass # the client hung up
 
 
 def zipped(files, method=zipfile.ZIP_STORED):

@@ -10,8 +10,11 @@ from milan.shapes import (
     COLOURS,
     concept_masks,
     concepts,
+    disc,
     draw_scene,
     fit,
+    made_up_exemplars,
+    made_up_folder,
     planted_network,
     PlantedNetwork,
     SHAPES,
@@ -20,6 +23,7 @@ from milan.shapes import (
 )
 import pytest
 
+import shutil
 import time
 
 from fastcore.test import test_eq
@@ -121,3 +125,13 @@ def test_smaller_still():
     for image, strongest in Squares(): test_eq(int(image.amax((1, 2)).argmax()), strongest)
     test_eq(small_network()(images.float() / 255).shape, (40, 4))
     assert torch.equal(small_network().head.weight, small_network().head.weight)
+
+    photographs, found = made_up_folder(), made_up_exemplars()
+    Image.fromarray(np.hstack(np.load(found/'blocks.10'/'images.npy')[1].transpose(0, 2, 3, 1)))
+
+    test_eq(sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')), ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'])
+    test_eq(disc().getpixel((24, 32)), (220, 40, 30, 255))
+    images, masks = (np.load(found/'blocks.2'/f'{name}.npy') for name in ('images', 'masks'))
+    test_eq((images.shape, masks.shape), ((4, 6, 3, 64, 64), (4, 6, 1, 64, 64)))
+    assert masks.any((2, 3, 4)).all() and (images[0].transpose(0, 2, 3, 1)[masks[0, :, 0] > 0].std(0) == 0).all()
+    for folder in (photographs.parent, found): shutil.rmtree(folder)
