@@ -41,7 +41,21 @@ class Attention(nn.Module):
         layer = self.output.get_submodule('0')
         return layer.get_parameter('weight')[0], layer.get_parameter('bias')
 
-# %% ../../nbs/33_decoder.ipynb #f4566a24
+    def of_rows(self,
+                query: torch.Tensor, # (rows, hidden) the projected query
+                keys: torch.Tensor, # (units, k, hidden) the projected keys
+                unit: torch.Tensor | None = None, # (rows,) whose keys each row looks at; None: row i at those of unit i
+               ) -> torch.Tensor: # (rows, k) ≥ 0, rows sum to 1
+        "The same for many rows per unit, without gradient, in pieces that fit into a processor's cache."
+        scores, score = query.new_empty(len(query), keys.shape[1]), self.scorer()[0]
+        rows = max(1, len(query) if query.is_cuda else 2**18 // keys[0].numel())
+        for begin in range(0, len(query), rows):
+            part = slice(begin, begin + rows)
+            inner = keys[part].clone() if unit is None else keys[unit[part]]
+            scores[part] = inner.add_(query[part, None]).mul_(2).sigmoid_() @ score
+        return (2 * scores).softmax(1)
+
+# %% ../../nbs/33_decoder.ipynb #275ca9ac
 class Memory(NamedTuple):
     "What a neuron's exemplars are to the decoder: made once, used at every word."
     features: torch.Tensor # (units, k, features)
@@ -58,15 +72,16 @@ class Fused(NamedTuple):
 
 State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell of the LSTM, each (rows, hidden)
 
-# %% ../../nbs/33_decoder.ipynb #275ca9ac
+# %% ../../nbs/33_decoder.ipynb #7cbe8725
 class _Sentence(torch.autograd.Function):
-    "All words of a sentence: from what words bring, keys, features, first state and weights to (n, words, hidden) states and (n, words, k) attention."
+    "All words of a sentence: from embedded words, keys, features, first state and weights to (n, words, hidden) states and (n, words, k) attention."
 
     @staticmethod
     def forward(ctx: Any, words: torch.Tensor, keys: torch.Tensor, features: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor,
-                recurrent: torch.Tensor, bias: torch.Tensor, score: torch.Tensor, shift: torch.Tensor, context: torch.Tensor,
+                recurrent: torch.Tensor, bias: torch.Tensor, score: torch.Tensor, shift: torch.Tensor, inward: torch.Tensor,
                 learning: bool) -> tuple[torch.Tensor, torch.Tensor]:
         sizes, steps = (keys.shape[2], features.shape[2], 4 * hidden.shape[1]), []
+        brought, context = words @ inward[:, :words.shape[2]].T, inward[:, words.shape[2]:]
         hiddens, attention = hidden.new_empty(*words.shape[:2], hidden.shape[1]), features.new_empty(*words.shape[:2], features.shape[1])
         for t in range(words.shape[1]):
             query, gate, gates = torch.addmm(bias, hidden, recurrent.T).split(sizes, 1)
@@ -74,7 +89,7 @@ class _Sentence(torch.autograd.Function):
             weights = (inner @ score + shift).softmax(1)
             mean, gate = torch.bmm(weights[:, None], features).squeeze(1), gate.sigmoid()
             seen = gate * mean
-            gates = torch.addmm(gates + words[:, t], seen, context.T)
+            gates = torch.addmm(gates + brought[:, t], seen, context.T)
             take, keep, new, show = (part.tanh() if place == 2 else part.sigmoid() for place, part in enumerate(gates.chunk(4, 1)))
             before, cell = (hidden, cell), keep * cell + take * new
             shown = cell.tanh()
@@ -82,13 +97,14 @@ class _Sentence(torch.autograd.Function):
             hiddens[:, t], attention[:, t] = hidden, weights
             if learning:
                 steps.append((*before, inner, weights, mean, gate, seen, take, keep, new, show, shown))
-        ctx.save_for_backward(features, recurrent, score, shift, context)
+        ctx.save_for_backward(words, features, recurrent, score, shift, inward)
         ctx.steps = steps
         return hiddens, attention
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (d_hiddens, d_attention), (features, recurrent, score, shift, context) = gradients, ctx.saved_tensors
+        (d_hiddens, d_attention), (words, features, recurrent, score, shift, inward) = gradients, ctx.saved_tensors
+        context = inward[:, words.shape[2]:]
         d_hidden, d_cell = torch.zeros_like(d_hiddens[:, 0]), torch.zeros_like(d_hiddens[:, 0])
         d_keys, d_score = torch.zeros_like(ctx.steps[0][2]), torch.zeros_like(score)
         d_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
@@ -111,13 +127,14 @@ class _Sentence(torch.autograd.Function):
             d_states.append(torch.cat([d_inner.sum(1), d_seen * mean * gate * (1 - gate), gates], 1))
             d_gates.append(gates)
             d_hidden = d_states[-1] @ recurrent
-        states, every = torch.cat(d_states), torch.cat(d_gates)
+        states, every = torch.cat(d_states), torch.stack(d_gates[::-1])
         d_recurrent = states.T @ torch.cat([step[0] for step in reversed(ctx.steps)])
-        d_context = every.T @ torch.cat([step[6] for step in reversed(ctx.steps)])
-        return (torch.stack(d_gates[::-1], 1), d_keys, d_features, d_hidden, d_cell, d_recurrent, states.sum(0), d_score, torch.zeros_like(shift), d_context,
-                None) # a shift of all scores changes no weight
+        read = torch.cat([words.transpose(0, 1), torch.stack([step[6] for step in ctx.steps])], 2)
+        d_inward = every.flatten(0, 1).T @ read.flatten(0, 1)
+        return ((every @ inward[:, :words.shape[2]]).transpose(0, 1), d_keys, d_features, d_hidden, d_cell, d_recurrent, states.sum(0), d_score,
+                torch.zeros_like(shift), d_inward, None) # a shift of all scores changes no weight
 
-# %% ../../nbs/33_decoder.ipynb #1ab7cbf6
+# %% ../../nbs/33_decoder.ipynb #0fac52a0
 class Decoder(nn.Module):
     "An attention LSTM from exemplar features to words."
 
@@ -192,7 +209,7 @@ class Decoder(nn.Module):
         hidden, cell = state
         sizes = (memory.keys.shape[2], self.features, 4 * self.lstm.hidden_size)
         query, gate, gates = F.linear(hidden, fused.recurrent, fused.bias).split(sizes, 1)
-        weights = self.attend(query, memory.keys if unit is None else memory.keys[unit])
+        weights = self.attend.of_rows(query, memory.keys, unit)
         gates = gates + words + F.linear(gate.sigmoid() * mix(weights, memory.features, unit), fused.context)
         take, keep, new, show = gates.chunk(4, 1)
         cell = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
@@ -203,12 +220,12 @@ class Decoder(nn.Module):
                 ids: torch.Tensor, # (n, words) numbers of the words to say, without start
                ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log-probabilities, (n, words, k) attention
         "Say given words (teacher forcing): log-probabilities before each word, and what was looked at."
-        words = self.words(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start), fused := self.fused())
+        words, fused = self.embedding(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start)), self.fused()
         hidden, attention = _Sentence.apply(words, self.attend.key_to_hidden(features), features, *self.begin(features), fused.recurrent,
-                                            fused.bias, *self.attend.scorer(), fused.context, torch.is_grad_enabled())
+                                            fused.bias, *self.attend.scorer(), self.lstm.weight_ih, torch.is_grad_enabled())
         return F.log_softmax(self.output(hidden), -1), attention
 
-# %% ../../nbs/33_decoder.ipynb #0fac52a0
+# %% ../../nbs/33_decoder.ipynb #c4e68ec6
 def mix(weights: torch.Tensor, # (rows, k)
         features: torch.Tensor, # (units, k, features)
         unit: torch.Tensor | None, # (rows,) ascending; None: row i belongs to unit i
