@@ -24,6 +24,13 @@ def test_attention():
     test_close(weights.sum(1), torch.ones(2), 1e-6)
     test_eq(weights.shape, (2, 3))
 
+    rows, unit = torch.randn(700, 5), torch.randint(2, (700,))
+    keys = attention.key_to_hidden(exemplars)
+    with torch.no_grad():
+        test_close(attention.of_rows(rows, keys, unit), attention(rows, keys[unit]), 1e-6)
+        test_close(attention.of_rows(attention.query_to_hidden(query), keys), weights, 1e-6)
+    attention.of_rows(rows, keys, unit)[:2]
+
 
 # 33_decoder.ipynb, section "The decoder"
 def test_the_decoder():
