@@ -29,27 +29,13 @@ import tempfile
 from types import SimpleNamespace
 from fastcore.test import expect_fail, test_close, test_eq
 from milan.config import oracle_dir
+from milan.trials import counted, some_units
 
 
 def tiny(seed=0, size=None):
     "Two layers of a small seeded network."
     torch.manual_seed(seed)
     return PyramidEncoder(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1)), ['0', '3'], size=size)
-
-
-def some_units(units=4, k=3, side=16, photos=6):
-    "Exemplar sets that share a few photos, in memory."
-    draw = torch.Generator().manual_seed(1)
-    album = torch.randint(256, (photos, 3, side, side), generator=draw) / 255
-    return [SimpleNamespace(layer='conv', unit=unit, images=album[torch.randperm(photos, generator=draw)[:k]],
-                            masks=(torch.rand(k, 1, side, side, generator=draw) > .5).float()) for unit in range(units)]
-
-
-def counted(encoder):
-    "A list that grows by the number of images with every pass of the encoder. (A hook on its network would make it another network.)"
-    passes, read = [], encoder.read
-    encoder.read = lambda images, masks, owner=None: passes.append(len(images)) or read(images, masks, owner)
-    return passes
 
 
 # 31_encoder.ipynb, section "Averaging a map over a region"

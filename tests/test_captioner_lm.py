@@ -9,6 +9,7 @@ from milan.captioner.lm import (
     prefix_log_prob,
 )
 
+import math
 from itertools import product
 from fastcore.test import expect_fail, test_close, test_eq
 
@@ -29,6 +30,13 @@ def test_sentences_share_their_beginnings():
     test_close(model.log_prob(sentences)[:1], model.log_prob(sentences[:1]), 1e-6)
     test_close(prefix_log_prob(model, vocabulary.batch(sentences, start=False), chunk=1), model.log_prob(sentences), 1e-6)
     with expect_fail(MilanError, contains='several'): model.log_prob('red circles')
+
+    words = 2 + 1 # and the stop
+    test_close(model.perplexity(['red circles']), math.exp(-naive('red circles').item() / words), 1e-4)
+    with torch.no_grad(): model.output[0].weight.zero_(), model.output[0].bias.zero_()
+    test_close(model.perplexity(sentences), len(vocabulary), 1e-4)
+    with expect_fail(MilanError, contains='at least one'): model.perplexity([])
+    model.perplexity(sentences)
 
     numbers = [i for i in range(len(vocabulary)) if i not in (vocabulary.stop, vocabulary.pad)]
     whole = [list(words) + [vocabulary.stop] for length in range(3) for words in product(numbers, repeat=length)]

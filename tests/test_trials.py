@@ -2,8 +2,10 @@
 
 import os
 from milan.trials import (
+    counted,
     killed,
     Site,
+    some_units,
     started,
 )
 
@@ -42,3 +44,18 @@ def test_a_process_that_dies():
         killed(started(lambda: 1 / 0))
     except AssertionError: pass
     else: raise AssertionError('work that fails must not pass for done')
+
+
+# 00_trials.ipynb, section "Units in memory"
+def test_units_in_memory():
+    class Means: # of a batch, inside the masks
+        def read(self, images, masks, owner=None): return (images * masks).mean((1, 2, 3))
+
+    units, encoder = some_units(), Means()
+    passes = counted(encoder)
+    encoder.read(units[0].images, units[0].masks)
+    encoder.read(units[1].images[:2], units[1].masks[:2])
+    passes, units[3].images.shape
+
+    test_eq(passes, [3, 2])
+    test_eq(len({image.sum().item() for unit in units for image in unit.images}), 6)

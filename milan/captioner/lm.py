@@ -64,6 +64,15 @@ class LanguageModel(nn.Module):
         ids = sentences if isinstance(sentences, torch.Tensor) else self.vocabulary.batch(sentences, start=False)
         return prefix_log_prob(self, ids.to(self.embedding.weight.device))
 
+    def perplexity(self,
+                   sentences: Sequence[str], # n ≥ 1 texts
+                  ) -> float: # ≥ 1
+        "Between how many equally likely words the model would be in doubt as much: exp of the mean −log p of a word, stops included."
+        if not sentences:
+            raise MilanError('perplexity of no sentences; give at least one')
+        words = sum(len(self.vocabulary.index(text, start=False)) for text in sentences) # unknown ones count as `unk`
+        return float(torch.exp(-self.log_prob(sentences).double().sum() / words))
+
 # %% ../../nbs/32_lm.ipynb #ecbfed7c
 @torch.inference_mode()
 def prefix_log_prob(model: LanguageModel, # in any mode; it is read as in evaluation
