@@ -82,9 +82,9 @@ reports: $(READY) ## run all guides and experiments into reports/
 	@$(BIN)/milan reproduce --all --profile demo
 	@$(BIN)/milan reproduce --all --profile smoke
 
-benchmarks: $(READY) ## measure speed and memory (an hour; leave the machine alone meanwhile)
+benchmarks: $(READY) ## measure speed and memory (two hours; leave the machine alone meanwhile)
 	$(say) 'benchmarks: into reports/benchmarks'
-	@$(BIN)/milan reproduce exemplars annotations formulas --profile demo
+	@$(BIN)/milan reproduce exemplars annotations captioner formulas --profile demo --jobs 1
 
 hooks: ## let git clean notebooks before each commit
 	git config core.hooksPath .githooks

@@ -306,9 +306,10 @@ def _properties(captioner: Captioner, config: str | None) -> dict[str, Any]:
     indexer = _object({'vocab': _object({'tokens': captioner.vocabulary.words}), 'tokenize': _object(splitting), 'start': True, 'stop': True,
                        'pad': True, 'unk': True, 'length': None})
     settings, defaults = captioner.decoder.settings, captioner.defaults
+    spoken = {name: value for name, value in captioner.lm.settings.items() if name != 'outer_dropout'} if captioner.lm is not None else {} # it only served training
     return {'indexer': indexer,
             'encoder': _object({'config': config, 'pretrained': False}) if config else None, # its weights are here: none are to be fetched
-            'lm': _object({'indexer': indexer, **captioner.lm.settings}) if captioner.lm is not None else None,
+            'lm': _object({'indexer': indexer, **spoken}) if captioner.lm is not None else None,
             **{name: settings[name] for name in ('embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout')},
             **{name: defaults[name] for name in ('length', 'strategy', 'temperature', 'beam_size')}}
 

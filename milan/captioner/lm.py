@@ -25,10 +25,11 @@ class LanguageModel(nn.Module):
                  hidden_size: int = 512, # numbers per LSTM state
                  layers: int = 2, # LSTM layers
                  dropout: float = .5, # between layers, in training
+                 outer_dropout: float = 0., # of words read and before the output, in training; the original has none
                 ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers, 'dropout': dropout}
+        self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers, 'dropout': dropout, 'outer_dropout': outer_dropout}
         self.embedding = nn.Embedding(len(vocabulary), embedding_size)
         self.lstm = nn.LSTM(embedding_size, hidden_size, num_layers=layers, dropout=dropout if layers > 1 else 0., batch_first=True)
         self.output = nn.Sequential(nn.Linear(hidden_size, len(vocabulary)))
@@ -37,8 +38,9 @@ class LanguageModel(nn.Module):
                 ids: torch.Tensor, # (n, words) word numbers, the first of each row is `start`
                ) -> torch.Tensor: # (n, words, vocabulary) log p(next word | words so far)
         "Log-probabilities of every next word after every prefix."
-        hidden, _ = self.lstm(self.embedding(ids))
-        return F.log_softmax(self.output(hidden), dim=-1)
+        share = self.settings['outer_dropout']
+        hidden, _ = self.lstm(F.dropout(self.embedding(ids), share, self.training))
+        return F.log_softmax(self.output(F.dropout(hidden, share, self.training)), dim=-1)
 
     def begin(self,
               n: int, # number of sentences

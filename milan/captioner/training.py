@@ -209,6 +209,7 @@ def train_lm(annotations: Sequence[Sequence[str]], # what people said of each un
              hidden_size: int = 512, # numbers per LSTM state
              layers: int = 2, # LSTM layers
              dropout: float = .5, # between layers
+             outer_dropout: float = 0., # of words read and before the output; the original has none
              batch_size: int = 128, # sentences
              epochs: int = 100, # at most
              patience: int = 4, # stop after so many epochs without a better one
@@ -223,7 +224,7 @@ def train_lm(annotations: Sequence[Sequence[str]], # what people said of each un
     "Learn p(d) from annotations (paper, appendix)."
     held = _held(validation, len(annotations), seed)
     vocabulary = vocabulary or training_vocabulary(annotations, held)
-    settings: dict[str, Any] = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers, 'dropout': dropout}
+    settings: dict[str, Any] = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers, 'dropout': dropout, 'outer_dropout': outer_dropout}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LanguageModel(vocabulary, **settings).to(find_device(device))
