@@ -62,7 +62,7 @@ class Samples:
     def batches(self,
                 size: int, # samples per batch
                 generator: torch.Generator | None = None, # source of chance; None: in order of length
-                window: int = 50, # batches sorted together
+                window: int = 100, # batches sorted together
                ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         "All samples once, similar lengths together."
         n = len(self.ids)
