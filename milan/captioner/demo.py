@@ -39,7 +39,8 @@ class Recipe:
     per_teacher: int = 130 # units taken of each teaching layer, at random
     per_described: int = 256 # units described of each layer at most, at random
     members: int = 30 # regions in a group; a captioner sees 15 of them at a time
-    drawn: int = 4000 # groups drawn for a word
+    drawn: int = 8000 # groups drawn for a word
+    rounds: int = 3 # annotators come by a teaching unit so often, three at a time
     held_out: float = .12 # share of objects that appear in no group
     components: int = 256 # numbers per region after projection
     epochs: int = 12
@@ -182,10 +183,11 @@ def unit_groups(annotator: Annotator, regions: Regions, # see above
                 members: int, # regions of a unit
                 units: int, # the first so many groups of `members` regions are units
                 random: np.random.Generator, # how annotators waver
+                rounds: int = 1, # how often each unit is taught, with three other annotators
                ) -> Lesson:
     "Every teaching unit's regions, less the held-out ones."
     usual, lesson = usual_by_layer(annotator, regions), Lesson([], [], [])
-    for unit in range(units):
+    for unit in [*range(units)] * rounds:
         group = torch.arange(unit * members, (unit + 1) * members)
         group = group[allowed[group]]
         if len(group) >= 12:
@@ -357,7 +359,7 @@ def prepare(name: str, # 'stamps' or 'shapes'
     regions = _joined(taught, objects, unit_regions(found.select(what.described, k=15), views, len(what.teachers) + 1))
     held, teaching = held_out_pictures(pictures, what)[regions.ids], torch.arange(len(regions)) < first
     kept = teaching & ~held
-    lesson = unit_groups(annotator, regions, kept, what.members, len(teachers), random)
+    lesson = unit_groups(annotator, regions, kept, what.members, len(teachers), random, what.rounds)
     drawn = word_groups(annotator, regions, kept, what.members, what.drawn, random)
     for part in zip(drawn.groups, drawn.annotations, drawn.words, strict=True):
         lesson.add(*part)
@@ -443,8 +445,10 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
 
 
 def _validation(lesson: Lesson) -> list[int]:
-    "One group in fifteen, to tell when to stop."
-    return list(range(7, len(lesson), 15))
+    "One group in fifteen, to tell when to stop; a unit that is taught several times is held out each time."
+    names = [(word, group[:12].tolist()) for word, group in zip(lesson.words, lesson.groups, strict=True)]
+    turn = {str(name): i for i, name in reversed(list(enumerate(names)))}
+    return [i for i, name in enumerate(names) if turn[str(name)] % 15 == 7]
 
 # %% ../../nbs/38_demo.ipynb #8657e1b7
 def support(descriptions: Sequence[str], # one per unit
