@@ -7,9 +7,9 @@ __all__ = ['app', 'data', 'Network', 'Images', 'Layers', 'Units', 'Top', 'Quanti
            'Out', 'Seed', 'Bottom', 'DropTokens', 'ChannelsLast', 'SaveEvery', 'Fresh', 'Export', 'Borders', 'Speaker',
            'Strategy', 'Temperature', 'Beam', 'What', 'Duration', 'Encoder', 'Saved', 'Gallery', 'Port', 'Open',
            'Search', 'Names', 'Wanted', 'Here', 'Files', 'Mirror', 'Offline', 'Set', 'Own', 'Copy', 'Fit',
-           'Experiments', 'Profile', 'Everything', 'OtherImages', 'Parameters', 'Force', 'parse_units', 'exemplars',
-           'describe', 'train', 'server', 'serving', 'browse', 'list_networks', 'matching', 'list_data', 'fetch_data',
-           'add_data', 'verify_data', 'complete_data', 'parse_parameters', 'reproduce']
+           'Experiments', 'Profile', 'Everything', 'OtherImages', 'Parameters', 'Jobs', 'Force', 'parse_units',
+           'exemplars', 'describe', 'train', 'server', 'serving', 'browse', 'list_networks', 'matching', 'list_data',
+           'fetch_data', 'add_data', 'verify_data', 'complete_data', 'parse_parameters', 'reproduce']
 
 # %% ../nbs/61_cli.ipynb #a80310b2
 import contextlib
@@ -552,6 +552,8 @@ Everything = Annotated[bool, typer.Option('--all', help='All guides and experime
 OtherImages = Annotated[str | None, typer.Option('--images', help="Other images than the profile's own, such as shapes.", show_default=False)]
 Parameters = Annotated[list[str] | None, typer.Option('-p', metavar='NAME=VALUE', help='A parameter of the notebook; may be repeated.',
                                                       show_default=False)]
+Jobs = Annotated[int | None, typer.Option('--jobs', '-j', min=1, help='How many notebooks at a time; they share the cores. Default: one per core.',
+                                          show_default=False)]
 Force = Annotated[bool, typer.Option('--force', help='Also where nothing has changed.')]
 
 
@@ -561,17 +563,19 @@ def reproduce(names: Experiments = None, # of notebooks
               everything: Everything = False, # instead of names
               images: OtherImages = None, # name or folder
               parameters: Parameters = None, # see `parse_parameters`
+              jobs: Jobs = None, # at a time
               force: Force = False, # run in any case
              ) -> None:
     """Run experiments and guides into reports/NAME/PROFILE/, with their records in metrics.json.
 
-    A run whose notebook, package and parameters are unchanged is skipped. Plain papermill does the same:
+    Several run at a time. A run whose notebook, package and parameters are unchanged is skipped. One that fails is kept as
+    report.failed.ipynb with its traceback, and the others go on. Plain papermill does the same for one:
     papermill nbs/experiments/NAME.ipynb reports/NAME/PROFILE/report.ipynb -p profile PROFILE
 
     [dim]Examples[/dim]
     $ milan reproduce
     $ milan reproduce describe_a_network --profile demo
-    $ milan reproduce --all --profile smoke
+    $ milan reproduce --all --profile smoke --jobs 2
     $ milan reproduce describe_a_network --images shapes -p seeds=3 --force
     """
     import milan.experiments
@@ -580,9 +584,11 @@ def reproduce(names: Experiments = None, # of notebooks
     if not names and not everything:
         return _print_experiments()
     given = {**parse_parameters(parameters), **({'images': images} if images else {})}
-    runs = milan.experiments.reproduce([] if everything else names or [], profile, given, force=force)
+    runs = milan.experiments.reproduce([] if everything else names or [], profile, given, jobs=jobs, force=force)
+    lines = _table('name', 'state', 'seconds', 'report')
     for one in runs:
-        typer.echo(f'{one.state:8}{one.name} ({one.profile}) {one.seconds:6.1f} s  ' + (one.message if one.state == 'skipped' else str(one.report)))
+        lines.add_row(one.name, one.state, f'{one.seconds:.1f}', str(one.report))
+    _print(lines)
     failures = [one.message for one in runs if one.state == 'failed']
     if failures:
-        raise MilanError('\n'.join(failures))
+        raise MilanError(f'{len(failures)} of {len(runs)} failed\n' + '\n'.join(failures))

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Names', 'MEASURES', 'QUESTIONABLE', 'ALL', 'names_of', 'mentioned', 'formula_of', 'Predicted', 'Labels',
            'Similarities', 'Compared', 'pearson', 'cosine', 'auprc', 'f1', 'iou', 'recall', 'precision', 'accuracy',
-           'balanced_accuracy', 'inverse_auc', 'mean_difference', 'spoilt', 'sanity', 'held_out', 'unit_scores',
-           'verify']
+           'balanced_accuracy', 'inverse_auc', 'mean_difference', 'spoilt', 'sanity', 'made_up_units', 'held_out',
+           'unit_scores', 'verify', 'share', 'wins']
 
 # %% ../nbs/42_evaluation.ipynb #c1d48ad9
 import contextlib
@@ -290,7 +290,16 @@ def sanity(activations: np.ndarray, # float (images, units)
         rows.append((name, missing, extra, min(missing, extra) >= .9))
     return pd.DataFrame(rows, columns=['measure', 'missing', 'extra', 'passes'])
 
-# %% ../nbs/42_evaluation.ipynb #0f78cdf9
+# %% ../nbs/42_evaluation.ipynb #503ab5d1
+def made_up_units(present: np.ndarray, # bool (images, concepts)
+                  noise: float = .15, # standard deviation, where a concept's presence counts 1
+                  seed: int = 0, # of the noise
+                 ) -> tuple[np.ndarray, np.ndarray]: # activations, float, and active, bool; both (images, concepts)
+    "A unit for each concept that is active where the concept is, but for noise: units of which the truth is known."
+    activations = present + noise * np.random.default_rng([seed, 1]).normal(size=present.shape)
+    return activations, activations > .5
+
+# %% ../nbs/42_evaluation.ipynb #d5e560cc
 def held_out(images: int, # how many
              groups: Sequence[Any] | None = None, # one per image; images of one group stay together
              share: float = .5, # of the images (or groups) that are held out
@@ -302,7 +311,7 @@ def held_out(images: int, # how many
     chosen = {unique[i] for i in np.random.default_rng(seed).permutation(len(unique))[:round(share * len(unique))]}
     return np.array([name in chosen for name in names], bool)
 
-# %% ../nbs/42_evaluation.ipynb #b7b7e60f
+# %% ../nbs/42_evaluation.ipynb #16146cbf
 @dataclass
 class _Half: # units and a quantile, on some images
     observed: Observed
@@ -328,7 +337,7 @@ def _halves(observed: Observed, out: np.ndarray, summary: str, share: float) -> 
     limits = np.quantile(first.peaks if summary == 'max' else first.means, 1 - share, axis=0)
     return _Half(first, first.peaks if summary == 'max' else first.means, limits), _Half(second, second.peaks if summary == 'max' else second.means, limits)
 
-# %% ../nbs/42_evaluation.ipynb #f766e1bd
+# %% ../nbs/42_evaluation.ipynb #6b24c307
 def _rows(descriptions: pd.DataFrame, observed: Observed) -> tuple[np.ndarray, list[str]]: # rows of the units, and what is said of them
     if missing := {'layer', 'unit', 'description'} - set(descriptions.columns):
         raise MilanError(f'no column {", ".join(sorted(missing))}: the columns are {", ".join(map(str, descriptions.columns))}')
@@ -340,10 +349,10 @@ def _rows(descriptions: pd.DataFrame, observed: Observed) -> tuple[np.ndarray, l
         raise MilanError('none of the units observed is described: do the layer names agree?')
     return np.array(rows), [said[keys[row]] for row in rows]
 
-# %% ../nbs/42_evaluation.ipynb #16146cbf
+# %% ../nbs/42_evaluation.ipynb #2993098e
 ALL = (*MEASURES, 'pixel iou')
 
-# %% ../nbs/42_evaluation.ipynb #6b24c307
+# %% ../nbs/42_evaluation.ipynb #ebf1edda
 def unit_scores(descriptions: pd.DataFrame, # columns layer, unit, description
                 observed: Observed, # these units, on labelled images
                 judge: Labels | Similarities, # of the same images
@@ -373,7 +382,7 @@ def unit_scores(descriptions: pd.DataFrame, # columns layer, unit, description
         parts.append(_part(observed, rows, row, chosen, [True] * len(rows), {name: after[name][rows, pick[row]] for name, pick in picks.items()}))
     return pd.concat(parts, ignore_index=True)
 
-# %% ../nbs/42_evaluation.ipynb #2993098e
+# %% ../nbs/42_evaluation.ipynb #108b186a
 def _choices(chosen: Mapping[str, str]) -> str: # what each measure chose: 'red', or 'pearson: red; f1: pink' where they differ
     names = set(chosen.values())
     return names.pop() if len(names) == 1 else '; '.join(f'{measure}: {name}' for measure, name in chosen.items())
@@ -385,7 +394,7 @@ def _part(observed: Observed, rows: np.ndarray, row: str, said: Sequence[str], k
     return pd.DataFrame({'layer': [unit.layer for unit in units], 'unit': [unit.unit for unit in units], 'row': row, 'description': list(said),
                          'known': list(known), **scores})
 
-# %% ../nbs/42_evaluation.ipynb #17c20aa6
+# %% ../nbs/42_evaluation.ipynb #a99b028b
 def verify(descriptions: pd.DataFrame | Mapping[str, pd.DataFrame], # columns layer, unit, description; or several such tables by name
            observed: Observed, # these units, on labelled images
            judge: Labels | Similarities, # of the same images
@@ -415,3 +424,28 @@ def verify(descriptions: pd.DataFrame | Mapping[str, pd.DataFrame], # columns la
                 note = f'"{chosen[1] if chosen else text}"'
             rows.append((measure, row, found.value, *found.interval, len(found), note))
     return pd.DataFrame(rows, columns=['measure', 'row', 'value', 'low', 'high', 'n', 'note'])
+
+# %% ../nbs/42_evaluation.ipynb #95dfe56f
+def share(hits: Sequence[bool] | np.ndarray, # (n,), at least one
+         ) -> tuple[float, tuple[float, float]]: # share, and low and high
+    "The share of hits, with Wilson's 95 % interval."
+    n, rate, z = len(hits), float(np.mean(hits)) if len(hits) else 0., 1.959964
+    if not n:
+        raise MilanError('a share of nothing: give at least one unit')
+    middle, reach = rate + z * z / (2 * n), z * (rate * (1 - rate) / n + z * z / (4 * n * n)) ** .5
+    return rate, (float((middle - reach) / (1 + z * z / n)) if rate > 0 else 0., float((middle + reach) / (1 + z * z / n)) if rate < 1 else 1.)
+
+
+def wins(scored: pd.DataFrame, # from `unit_scores`
+         other: str = 'shuffled', # row that 'ours' is set against
+         measures: Sequence[str] = ALL, # those that were asked for
+        ) -> pd.DataFrame: # measure, value (share of units), low, high, n
+    "For what share of the units does their own description score higher than the other row?"
+    rows = dict(iter(scored.groupby('row')))
+    if other not in rows:
+        raise MilanError(f'no row {other!r}: there are {", ".join(map(str, rows))}')
+    found = []
+    for name in [name for name in measures if name in scored]:
+        value, interval = share(rows['ours'][name].to_numpy() > rows[other][name].to_numpy())
+        found.append((name, value, *interval, len(rows['ours'])))
+    return pd.DataFrame(found, columns=['measure', 'value', 'low', 'high', 'n'])

@@ -36,6 +36,12 @@ class Formula:
         "Of its concepts, in order; its length is their number."
         return [str(self.parts[0])] if not self.operator else [name for part in self.parts for name in part.names]
 
+    def asserted(self, yes: bool = True) -> list[str]: # `yes`: under an even number of NOTs
+        "The concepts it speaks for: those that are not negated; or, with False, the others."
+        if not self.operator:
+            return [str(self.parts[0])] if yes else []
+        return [name for part in self.parts for name in part.asserted(yes != (self.operator == 'NOT'))]
+
     def apply(self, mask: Callable[[str], np.ndarray]) -> np.ndarray: # of bools or bits, by name
         "Where the formula holds."
         if not self.operator:

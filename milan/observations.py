@@ -6,9 +6,11 @@
 __all__ = ['pack', 'unpack', 'count', 'Masks', 'overlaps', 'ConceptMasks', 'packed', 'Observed', 'observe']
 
 # %% ../nbs/25_observations.ipynb #668342bc
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from .config import MilanError
+from .config import MilanError, atomic
 from .exemplars import Exemplars, _in_eval, upsample
 from .exemplars.inputs import Items, call, dtype_of, prepared, size_of, stack
 from .hooks import Layer, Layers, Unit, layers_of, prefix_tokens, record
@@ -198,6 +200,27 @@ class Observed:
         "A table of descriptions, one row per unit."
         return pd.DataFrame({'layer': [unit.layer for unit in self.units], 'unit': [unit.unit for unit in self.units],
                              'description': list(descriptions), 'score': np.asarray(scores, float)})
+
+    def save(self, path: str | Path) -> Path: # of an .npz file
+        "Keep it, whole or not at all; `Observed.load` reads it."
+        masks = self.masks
+        with atomic(path) as beside, beside.open('wb') as file:
+            np.savez(file, layers=np.array([unit.layer for unit in self.units]), units=np.array([unit.unit for unit in self.units]), row=masks.row, image=masks.image,
+                     bits=masks.bits, shape=np.array([masks.rows, masks.images, *masks.size]), peaks=self.peaks, means=self.means, levels=self.levels)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> 'Observed': # written by `save`
+        "Read what was kept. Raises `MilanError` for a file that is something else."
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                kept = dict(file)
+            rows, images, height, width = map(int, kept['shape'])
+            masks = Masks(kept['row'], kept['image'], kept['bits'], rows, images, (height, width))
+            units = [Unit(str(layer), int(unit)) for layer, unit in zip(kept['layers'], kept['units'], strict=True)]
+            return cls(units, masks, kept['peaks'], kept['means'], kept['levels'])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise MilanError(f'{path} holds no observations ({type(error).__name__}: {error}); remove it, and they are made again') from error
 
 # %% ../nbs/25_observations.ipynb #e8a9e00a
 def _passes(entry: Network, images: Any, chosen: list[Layer], batch_size: int, quiet: bool, title: str,

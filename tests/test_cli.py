@@ -233,9 +233,10 @@ def test_reproducing():
     shown(call('reproduce').output)
 
     runs = [call('reproduce', 'toy', '--profile', 'smoke', '-p', 'by=2') for _ in range(2)]
-    test_eq([(one.exit_code, one.stdout.split()[0]) for one in runs], [(0, 'done'), (0, 'skipped')])
-    failed = call('reproduce', '--all', '--profile', 'smoke', '-p', 'by=0')
-    test_eq(failed.exit_code, 1)
+    test_eq([(one.exit_code, one.stdout.splitlines()[1].split()[:2]) for one in runs], [(0, ['toy', 'done']), (0, ['toy', 'skipped'])])
+    failed = call('reproduce', '--all', '--profile', 'smoke', '-p', 'by=0', '--jobs', '1')
+    test_eq((failed.exit_code, failed.stdout.splitlines()[1].split()[:2]), (1, ['toy', 'failed']))
+    assert '1 of 1 failed' in failed.stderr
     assert 'ZeroDivisionError' in failed.stderr and Path('reports/toy/smoke/report.failed.ipynb').is_file()
     print(runs[1].stdout, failed.stdout, failed.stderr.splitlines()[-1])
 

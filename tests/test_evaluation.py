@@ -7,15 +7,18 @@ from milan.evaluation import (
     formula_of,
     held_out,
     Labels,
+    made_up_units,
     MEASURES,
     mentioned,
     names_of,
     QUESTIONABLE,
     sanity,
+    share,
     Similarities,
     spoilt,
     unit_scores,
     verify,
+    wins,
 )
 import pytest
 
@@ -49,10 +52,8 @@ def colour_case(count=120):
 
 def noisy_units(images, share, units=8):
     "Made-up units, active where their concept is, on that share of the images, but for noise: activations, active, present, each (images, units)."
-    generator = np.random.default_rng(0)
-    present = generator.random((images, units)) < share
-    activations = present + .15 * generator.normal(size=(images, units))
-    return activations, activations > .5, present
+    present = np.random.default_rng(0).random((images, units)) < share
+    return *made_up_units(present), present
 
 
 # 42_evaluation.ipynb, section "From words to regions"
@@ -114,6 +115,12 @@ def test_measures():
 
 # 42_evaluation.ipynb, section "Two tests of a measure"
 def test_two_tests_of_a_measure():
+    present = np.eye(4, dtype=bool)
+    activations, active = made_up_units(present)
+    test_eq(active, present)
+    assert (made_up_units(present, noise=2.)[1] != present).any()
+    activations.round(2)
+
     rare, common = sanity(*noisy_units(12_000, .001), samples=2), sanity(*noisy_units(2000, .1), samples=2)
     rare.merge(common, on='measure', suffixes=(' (rare)', ' (common)'))
 
@@ -195,6 +202,21 @@ def test_one_table():
     table[table.measure == 'pearson'].round(2)
 
 
+# 42_evaluation.ipynb, section "For how many units?"
+def test_for_how_many_units():
+    watched, labels, truth = colour_case()
+    scored = unit_scores(truth, watched, labels, held_out(120))
+    wins(scored).round(2)
+
+    test_eq(wins(scored).value.tolist(), [1] * 6)
+    test_eq(wins(scored, 'oracle', ['f1']).value[0], 0)     # equal to it
+    test_close(share([True] * 25)[1], (1 / (1 + 1.959964 ** 2 / 25), 1))
+    test_close([share([True, False] * 50)[0], *share([True, False] * 50)[1]], [.5, .4038, .5962], eps=1e-3)
+    test_eq(share([False] * 9)[1][0], 0)
+    with expect_fail(MilanError, contains="no row 'human': there are constant"): wins(scored, 'human')
+    with expect_fail(MilanError, contains='at least one unit'): share([])
+
+
 # 42_evaluation.ipynb, section "On all planted units"
 @pytest.mark.slow
 def test_on_all_planted_units_slow():
@@ -210,10 +232,9 @@ def test_on_all_planted_units_slow():
 
     truth = pd.DataFrame([(*watched.units[unit], concepts[unit]) for unit in units], columns=['layer', 'unit', 'description'])
     scored = unit_scores(truth, watched, labels, out)
-    ours, shuffled = (scored[scored.row == row].reset_index(drop=True) for row in ('ours', 'shuffled'))
-    better = {name: float((ours[name] > shuffled[name]).mean()) for name in ALL}
-    assert min(better.values()) >= .95
-    better
+    better = wins(scored)
+    assert better.value.min() >= .95
+    better.round(2)
 
     dissected = netdissect(watched.subset(~out), labels.concepts.subset(~out))
     described = dissected.iloc[units]

@@ -3,22 +3,30 @@
 from dataclasses import asdict
 from milan.config import MilanError
 from pathlib import Path
+import importlib.util
+import itertools
 import json
 import os
 import pandas as pd
 from milan.experiments import (
+    _alive,
     check,
+    collect,
     commit,
     find,
     get,
     literal,
     Metrics,
+    missing_assets,
+    overview,
+    PAPER_NUMBERS,
     plot_agreement,
     read,
     Record,
     Report,
     report_folder,
     reproduce,
+    require,
     run,
     small_png,
     style,
@@ -26,9 +34,11 @@ from milan.experiments import (
 import pytest
 
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import nbformat
 import numpy as np
@@ -38,18 +48,21 @@ from milan.metrics import agreement
 
 
 def toy_notebooks(*lines, # source of the toy notebook's only working cell
-                  images='shapes'): # default of its parameter
-    "A new folder with guides/toy.ipynb in it."
-    folder = Path(tempfile.mkdtemp())/'nbs'
+                  images='shapes', # default of its parameter
+                  folder=None, # add it to this one
+                  name='toy',
+                  more=''): # another line of parameters
+    "A folder with guides/toy.ipynb in it."
+    folder = Path(folder or Path(tempfile.mkdtemp())/'nbs')
     parameters = nbformat.v4.new_code_cell(
-        f"profile = 'demo'  # smoke | demo\nimages = '{images}'  # which images\nseeds = 3  # how many\nout = ''  # folder of the report",
+        f"profile = 'demo'  # smoke | demo\nimages = '{images}'  # which images\nseeds = 3  # how many\nout = ''  # folder of the report\n{more}",
         metadata={'tags': ['parameters']})
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_markdown_cell('# A toy\n\n> It measures nothing.\n'), parameters,
                nbformat.v4.new_code_cell('\n'.join(lines) or 'seeds * 2')],
         metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}})
-    (folder/'guides').mkdir(parents=True)
-    nbformat.write(notebook, folder/'guides'/'toy.ipynb')
+    (folder/'guides').mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, folder/'guides'/f'{name}.ipynb')
     return folder
 
 
@@ -76,6 +89,28 @@ def test_what_an_experiment_measured():
     (folder/'metrics.json').write_text(json.dumps(asdict(measured)))
     test_eq(read(folder), measured)
     shutil.rmtree(folder)
+
+    folder = Path(tempfile.mkdtemp())
+    test_eq(len(collect(folder)), 0)
+    (folder/'generalization'/'demo').mkdir(parents=True)
+    (folder/'generalization'/'demo'/'metrics.json').write_text(json.dumps(asdict(measured)))
+    test_eq((len(collect(folder, 'demo')), len(collect(folder, 'paper'))), (1, 0))
+    (folder/'metrics.json').write_text('{}')
+    with expect_fail(MilanError, contains='metrics.json departs from the schema'): collect(folder)
+    shutil.rmtree(folder)
+
+    here = Path(importlib.util.find_spec('milan').origin).parent.parent/'reports'
+    for path in here.rglob('metrics.json'):
+        found, parts = read(path.parent), path.relative_to(here).parts
+        test_eq([found.experiment, found.profile], [parts[1].partition('-')[0], found.profile] if parts[0] == 'benchmarks' else [parts[0], parts[1].partition('-')[0]])
+    collect(here).groupby(['experiment', 'profile']).size()
+
+
+# 60_experiments.ipynb, section "What the paper measured"
+def test_what_the_paper_measured():
+    test_eq(len(PAPER_NUMBERS), 16 + 13 + 6)
+    test_eq(PAPER_NUMBERS.paper[PAPER_NUMBERS.quantity == 'BERTScore, MILAN, ResNet152-ImageNet'].tolist(), [.35])
+    PAPER_NUMBERS.groupby('experiment', sort=False).paper.describe()[['count', 'min', 'max']]
 
 
 # 60_experiments.ipynb, section "One style for all figures"
@@ -126,11 +161,22 @@ def test_the_report_of_one_run():
     shutil.rmtree(folder.parent.parent)
 
 
+# 60_experiments.ipynb, section "What is missing, all at once"
+def test_what_is_missing_all_at_once():
+    require(['', None])
+    with expect_fail(MilanError, contains='2 things are missing:\n  - weights\n  - photographs'): require(['weights', '', 'photographs\n'])
+    os.environ.update(MILAN_DATA_DIR=tempfile.mkdtemp(), MILAN_MODELS_DIR=tempfile.mkdtemp())
+    with expect_fail(MilanError, contains='milan data fetch milan-base'): require(missing_assets(['milan-base', 'milannotations-alexnet-places365']))
+    lines = missing_assets(['milan-base'])
+    for name in ('MILAN_DATA_DIR', 'MILAN_MODELS_DIR'): shutil.rmtree(os.environ.pop(name))
+    lines
+
+
 # 60_experiments.ipynb, section "Finding the notebooks"
 def test_finding_the_notebooks():
     folder = toy_notebooks()
     test_eq(find(folder)['toy'], get('toy', folder))
-    test_eq(get('toy', folder).profiles, ('smoke', 'demo'))
+    test_eq((get('toy', folder).profiles, get('toy', folder).reads_reports), (('smoke', 'demo'), False))
     with expect_fail(MilanError, contains='did you mean toy?'): get('toys', folder)
     get('toy', folder)
 
@@ -151,6 +197,7 @@ def test_running_one():
     test_eq(cells[-1].outputs[0].data['text/plain'], '42')
     cells[2].source
 
+    test_eq((_alive(os.getpid()), _alive(2**22 + 1)), (True, False))
     test_eq(run('toy', 'smoke', {'seeds': 21}, out=here/'report', notebooks=notebooks).state, 'skipped')
     first.report.write_text(first.report.read_text() + ' ')
     test_eq(run('toy', 'smoke', {'seeds': 21}, out=here/'report', progress=False, notebooks=notebooks).state, 'done')
@@ -172,21 +219,78 @@ def test_running_one():
 
 # 60_experiments.ipynb, section "Running several"
 def test_running_several():
-    test_eq([literal(text) for text in ('3', '.5', 'True', 'None', 'stamps')], [3, .5, True, None, 'stamps'])
+    test_eq([literal(text) for text in ('3', '.5', 'True', 'None', 'stamps', '["within", 3]', '[within]')], [3, .5, True, None, 'stamps', ['within', 3], '[within]'])
+
     notebooks = toy_notebooks()
     with expect_fail(MilanError, contains="no notebook 'tour'"): reproduce(['toy', 'tour'], notebooks=notebooks)
+    with expect_fail(MilanError, contains='jobs=0'): reproduce(['toy'], notebooks=notebooks, jobs=0)
     found = reproduce(['toy'], 'paper', notebooks=notebooks)
     test_eq([(one.state, 'no profile' in one.message) for one in found], [('failed', True)])
     (notebooks/'guides').rename(notebooks/'benchmarks')
     test_eq(reproduce([], 'demo', notebooks=notebooks), [])
     test_eq(reproduce(['toy'], 'paper', notebooks=notebooks)[0].report, Path('reports/benchmarks/toy-paper/report.failed.ipynb'))
     shutil.rmtree(notebooks.parent)
-    found
+    overview(found)
 
 
 # 60_experiments.ipynb, section "Running several"
 @pytest.mark.slow
 def test_running_several_slow():
+    WAIT = """
+import os, time
+from pathlib import Path
+mine, other = Path(f'{out}/../../{name}.begun').resolve(), Path(f'{out}/../../{friend}.begun').resolve()
+mine.touch()
+for _ in range(1200):
+    if other.exists(): break
+    time.sleep(.05)
+other.exists(), os.environ['OMP_NUM_THREADS']
+"""
+    here, before = Path(tempfile.mkdtemp()).resolve(), os.getcwd()
+    os.chdir(here)
+    os.environ.update(MILAN_RESULTS_DIR=str(here/'results'), OMP_NUM_THREADS='4')
+    for name, friend in (('one', 'two'), ('two', 'one')):
+        toy_notebooks(WAIT, folder=here/'nbs', name=name, more=f"name = '{name}'  # its own\nfriend = '{friend}'  # the other's")
+    toy_notebooks('1 / 0', folder=here/'nbs', name='three')
+    toy_notebooks('import os, signal', 'os.kill(os.getppid(), signal.SIGKILL)', 'import time; time.sleep(60)', folder=here/'nbs', name='five')
+    toy_notebooks('from pathlib import Path', "sorted(path.parent.parent.name for path in Path('reports').rglob('report*.ipynb') if not path.name.startswith('.'))",
+                  folder=here/'nbs', name='four', more="reports = ''  # whose records are read")
+    runs = reproduce(['four', 'one', 'two', 'three', 'five'], 'smoke', jobs=2, progress=False, notebooks=here/'nbs')
+    test_eq([(one.name, one.state) for one in runs], [('four', 'done'), ('one', 'done'), ('two', 'done'), ('three', 'failed'), ('five', 'failed')])
+    said = {one.name: nbformat.read(one.report, as_version=4).cells[-1].outputs[-1].data['text/plain'] for one in runs[:3]}
+    test_eq(said, {'four': "['one', 'three', 'two']", 'one': "(True, '2')", 'two': "(True, '2')"})
+    assert 'ZeroDivisionError' in runs[3].message and runs[3].report.is_file()
+    assert 'ended with code -9' in runs[4].message
+    overview(runs)
+
+    for name in ('three', 'five'): (here/f'nbs/guides/{name}.ipynb').rename(here/f'{name}.ipynb')
+    test_eq({one.name: one.state for one in reproduce([], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')}, dict.fromkeys(('four', 'one', 'two'), 'skipped'))
+    Report(here/'reports/one/smoke').save()
+    test_eq([one.state for one in reproduce(['one', 'four'], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')], ['skipped', 'done'])
+
+    toy_notebooks('import os, time', 'from pathlib import Path', "first = not Path('pid').exists()", "Path('pid').write_text(str(os.getpid()))",
+                  'time.sleep(600 if first else 0)', folder=here/'nbs', name='sleepy')
+    code = f"from milan.experiments import reproduce; reproduce(['sleepy', 'one'], 'smoke', jobs=2, notebooks={str(here/'nbs')!r})"
+    process = subprocess.Popen([sys.executable, '-c', code], stderr=subprocess.PIPE, text=True)
+    seen = list(itertools.islice(process.stderr, 3)) # both begin, one ends
+    while not Path('pid').exists(): time.sleep(.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    kernel = int(Path('pid').read_text())
+    for _ in range(1200):
+        if not _alive(kernel): break
+        time.sleep(.05)
+    else:
+        raise AssertionError('the kernel runs on')
+    done = reproduce(['one', 'sleepy'], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')
+    test_eq([one.state for one in done], ['skipped', 'done'])
+    test_eq([path.name for path in (here/'reports/sleepy/smoke').iterdir()], ['report.ipynb'])
+    os.chdir(before)
+    del os.environ['MILAN_RESULTS_DIR']
+    shutil.rmtree(here)
+    seen
+
     here, notebooks = Path(tempfile.mkdtemp()), toy_notebooks("f'{profile} {seeds * 2}'")
     os.environ['MILAN_RESULTS_DIR'] = str(here/'results')
     subprocess.run([sys.executable, '-m', 'papermill', notebooks/'guides'/'toy.ipynb', here/'plain.ipynb', '-p', 'profile', 'smoke', '-p', 'seeds', '5'],

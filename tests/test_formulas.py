@@ -74,6 +74,8 @@ def test_formulas():
     str(formula), formula.names
 
     test_eq(str(parse(str(formula))), '((water OR sky) AND NOT blue)')
+    test_eq((formula.asserted(), formula.asserted(False)), (['water', 'sky'], ['blue']))
+    test_eq(parse('NOT (a OR NOT b)').asserted(), ['b'])
     test_eq(str(parse('((water OR sky) AND (NOT blue))')), str(formula)) # as the original's files have it
     test_eq(str(parse('letter A OR swimming pool AND NOT a')), '(letter A OR (swimming pool AND NOT a))')
     test_eq(str(parse('NOT (a OR b)')), 'NOT (a OR b)')

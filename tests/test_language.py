@@ -4,26 +4,44 @@ from milan.config import MilanError
 import numpy as np
 import pandas as pd
 from milan.language import (
+    _pieces,
     common,
     grammar,
     groups,
     growth,
     length_shares,
     lengths,
+    MODELS,
+    nearness,
     PARTS,
     parts_of_speech,
+    PROPERTIES,
+    properties,
     vocabulary,
+    word_vectors,
     words,
 )
 import pytest
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import torch
 from fastcore.test import expect_fail, test_close, test_eq
+from safetensors.torch import save_file
 
 from milan.annotations import read_annotations
 from milan.config import oracle_dir
+
+
+def small_vectors(folder):
+    "Vectors of two numbers for a few pieces of words, kept as a language model keeps them."
+    pieces = {'dog': (1, 0), '##s': (0, 0), 'cat': (.8, .6), 'a': (0, 0), 'red': (0, 2), 'on': (-1, 0), 'grass': (-2, 0)}
+    (Path(folder)/'vocab.txt').write_text('\n'.join(pieces))
+    save_file({'embeddings.word_embeddings.weight': torch.tensor(list(pieces.values()))}, Path(folder)/'model.safetensors')
+    return folder
 
 
 def small_table():
@@ -133,6 +151,62 @@ except ValueError as error:
     said
 
     test_eq(said, 'parts of speech need a model for spaCy that is not installed here: pip install en-core-web-none')
+
+
+# 23_language.ipynb, section "Word vectors"
+def test_word_vectors():
+    [_pieces(word, {'dog': 0, '##s': 1, '##g': 2, 'do': 3}) for word in ('dog', 'dogs', 'dogsg', 'dox')]
+
+    test_eq([_pieces(word, {'dog': 0, '##s': 1, '##g': 2, 'do': 3}) for word in ('dog', 'dogs', 'dogsg', 'dox', '')], [[0], [0, 1], [0, 1, 2], [], []])
+
+    with tempfile.TemporaryDirectory() as folder: vectors = word_vectors(small_vectors(folder))
+    vectors('Red dogs!')
+
+    test_close(vectors('Red dogs!'), [[0, 2], [.5, 0]])
+    test_eq(vectors('zebras').shape, (0, 1))
+    with expect_fail(MilanError, contains="no word vectors 'glove'"): word_vectors('glove')
+    with tempfile.TemporaryDirectory() as folder:
+        with expect_fail(MilanError, contains='no vocab.txt'): word_vectors(folder)
+        (Path(folder)/'vocab.txt').write_text('dog')
+        with expect_fail(MilanError, contains='model.safetensors cannot be read'): word_vectors(folder)
+        save_file({'other': torch.zeros(1, 2)}, Path(folder)/'model.safetensors')
+        with expect_fail(MilanError, contains='has none of'): word_vectors(folder)
+        small_vectors(folder)
+        (Path(folder)/'vocab.txt').write_text('\n'.join('abcdefghij'))
+        with expect_fail(MilanError, contains='different models'): word_vectors(folder)
+    with expect_fail(MilanError, contains='no word vectors'): word_vectors(next(iter(MODELS))) # the small model has none
+
+    code = '''
+import milan.language
+milan.language.SPACY_VECTORS, milan.language.PACKED, milan.language.KEPT = ('en_core_web_none',), {'minilm_none': 'minilm-none==1'}, 'none'
+for source in (None, 'minilm_none'):
+    try:
+        milan.language.word_vectors(source)
+    except ValueError as error:
+        print(error)
+'''
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.splitlines()
+    said
+
+    test_eq([text.split(':')[0] for text in said], ['no word vectors here', 'minilm_none is not installed'])
+
+
+# 23_language.ipynb, section "Seven properties"
+def test_seven_properties():
+    with tempfile.TemporaryDirectory() as folder: vectors = word_vectors(small_vectors(folder))
+    sentences = ['dog', 'a red dog', 'A dog on grass.', 'zebras']
+    properties(sentences, vectors, like=['cat']).assign(text=sentences).set_index('text').T.round(2)
+
+    found = properties(sentences, vectors, like=['cat'])
+    test_eq(list(found), [*PROPERTIES, 'like cat'])
+    test_close(found.distance.tolist(), [0, 5 ** .5, 3, 0])
+    test_close(found['like cat'][:2].tolist(), [.8, (1 / 3 * .8 + 2 / 3 * .6) / (5 ** .5 / 3)])
+    test_eq(found['like cat'].iloc[3], 0)
+    test_eq(found.length.tolist(), [1, 3, 4, 1])
+    test_eq(list(properties(sentences)), list(PROPERTIES[:-1]))
+    test_eq(found.depth.tolist(), grammar(sentences).depth.tolist())
+    with expect_fail(MilanError, contains='needs word vectors'): properties(sentences, like=['cat'])
+    with expect_fail(MilanError, contains="no vector for 'ship'"): nearness('dog', 'ship', vectors)
 
 
 # 23_language.ipynb, section "What three thousand units were called"

@@ -1,15 +1,21 @@
 # Generated from nbs/40_metrics.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from milan.config import models_dir
+from pathlib import Path
 import numpy as np
 import pandas as pd
+import torch
 from milan.metrics import (
+    _bert_score,
     _crossed,
     _exchanged,
     _f1,
+    _one_scale,
     _spoken,
     agreement,
     align,
+    bert_score,
     best_constant,
     between_annotators,
     bleu,
@@ -20,25 +26,49 @@ from milan.metrics import (
     exact,
     head_noun,
     head_word,
+    label,
     leave_one_out,
     measure,
     MEASURES,
+    missing_text_model,
     most_frequent,
+    PAPER_MODEL,
     purity,
     rouge,
     shuffled,
     singular,
     summarise,
+    text_model,
+    text_model_folder,
     word_f1,
     words,
 )
 import pytest
 
 import json
+import os
+import shutil
+import tempfile
+import warnings
 
 from fastcore.test import expect_fail, test_close, test_eq
 
 from milan.config import oracle_dir
+
+warnings.filterwarnings('ignore', message='IProgress not found') # transformers asks for a widget that nothing here shows
+
+
+def tiny_text_model(folder):
+    "A random BERT of two layers that knows ten words, written as transformers does. The very same on every machine."
+    transformers = _bert_score()[1]
+    vocabulary = '[PAD] [UNK] [CLS] [SEP] [MASK] a the red dog dogs sky blue grass'.split()
+    folder.mkdir(parents=True)
+    (folder/'vocab.txt').write_text('\n'.join(vocabulary))
+    transformers.BertTokenizer(vocab={word: i for i, word in enumerate(vocabulary)}, model_max_length=64).save_pretrained(folder)
+    torch.manual_seed(0)
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+                                                   intermediate_size=32)).save_pretrained(folder)
+    return folder
 
 
 # 40_metrics.ipynb, section "From text to words"
@@ -112,10 +142,6 @@ def test_bleu_and_rouge():
     with expect_fail(MilanError, contains="'rouge9'"): rouge(['a'], [['a']], kind='rouge9')
     rouge(['the red dog', 'a cat'], [['the dog', 'red'], ['cats']], kind='rouge1')
 
-    test_eq(measure('exact'), exact)
-    with expect_fail(MilanError, contains='word_f1'): measure('meteor')
-    {name: measure(name)(['red dogs'], [['a red dog']]).value for name in MEASURES}
-
 
 # 40_metrics.ipynb, section "BLEU and ROUGE"
 @pytest.mark.oracle
@@ -125,6 +151,57 @@ def test_bleu_and_rouge_oracle():
         captions = golden['greedy' if run == 'greedy' else 'rerank50']['captions']
         test_close(100 * bleu(captions, golden['annotations']).value, golden['metrics'][f'{run}_bleu']['score'], eps=1e-4)
     bleu(captions, golden['annotations'])
+
+
+# 40_metrics.ipynb, section "BERTScore"
+def test_bertscore():
+    os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
+    with expect_fail(MilanError, contains='nobody/nothing, which is not here'): text_model_folder('nobody/nothing')
+    tiny = tiny_text_model(models_dir()/'tiny')
+    test_eq((text_model_folder('tiny'), text_model_folder(tiny), missing_text_model('tiny')), (tiny, tiny, ''))
+    shutil.rmtree(os.environ.pop('MILAN_MODELS_DIR'))
+    missing_text_model('nobody/nothing')
+
+    folder = Path(tempfile.mkdtemp())
+    tiny = tiny_text_model(folder/'tiny')
+    said, people = ['A red dog.', 'the sky', 'grass'], [['dogs', 'the dog'], ['a blue sky'], ['the red grass', 'sky']]
+    from bert_score import BERTScorer
+
+    for idf in (True, False):
+        scorer = BERTScorer(str(tiny), num_layers=1, idf=idf, idf_sents=[text for unit in people for text in unit], nthreads=0, device='cpu')
+        test_close(bert_score(said, people, model=tiny, layers=1, idf=idf).values, scorer.score([clean(text) for text in said], people)[2].numpy(), eps=1e-5)
+    bert_score(said, people, model=tiny)
+
+    one_by_one = [bert_score(said[:1], [[text]], model=tiny, idf=False).value for text in people[0]]
+    test_close(bert_score(said[:1], people[:1], 'mean', model=tiny, idf=False).value, np.mean(one_by_one), eps=1e-5)
+    test_eq(bert_score(['', ' . '], [['dog'], ['sky']], model=tiny).values, [0, 0])
+    test_close(bert_score(['the dog'], [['the dog', 'sky']], model=tiny).value, 1, eps=1e-5) # although idf gives no word any weight
+    with expect_fail(MilanError, contains='no baseline for tiny'): bert_score(said, people, model=tiny, rescale=True)
+    with expect_fail(MilanError, contains='layers=3 is not between 1 and 2'): bert_score(said, people, model=tiny, layers=3)
+    with expect_fail(MilanError, contains='holds no language model'): text_model(shutil.copytree(tiny, folder/'broken', ignore=shutil.ignore_patterns('*.safetensors')))
+
+    twin = shutil.copytree(tiny, folder/PAPER_MODEL)
+    raw, rescaled = (bert_score(said, people, model=twin, layers=2, rescale=rescale).values for rescale in (False, None))
+    baseline = text_model(twin, 2).baseline
+    test_close(rescaled, (raw - baseline) / (1 - baseline), eps=1e-6)
+    test_eq(bert_score(['', 'sky'], people[:2], model=twin, layers=2).values[0], 0)
+    shutil.rmtree(folder)
+    text_model.cache_clear()
+    baseline
+
+    scores = None
+    if not missing_text_model():
+        said, people = ['a puppy', 'an automobile', 'a puppy'], [['some dogs', 'grass'], ['cars'], ['cars', 'the sky']]
+        scores = bert_score(said, people)
+        assert min(scores.values[:2]) > scores.values[2] + .05 and word_f1(said, people).value == 0
+    scores
+
+    test_eq(measure('exact'), exact)
+    test_eq(label('bert_score:FacebookAI/roberta-large'), 'bert_score (roberta-large)')
+    for name in ('meteor', 'bleu:roberta-large'):
+        with expect_fail(MilanError, contains='word_f1'): measure(name)
+    with expect_fail(MilanError, contains='different scales'): _one_scale(['word_f1', 'bert_score', 'bert_score:roberta-large'])
+    {label(name): measure(name)(['red dogs'], [['a red dog']]).value for name in MEASURES if name != 'bert_score' or not missing_text_model()}
 
 
 # 40_metrics.ipynb, section "Rows that keep a table honest"
@@ -147,12 +224,17 @@ def test_rows_that_keep_a_table_honest():
     people = [[f'a {c} {t}', f'{t}s', f'something {c}'] for c, t in zip(colours, things, strict=True)]
     table = agreement([f'{c} {t}s' for c, t in zip(colours, things, strict=True)], people, human=True)
     test_eq(list(table.row[:3]), ['ours', 'constant', 'shuffled'])
+    gaps = agreement([f'{c} {t}s' for c, t in zip(colours, things, strict=True)], people, measures=['exact'], paired=True).set_index('row')
+    test_close(gaps.value['ours - constant'], gaps.value['ours'] - gaps.value['constant'])
     assert table.value.between(0, 1).all() and (table.low <= table.high).all()
     table.round(3)
 
     ours = table[table.row == 'ours'].set_index('measure')
     others = table[table.row.isin(['constant', 'shuffled'])]
     assert all(row.value < ours.low[row.measure] for row in others.itertuples())
+    crossed = agreement(['dogs'] * 40, people, measures=['word_f1'], crossed=True)
+    assert crossed.value[1] >= crossed.value[0] and 'other half' in crossed.note[1]
+    with expect_fail(MilanError, contains='make two'): agreement(['dogs'] * 40, people, measures=['bert_score:roberta-large', 'bert_score'])
     others[['measure', 'row', 'note']]
 
 

@@ -5,6 +5,7 @@ from milan.observations import (
     count,
     Masks,
     observe,
+    Observed,
     overlaps,
     pack,
     packed,
@@ -100,6 +101,14 @@ def test_what_units_do_on_images():
     above = upsample(maps, (56, 56)).numpy() - watched.levels[:, None, None]
     ours = np.stack([unpack(watched.masks.dense(unit), (56, 56)) for unit in range(12)], 1)
     assert ours[above > 1e-6].all() and not ours[above < -1e-6].any()      # those between are the level but for rounding
+
+    folder = Path(tempfile.mkdtemp())
+    again = Observed.load(watched.save(folder/'watched.npz'))
+    test_eq((again.units, again.peaks, again.means, again.levels), (watched.units, watched.peaks, watched.means, watched.levels))
+    test_eq((again.masks.bits, again.masks.row, again.masks.size), (watched.masks.bits, watched.masks.row, watched.masks.size))
+    (folder/'watched.npz').write_bytes((folder/'watched.npz').read_bytes()[:2000])
+    with expect_fail(MilanError, contains='holds no observations'): Observed.load(folder/'watched.npz')
+    shutil.rmtree(folder)
 
     folder, scenes = Path(tempfile.mkdtemp()), scenes.subset(range(24))
     found = compute(network, scenes, ['colours', 'letters'], k=3, quantile=.99, units={'colours': [4, 7]}, out=folder/'found', quiet=True)
