@@ -3,6 +3,7 @@
 from milan.captioner.decoder import Decoder
 from milan.captioner.lm import LanguageModel
 from milan.config import MilanError
+from torch.nn import functional as F
 import torch
 from milan.captioner.search import (
     _speaker,
@@ -14,7 +15,6 @@ from milan.captioner.search import (
 
 from itertools import product
 from fastcore.test import expect_fail, test_close, test_eq
-from torch.nn import functional as F
 from milan.captioner.text import Vocabulary
 
 def small_world(seed=0):
@@ -92,6 +92,10 @@ def test_scoring_given_words():
     terms, attention = likelihood(decoder, features, ids[:, 0])
     test_close(terms.sum(1), total[:, 0], 1e-5)
     terms[8].exp()
+
+    test_eq((terms.shape, attention.shape), ((16, 8), (16, 8, 5)))
+    for i in (0, 8): test_close(likelihood(decoder, features[i:i + 1], ids[i:i + 1, 0])[0], terms[i:i + 1], 1e-5)
+    test_eq(likelihood(decoder, features[:1], ids[:1, 0, :0])[0].shape, (1, 0))
 
 
 # 34_search.ipynb, section "The whole search"

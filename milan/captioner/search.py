@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..config import MilanError
@@ -168,14 +169,16 @@ def likelihood(decoder: Decoder, # in evaluation mode
     "log p(word | words before, E) of each word and what was looked at; both 0 after the stop."
     terms, attention = [], []
     for x, words in zip(features.split(batch_size), ids.split(batch_size), strict=True):
-        log_probs, weights = decoder(x, words)
         ends = words == decoder.vocabulary.stop
         over = (ends.cumsum(1) - ends.int() > 0) | (words == decoder.vocabulary.pad)
-        terms.append(log_probs.gather(2, words[:, :, None]).squeeze(2).masked_fill(over, 0.))
-        attention.append(weights.masked_fill(over[:, :, None], 0.))
+        rest = int(over.all(0).sum()) # nothing is said any more in the last so many places
+        said, over = words[:, :words.shape[1] - rest], over[:, :words.shape[1] - rest]
+        log_probs, weights = decoder(x, said)
+        terms.append(F.pad(log_probs.gather(2, said[:, :, None]).squeeze(2).masked_fill(over, 0.), (0, rest)))
+        attention.append(F.pad(weights.masked_fill(over[:, :, None], 0.), (0, 0, 0, rest)))
     return torch.cat(terms), torch.cat(attention)
 
-# %% ../../nbs/34_search.ipynb #43e6bd68
+# %% ../../nbs/34_search.ipynb #cbf91e34
 STRATEGIES = ('greedy', 'sample', 'beam', 'rerank')
 
 
@@ -192,7 +195,7 @@ class Found:
     beam_likelihood: torch.Tensor | None # (units, beam) log p(d | E), only where it differs from the scores (rerank)
     beam_lm: torch.Tensor | None # (units, beam) log p(d), only for rerank
 
-# %% ../../nbs/34_search.ipynb #cbf91e34
+# %% ../../nbs/34_search.ipynb #6a290214
 def search(decoder: Decoder, # p(d | E)
            features: torch.Tensor, # (units, k, features)
            lm: LanguageModel | None = None, # p(d); needed for 'rerank' and for `mi`
@@ -227,7 +230,7 @@ def search(decoder: Decoder, # p(d | E)
         ids, log_p, log_lm = ids.gather(1, order[:, :, None].expand_as(ids)), log_p.gather(1, order), log_lm.gather(1, order)
     return _found(decoder, features, lm, ids, scores, log_p, log_lm)
 
-# %% ../../nbs/34_search.ipynb #9bd5aa82
+# %% ../../nbs/34_search.ipynb #924ff1d1
 def _check(strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, length: int) -> None:
     if strategy not in STRATEGIES:
         raise MilanError(f'unknown strategy {strategy!r}; choose one of {", ".join(STRATEGIES)}')
@@ -262,7 +265,7 @@ def _found(decoder: Decoder, features: torch.Tensor, lm: LanguageModel | None, i
     ordinary = log_lm[:, 0] if log_lm is not None else lm.log_prob(best) if lm is not None else None
     return Found(best, scores[:, 0], terms.sum(1), ordinary, attentions, ids, scores, log_p, log_lm)
 
-# %% ../../nbs/34_search.ipynb #81d40282
+# %% ../../nbs/34_search.ipynb #667b3f88
 def _original_log_prob(lm: LanguageModel, ids: torch.Tensor) -> torch.Tensor:
     "log p(d) with the extra log p(stop | … stop) of the original."
     read = torch.cat([torch.full_like(ids[:, :1], lm.vocabulary.start), ids[:, :-1]], 1)
