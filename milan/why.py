@@ -195,7 +195,8 @@ def figure(captioner: Captioner, # whose caption it is
     longest = max(map(len, reading.words)), max(map(len, table(reading).runner_up))
     left, bars, gap, margin = .35 + .095 * longest[0], 2.9, .25, .95 + .075 * longest[1] # inches, as all sizes here
     width, height = left + k * cell + gap + bars + margin, .8 + tall + .08 + high + .62
-    made = Figure(figsize=(width, height), dpi=110, facecolor='white', layout='none') # its axes are placed by hand
+    made = Figure(figsize=(width, height), dpi=110, facecolor='white')
+    made.set_layout_engine('none') # its axes are placed by hand
 
     def place(x: float, y: float, w: float, h: float) -> 'Axes': # from the upper left corner
         return made.add_axes((x / width, 1 - (y + h) / height, w / width, h / height))
