@@ -212,15 +212,20 @@ class AnnotatedExemplars:
 
 # %% ../nbs/20_annotations.ipynb #cad01bbf
 def annotate(exemplars: Exemplars, # of any units
-             table: pd.DataFrame, # one row per annotation: layer, unit, summary
+             table: pd.DataFrame | Sequence[Sequence[str]], # one row per annotation: layer, unit, summary; or a list of texts for every unit, in their order
              name: str | None = None, # of the set; None: the last two parts of the exemplars' folder, as in `alexnet/imagenet`
              count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
             ) -> AnnotatedExemplars:
     "Exemplars with the annotations of their units. Raises `MilanError` where the two have no unit in common, or no unit has enough."
     name = name or '/'.join(exemplars.folder.absolute().parts[-2:])
     said: dict[tuple[str, int], list[str]] = {}
-    for layer, unit, summary in zip(table.layer, table.unit, table.summary, strict=True):
-        said.setdefault((str(layer), int(unit)), []).append(str(summary))
+    if isinstance(table, pd.DataFrame):
+        for layer, unit, summary in zip(table.layer, table.unit, table.summary, strict=True):
+            said.setdefault((str(layer), int(unit)), []).append(str(summary))
+    elif len(table) == len(exemplars.units):
+        said.update({unit: list(texts) for unit, texts in zip(exemplars.units, table, strict=True)})
+    else:
+        raise MilanError(f'{len(table)} lists of annotations for {len(exemplars.units)} units of {name}; give one for each, in their order')
     if count is not None and count < 1:
         raise MilanError(f'count={count}: ask for at least one annotation per unit, or for None: whatever there is')
     if said and not any(unit in said for unit in exemplars.units):

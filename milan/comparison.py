@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['EYES', 'OTHERS', 'NETDISSECT', 'COMPEXP', 'CLIP', 'GREEDY', 'BEAM', 'PMI', 'FEWER', 'TABLE_2', 'NOTES', 'Case',
-           'observe_once', 'annotators_of_scenes', 'speaking', 'planted_case', 'planted_captioner', 'pictures_case',
-           'annotated_case', 'dissections', 'captions', 'usable_clip', 'recovered', 'agreement_of', 'gain',
-           'plot_methods', 'plot_units', 'plot_held_out', 'missing_for_paper', 'cases', 'captioner_for']
+           'observe_once', 'annotators_of_scenes', 'speaking', 'planted_case', 'planted_captioner', 'scene_groups',
+           'pictures_case', 'annotated_case', 'dissections', 'captions', 'usable_clip', 'recovered', 'agreement_of',
+           'gain', 'plot_methods', 'plot_units', 'plot_held_out', 'missing_for_paper', 'cases', 'captioner_for']
 
 # %% ../nbs/65_comparison.ipynb #5bdb1544
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from . import captioner as model
 from .baselines import clip_dissect, clip_similarity, compexp, netdissect
 from .captioner import demo
 from .captioner.encoder import Projection, PyramidEncoder, encode_regions, original_encoder
-from .config import MilanError, data_dir, fingerprint, models_dir, results_dir
+from .config import MilanError, data_dir, fingerprint, models_dir, require_space, results_dir, why_not
 from .config import device as find_device
 from .evaluation import ALL, Labels, formula_of, held_out, names_of, unit_scores
 from .experiments import COLOURS, require
@@ -158,22 +157,31 @@ def planted_captioner(scenes: int = 400, # to learn from
     return model.load(folder, device, network)
 
 
-def _scene_lesson(network: Network, scenes: images.ShapeScenes, groups: int, seed: int) -> tuple[Any, demo.Lesson, PyramidEncoder]:
-    "What `train` draws from in every epoch, the groups with their phrases, and the encoder."
+def scene_groups(encoder: PyramidEncoder, # reads the scenes
+                 scenes: images.ShapeScenes, # generated
+                 groups: int, # of regions
+                 seed: int = 0, # of regions and groups
+                ) -> tuple[torch.Tensor, demo.Lesson]: # (regions, features), and the groups with their phrases
+    "Groups of fifteen regions that share one concept or two, to learn from or to test on."
     random = np.random.default_rng(seed)
     regions, shown = demo.shape_regions(scenes, random)
-    encoder = PyramidEncoder(network, list(EYES))
     features = encode_regions(encoder, scenes, list(zip(regions.ids.tolist(), regions.masks, strict=True)), 64, progress=False)
+    return features, demo.concept_groups(shown, torch.ones(len(shown), dtype=torch.bool), 15, groups, random)
+
+
+def _scene_lesson(network: Network, scenes: images.ShapeScenes, groups: int, seed: int) -> tuple[Any, demo.Lesson, PyramidEncoder]:
+    "What `train` draws from in every epoch, the groups with their phrases, and the encoder."
+    encoder = PyramidEncoder(network, list(EYES))
+    features, lesson = scene_groups(encoder, scenes, groups, seed)
     encoder.projection = Projection.fit(features, min(64, features.shape[1]))
     features = encoder.projection(features)
-    lesson = demo.concept_groups(shown, torch.ones(len(shown), dtype=torch.bool), 15, groups, random)
 
     def draw(epoch: int, generator: torch.Generator) -> torch.Tensor: # (groups, 15, components), in another order each time
         return features[torch.stack([group[torch.randperm(len(group), generator=generator)] for group in lesson.groups])]
 
     return draw, lesson, encoder
 
-# %% ../nbs/65_comparison.ipynb #e7079af0
+# %% ../nbs/65_comparison.ipynb #58b0dc3d
 OTHERS = ('_blocks.3._bn1', '_blocks.8._bn1', '_blocks.12._bn1')
 
 
@@ -212,7 +220,7 @@ def _annotated(found: exemplars.Exemplars, views: Views, words: Sequence[frozens
     groups = torch.arange(len(regions)).unflatten(0, (-1, found.k))
     return [demo.three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random) for group in groups]
 
-# %% ../nbs/65_comparison.ipynb #05fdac4e
+# %% ../nbs/65_comparison.ipynb #6b7ac167
 def annotated_case(annotated: Any, # `AnnotatedExemplars` of one set
                    network: Network, # whose units they are
                    labelled: Segmentations, # such as Broden
@@ -234,7 +242,7 @@ def annotated_case(annotated: Any, # `AnnotatedExemplars` of one set
     return Case(network, annotated, observed, packed(labelled, progress=progress), out, annotated.annotations, [list(texts) for texts in training],
                 np.ones(len(annotated), bool), [], labelled)
 
-# %% ../nbs/65_comparison.ipynb #24953953
+# %% ../nbs/65_comparison.ipynb #b9097cf2
 NETDISSECT, COMPEXP, CLIP = 'Network Dissection', 'Compositional Explanations', 'CLIP-Dissect'
 GREEDY, BEAM, PMI = 'MILAN, greedy', 'MILAN, beam', 'MILAN'
 
@@ -281,7 +289,7 @@ def usable_clip(name: str | Path | None = None, # a name that transformers knows
     except MilanError as error:
         return None, str(error)
 
-# %% ../nbs/65_comparison.ipynb #99a6f623
+# %% ../nbs/65_comparison.ipynb #30ac16b7
 def recovered(descriptions: Sequence[str], # (units,)
               truth: Sequence[str], # (units,) the planted concept; '' where none is
               concepts: Sequence[Concept], # all that can be named
@@ -295,7 +303,7 @@ def recovered(descriptions: Sequence[str], # (units,)
             rows.append((row, concept, text, concept in said and len(set(said)) <= 3, set(said) == {concept} and not denied))
     return pd.DataFrame(rows, columns=['unit', 'planted', 'description', 'named', 'plain'])
 
-# %% ../nbs/65_comparison.ipynb #9207b2ab
+# %% ../nbs/65_comparison.ipynb #e3ab62f4
 FEWER = 'one reference fewer'
 
 
@@ -320,7 +328,7 @@ def agreement_of(tables: Mapping[str, pd.DataFrame], # method → layer, unit, d
     found = pd.concat(parts, ignore_index=True)
     return found.sort_values('measure', key=lambda names: names.map(list(dict.fromkeys(names)).index), kind='stable', ignore_index=True)
 
-# %% ../nbs/65_comparison.ipynb #0fdda968
+# %% ../nbs/65_comparison.ipynb #247258b5
 def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, description
          first: str, # of the methods
          second: str, # the one it is compared with
@@ -341,7 +349,7 @@ def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, descripti
     found = {name: metrics.difference(one, other, seed) for name, (one, other) in pairs.items()}
     return pd.DataFrame([(name, one.value, *one.interval, len(one), changed) for name, one in found.items()], columns=['measure', 'value', 'low', 'high', 'n', 'changed'])
 
-# %% ../nbs/65_comparison.ipynb #a0f192b0
+# %% ../nbs/65_comparison.ipynb #b1403261
 def plot_methods(table: pd.DataFrame, # measure, row, value, low, high; rows '<method>', '<method>, shuffled' and single ones
                  measures: Mapping[str, str], # measure → what to write below its panel
                  single: Sequence[str] = ('constant', 'annotators', 'oracle'), # rows without a shuffled one; they come last
@@ -370,7 +378,7 @@ def plot_methods(table: pd.DataFrame, # measure, row, value, low, high; rows '<m
     axes[0, 0].invert_yaxis()
     return figure
 
-# %% ../nbs/65_comparison.ipynb #50c4444e
+# %% ../nbs/65_comparison.ipynb #876d1113
 def plot_units(case: Case, # with exemplars
                texts: Mapping[str, Sequence[str]], # who says it → one text per unit of the case
                rows: Sequence[int], # of the units shown
@@ -399,7 +407,7 @@ def plot_units(case: Case, # with exemplars
             axis.axis('off')
     return figure
 
-# %% ../nbs/65_comparison.ipynb #318fb28a
+# %% ../nbs/65_comparison.ipynb #48e8ff4a
 def plot_held_out(case: Case, # units and labels
                   texts: Mapping[str, Sequence[str]], # who says it → one text per unit of the case
                   rows: Sequence[int], # of the units shown
@@ -428,7 +436,7 @@ def plot_held_out(case: Case, # units and labels
     axes[-1, 0].set_xlabel(f'held-out pictures, the {min(shown, int(case.out.sum()))} that excite the unit most, strongest first')
     return figure
 
-# %% ../nbs/65_comparison.ipynb #783ebbbe
+# %% ../nbs/65_comparison.ipynb #38a26880
 TABLE_2 = {('alexnet/imagenet', COMPEXP): .01, ('alexnet/imagenet', NETDISSECT): .24, ('alexnet/imagenet', GREEDY): .34, ('alexnet/imagenet', PMI): .38,
            ('alexnet/places365', COMPEXP): .02, ('alexnet/places365', NETDISSECT): .21, ('alexnet/places365', GREEDY): .31, ('alexnet/places365', PMI): .37,
            ('resnet152/imagenet', COMPEXP): .01, ('resnet152/imagenet', NETDISSECT): .25, ('resnet152/imagenet', GREEDY): .27, ('resnet152/imagenet', PMI): .35,
@@ -457,11 +465,9 @@ def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
     states = networks.table().set_index('name').state
     needs += [f'weights of {name}: `milan data fetch {name.replace("/", "-")}`' for name in sets if states.get(name, 'missing') == 'missing']
     needs.append(metrics.missing_text_model(text_model) if text_model else '')
-    free = shutil.disk_usage(next(folder for folder in (results_dir(), *results_dir().parents) if folder.exists())).free / 1e9
-    needs.append('' if free >= gigabytes else f'{gigabytes:.0f} GB of disk for {results_dir()}, where {free:.0f} GB are free')
-    return [need for need in needs if need]
+    return [need for need in needs if need] + why_not(lambda: require_space(results_dir(), int(gigabytes * 1e9)))
 
-# %% ../nbs/65_comparison.ipynb #e29f0409
+# %% ../nbs/65_comparison.ipynb #576ef980
 def cases(profile: str, # 'smoke', 'demo' or 'paper'
           sets: Sequence[str] = (), # for 'paper', such as 'alexnet/imagenet'; none: the four of table 2
           *,

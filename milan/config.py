@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MilanError', 'data_dir', 'models_dir', 'results_dir', 'device', 'seed_everything', 'atomic', 'remove',
-           'require_space', 'fingerprint', 'file_hash', 'versions', 'import_torchvision', 'oracle_dir']
+           'require_space', 'why_not', 'fingerprint', 'file_hash', 'versions', 'import_torchvision', 'oracle_dir']
 
 # %% ../nbs/00_config.ipynb #51337ad4
 import contextlib
@@ -14,7 +14,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,19 @@ def require_space(folder: str | Path, # where something will be written; need no
         raise MilanError(f'no space for {size / 1e6:,.0f} MB in {folder}: {free / 1e6:,.0f} MB are free there; '
                          'make room, or point MILAN_DATA_DIR, MILAN_MODELS_DIR or MILAN_RESULTS_DIR to another disk')
 
-# %% ../nbs/00_config.ipynb #24901658
+# %% ../nbs/00_config.ipynb #847de843
+def why_not(*checks: Callable[[], object], # each raises `MilanError` where something is missing
+           ) -> list[str]: # the errors' texts, in order; empty where all is well
+    "What speaks against it."
+    found = []
+    for check in checks:
+        try:
+            check()
+        except MilanError as error:
+            found.append(str(error))
+    return found
+
+# %% ../nbs/00_config.ipynb #fed27144
 def fingerprint(value: Any, # anything JSON can say; other objects count by their `repr`
                ) -> str:
     "A 16-digit hash that is the same for equal values, in any process."
@@ -119,7 +131,7 @@ def file_hash(path: str | Path, # an existing file
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
-# %% ../nbs/00_config.ipynb #243d8b59
+# %% ../nbs/00_config.ipynb #fd146ebd
 def versions() -> dict[str, str]: # name → version
     "Versions that a result may depend on, for its record."
     from importlib.metadata import PackageNotFoundError, version
@@ -130,7 +142,7 @@ def versions() -> dict[str, str]: # name → version
             found[name] = version(name)
     return found
 
-# %% ../nbs/00_config.ipynb #fd146ebd
+# %% ../nbs/00_config.ipynb #51360632
 _declared: list[torch.library.Library] = []  # the schemas live as long as this list does
 
 
@@ -150,7 +162,7 @@ def import_torchvision() -> Any: # the module `torchvision`
         import torchvision
     return torchvision
 
-# %% ../nbs/00_config.ipynb #51360632
+# %% ../nbs/00_config.ipynb #1be71d63
 def oracle_dir() -> Path | None: # the folder, or None where there is none
     "Golden data of the original: `$MILAN_ORACLE_DIR`, by default `../shared/oracle` beside the checkout."
     folder = _folder('MILAN_ORACLE_DIR', '../shared/oracle')

@@ -32,7 +32,7 @@ from .captioner import demo
 from .captioner.encoder import Encoder, Projection, PyramidEncoder, encode_exemplars, encode_regions, encoder_key, original_encoder
 from .captioner.training import split_units
 from .classifiers import accuracy, fit_classifier, flip_and_shift, small_cnn, small_vit
-from .config import MilanError, atomic, fingerprint, require_space, results_dir
+from .config import MilanError, atomic, fingerprint, require_space, results_dir, why_not
 from .config import device as find_device
 from .exemplars import Exemplars
 from .generators import fit_generator, made_pictures, small_generator
@@ -557,14 +557,8 @@ def missing_sets(plan: Sequence[Trip], # what goes where
     needs = [f'annotations of {name} ({there[name]}): `milan data fetch milannotations-{name.replace("/", "-")}`' for name in names if there[name] in ('missing', 'damaged')]
     bare = [name for name in names if there[name] == 'without images' or (there[name] == 'missing' and name.endswith('/imagenet') and not name.startswith('biggan'))]
     if bare:
-        try:
-            images.load('imagenet')
-        except MilanError as error:
-            needs.append(f'images of {", ".join(bare)}, which are published without them: {error}')
-    try:
-        require_space(results_dir(), 4 * 15 * 3904 * sum(published.SETS[name] for name in names))
-    except MilanError as error:
-        needs.append(f'room for the features: {error}')
+        needs += [f'images of {", ".join(bare)}, which are published without them: {text}' for text in why_not(lambda: images.load('imagenet'))]
+    needs += why_not(lambda: require_space(results_dir(), 4 * 15 * 3904 * sum(published.SETS[name] for name in names)))
     home = Path(torch.hub.get_dir())/'checkpoints'
     if not list(home.glob(f'{encoder}-*.pth')):
         needs.append(f"the encoder's ImageNet weights: python -c \"from milan.captioner.encoder import original_encoder; original_encoder('{encoder}')\" (100 MB, into {home})")

@@ -1,5 +1,6 @@
 # Generated from nbs/35_training.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.captioner.lm import LanguageModel
 from milan.captioner.search import search
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError
@@ -7,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 import torch
 from milan.captioner.training import (
+    _lm_loss,
     attention_loss,
     collect,
     fit,
@@ -104,6 +106,12 @@ def test_the_language_model():
     test_eq(trained.validation, held)
     assert trained.log.validation_loss.iloc[-1] < trained.log.validation_loss.iloc[0]
     known, never
+
+    vocabulary = Vocabulary.build(['red circles', 'the blue letters mostly'])
+    torch.manual_seed(0)
+    model = LanguageModel(vocabulary, 8, 16)
+    ids, weight = vocabulary.batch(['red circles', 'the blue letters mostly'], start=False), torch.rand(2)
+    test_close(_lm_loss(model.eval(), ids, weight), word_loss(model(F.pad(ids[:, :-1], (1, 0), value=vocabulary.start)), ids, vocabulary.pad, weight), 1e-5)
 
 
 # 35_training.ipynb, section "The decoder"

@@ -32,6 +32,7 @@ from milan.comparison import (
     plot_units,
     PMI,
     recovered,
+    scene_groups,
     speaking,
     usable_clip,
 )
@@ -147,6 +148,11 @@ def test_a_captioner_in_seconds():
     test_eq(len(list((place/'captioners').iterdir())), 1)
     said = [one.describe(case.found, strategy='greedy', cache=False, progress=False).description.tolist() for one in (captioner, again)]
     test_eq(said[0], said[1])
+
+    features, lesson = scene_groups(captioner.encoder, images.ShapeScenes(12, seed=9), 6, seed=2)
+    test_eq(features.shape[1], captioner.decoder.features)
+    test_eq([len(group) for group in lesson.groups], [15] * 6)
+    list(zip(captioner.decode(features[torch.stack(lesson.groups)]).captions, [said[0] for said in lesson.annotations]))[:3]
 
 
 # 65_comparison.ipynb, section "Photographs"

@@ -20,6 +20,7 @@ from milan.config import (
     results_dir,
     seed_everything,
     versions,
+    why_not,
 )
 
 import tempfile
@@ -66,6 +67,10 @@ def test_nothing_half_written():
 
     require_space(folder, 1)
     with expect_fail(MilanError, contains='no space'): require_space(folder/'not there yet', 10**18)
+
+    complaints = why_not(lambda: require_space(folder, 10**18), lambda: require_space(folder, 1))
+    test_eq((len(complaints), why_not()), (1, []))
+    [text.partition(' in ')[0] for text in complaints]
 
     shutil.rmtree(folder)
 

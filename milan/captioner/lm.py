@@ -38,9 +38,17 @@ class LanguageModel(nn.Module):
                 ids: torch.Tensor, # (n, words) word numbers, the first of each row is `start`
                ) -> torch.Tensor: # (n, words, vocabulary) log p(next word | words so far)
         "Log-probabilities of every next word after every prefix."
+        return F.log_softmax(self.output(self.read(ids)), dim=-1)
+
+    def read(self,
+             ids: torch.Tensor, # (n, words) word numbers, the first of each row is `start`
+            ) -> torch.Tensor: # (n, words, hidden) what `output` turns into scores of the next word
+        "The last layer's state after every prefix."
         share = self.settings['outer_dropout']
-        hidden, _ = self.lstm(F.dropout(self.embedding(ids), share, self.training))
-        return F.log_softmax(self.output(F.dropout(hidden, share, self.training)), dim=-1)
+        x = F.dropout(self.embedding(ids), share, self.training).transpose(0, 1)
+        for layer, weights in enumerate(self.lstm.all_weights):
+            x = _layer(F.dropout(x, self.lstm.dropout, self.training) if layer else x, weights)
+        return F.dropout(x.transpose(0, 1), share, self.training)
 
     def begin(self,
               n: int, # number of sentences
@@ -76,6 +84,18 @@ class LanguageModel(nn.Module):
         return float(torch.exp(-self.log_prob(sentences).double().sum() / words))
 
 # %% ../../nbs/32_lm.ipynb #ecbfed7c
+def _layer(x: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+    "One LSTM layer from a state of zeros: (words, n, size) → (words, n, hidden)."
+    inward, _, bias, other = weights
+    i, _, g, o = F.linear(x[0], inward, bias + other).chunk(4, 1) # there is nothing to forget yet
+    cell = i.sigmoid() * g.tanh()
+    hidden = o.sigmoid() * cell.tanh()
+    if len(x) == 1:
+        return hidden[None]
+    rest = torch.lstm(x[1:], (hidden[None], cell[None]), list(weights), True, 1, 0., torch.is_grad_enabled(), False, False)[0]
+    return torch.cat([hidden[None], rest])
+
+# %% ../../nbs/32_lm.ipynb #7d4fdd9d
 @torch.inference_mode()
 def prefix_log_prob(model: LanguageModel, # in any mode; it is read as in evaluation
                     ids: torch.Tensor, # (n, words) word numbers without start; rows end with stop, then anything
@@ -102,7 +122,7 @@ def prefix_log_prob(model: LanguageModel, # in any mode; it is read as in evalua
     model.train(was_training)
     return total.to(model.embedding.weight.dtype)
 
-# %% ../../nbs/32_lm.ipynb #7d4fdd9d
+# %% ../../nbs/32_lm.ipynb #b210b9c3
 State = tuple[torch.Tensor, torch.Tensor]
 
 

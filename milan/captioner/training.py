@@ -267,9 +267,13 @@ def _both(vocabulary: Vocabulary, annotations: Sequence[Sequence[str]], held: li
 
 
 def _lm_loss(model: LanguageModel, ids: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    "`word_loss` of what the model says; what fills up never reaches its output layer."
     ids = ids.to(model.embedding.weight.device)
-    read = F.pad(ids[:, :-1], (1, 0), value=model.vocabulary.start)
-    return word_loss(model(read), ids, model.vocabulary.pad, weight.to(ids.device))
+    kept = ids != model.vocabulary.pad
+    hidden = model.read(F.pad(ids[:, :-1], (1, 0), value=model.vocabulary.start))
+    terms = F.cross_entropy(model.output(hidden[kept]), ids[kept], reduction='none')
+    counts = weight.to(ids.device)[:, None].expand_as(ids)[kept]
+    return (terms * counts).sum() / counts.sum().clamp(min=1e-9)
 
 
 @torch.no_grad()
@@ -282,7 +286,7 @@ def _average(loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Te
             total, count = total + words * loss(ids, unit, weight).item(), count + words
     return {'validation_loss': total / count}
 
-# %% ../../nbs/35_training.ipynb #5a3da1dc
+# %% ../../nbs/35_training.ipynb #863010a9
 Draw = Callable[[int, torch.Generator], torch.Tensor]  # epoch, source of chance → (units, k, features)
 
 
@@ -350,7 +354,7 @@ def train_decoder(features: torch.Tensor | Draw, # (units, k, features), or a fu
                     weight_decay=weight_decay, seed=seed, checkpoint=checkpoint, key=key, title='decoder', progress=progress)
     return Trained(model, log, best, held)
 
-# %% ../../nbs/35_training.ipynb #08ffa57a
+# %% ../../nbs/35_training.ipynb #e36bba03
 def _drawn(features: torch.Tensor | Draw, epoch: int, generator: torch.Generator, units: int) -> torch.Tensor:
     "The features of an epoch."
     shown = features if isinstance(features, torch.Tensor) else features(epoch, generator)
