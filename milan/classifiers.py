@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Augment', 'KINDS', 'CORNERS', 'SmallCNN', 'small_cnn', 'SmallViT', 'small_vit', 'flip_and_shift', 'shift',
            'predictions', 'accuracy', 'fit_classifier', 'variants', 'as_bytes', 'Labelled', 'kinds_of', 'shape_kinds',
-           'split_things', 'Written', 'write_on', 'captions_for', 'blur_regions']
+           'same_things', 'Written', 'write_on', 'captions_for', 'blur_regions']
 
 # %% ../nbs/43_classifiers.ipynb #e2625764
 from collections import OrderedDict
@@ -355,25 +355,21 @@ def shape_kinds(count: int, # scenes to look through; about one in nine has one 
     return Labelled(scenes.subset(list(found)), np.array([list(names).index(name) for name in found.values()], dtype=int), list(names))
 
 
-def split_things(labelled: Labelled, # with `group` in the pictures' table: pictures of one group show one thing
-                 each: Sequence[int] = (100, 25, 50), # pictures of each class on each side; a thing is used several times where there are fewer
-                 shares: Sequence[float] = (.6, .15, .25), # of each class's things
-                 seed: int = 0, # of the split
-                ) -> list[list[int]]: # rows of the pictures, for each side
-    "Sides for training, validation and testing that have no thing in common. Raises `MilanError` where a class has too few things."
-    if len(each) != len(shares):
-        raise MilanError(f'{len(each)} numbers of pictures and {len(shares)} shares: give one of each for every side')
-    chance, sides = np.random.default_rng(seed), [list[int]() for _ in each]
-    groups = labelled.pictures.table['group'].to_numpy()
-    for number, name in enumerate(labelled.names):
+def same_things(labelled: Labelled, # with `group` in the pictures' table: pictures of one group show one thing
+                each: Sequence[int] = (200, 25, 30), # pictures of each class on each side
+                things: int = 6, # of each class, drawn at random; all where there are fewer
+                seed: int = 0, # of the draw
+               ) -> list[list[int]]: # rows of the pictures, for each side
+    "Sides for training, validation and testing that show the same few things, for `variants` of another seed on each."
+    if things < 1:
+        raise MilanError(f'things = {things}: give at least one thing of each class')
+    chance, groups = np.random.default_rng(seed), labelled.pictures.table['group'].to_numpy()
+    sides = [list[int]() for _ in each]
+    for number in range(len(labelled.names)):
         rows = np.flatnonzero(labelled.labels == number)
-        things = chance.permutation(sorted(set(groups[rows])))
-        ends = np.round(np.cumsum([0, *shares]) / sum(shares) * len(things)).astype(int)
-        for side, (count, first, last) in enumerate(zip(each, ends[:-1], ends[1:], strict=True)):
-            mine = rows[np.isin(groups[rows], things[first:last])]
-            if not len(mine):
-                raise MilanError(f'{name} has {len(things)} things, too few for {len(each)} sides with shares of {", ".join(map(str, shares))}')
-            sides[side] += [int(mine[turn % len(mine)]) for turn in range(count)]
+        mine = rows[np.isin(groups[rows], chance.permutation(sorted(set(groups[rows])))[:things])]
+        for side, count in zip(sides, each, strict=True):
+            side += [int(mine[turn % len(mine)]) for turn in range(count)]
     return sides
 
 # %% ../nbs/43_classifiers.ipynb #c920d508

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MilanError', 'data_dir', 'models_dir', 'results_dir', 'device', 'seed_everything', 'atomic', 'remove',
-           'require_space', 'why_not', 'fingerprint', 'file_hash', 'versions', 'import_torchvision', 'oracle_dir']
+           'one_at_a_time', 'require_space', 'why_not', 'fingerprint', 'file_hash', 'versions', 'import_torchvision',
+           'oracle_dir']
 
 # %% ../nbs/00_config.ipynb #51337ad4
 import contextlib
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 # %% ../nbs/00_config.ipynb #05c1af2b
 class MilanError(ValueError):
@@ -93,6 +95,20 @@ def remove(path: str | Path, # a file, a folder, or nothing
         path.unlink(missing_ok=True)
 
 # %% ../nbs/00_config.ipynb #07ef852d
+@contextlib.contextmanager
+def one_at_a_time(path: str | Path, # what is made inside, if it is not there
+                 ) -> Iterator[None]:
+    "One process does what is inside, the others wait for their turn."
+    path = Path(path)
+    lock = path.with_name(f'.{path.name}.lock')
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+# %% ../nbs/00_config.ipynb #847de843
 def require_space(folder: str | Path, # where something will be written; need not exist yet
                   size: int, # bytes
                  ) -> None:
@@ -105,7 +121,7 @@ def require_space(folder: str | Path, # where something will be written; need no
         raise MilanError(f'no space for {size / 1e6:,.0f} MB in {folder}: {free / 1e6:,.0f} MB are free there; '
                          'make room, or point MILAN_DATA_DIR, MILAN_MODELS_DIR or MILAN_RESULTS_DIR to another disk')
 
-# %% ../nbs/00_config.ipynb #847de843
+# %% ../nbs/00_config.ipynb #243d8b59
 def why_not(*checks: Callable[[], object], # each raises `MilanError` where something is missing
            ) -> list[str]: # the errors' texts, in order; empty where all is well
     "What speaks against it."
@@ -117,7 +133,7 @@ def why_not(*checks: Callable[[], object], # each raises `MilanError` where some
             found.append(str(error))
     return found
 
-# %% ../nbs/00_config.ipynb #fed27144
+# %% ../nbs/00_config.ipynb #b81a9aad
 def fingerprint(value: Any, # anything JSON can say; other objects count by their `repr`
                ) -> str:
     "A 16-digit hash that is the same for equal values, in any process."
@@ -131,7 +147,7 @@ def file_hash(path: str | Path, # an existing file
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
-# %% ../nbs/00_config.ipynb #fd146ebd
+# %% ../nbs/00_config.ipynb #51360632
 def versions() -> dict[str, str]: # name → version
     "Versions that a result may depend on, for its record."
     from importlib.metadata import PackageNotFoundError, version
@@ -142,7 +158,7 @@ def versions() -> dict[str, str]: # name → version
             found[name] = version(name)
     return found
 
-# %% ../nbs/00_config.ipynb #51360632
+# %% ../nbs/00_config.ipynb #1be71d63
 _declared: list[torch.library.Library] = []  # the schemas live as long as this list does
 
 
@@ -162,7 +178,7 @@ def import_torchvision() -> Any: # the module `torchvision`
         import torchvision
     return torchvision
 
-# %% ../nbs/00_config.ipynb #1be71d63
+# %% ../nbs/00_config.ipynb #d8054f5c
 def oracle_dir() -> Path | None: # the folder, or None where there is none
     "Golden data of the original: `$MILAN_ORACLE_DIR`, by default `../shared/oracle` beside the checkout."
     folder = _folder('MILAN_ORACLE_DIR', '../shared/oracle')

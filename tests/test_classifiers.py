@@ -16,11 +16,11 @@ from milan.classifiers import (
     flip_and_shift,
     kinds_of,
     predictions,
+    same_things,
     shape_kinds,
     shift,
     small_cnn,
     small_vit,
-    split_things,
     variants,
     write_on,
 )
@@ -122,15 +122,14 @@ def test_many_pictures_of_each_thing():
 # 43_classifiers.ipynb, section "Ten kinds of things"
 def test_ten_kinds_of_things():
     found = shape_kinds(400)
-    sides = split_things(found, each=(20, 5, 5))
-    len(found.pictures), found.names, [len(side) for side in sides]
+    sides = same_things(found, each=(20, 5, 5), things=3)
+    len(found.pictures), found.names, [len(side) for side in sides], found.pictures.table['description'].iloc[sides[2][:5]].tolist()
 
-    test_eq([len(side) for side in sides], [80, 20, 20])
-    things = [set(found.pictures.table['group'].iloc[side]) for side in sides]
-    assert not things[0] & things[1] and not things[0] & things[2] and not things[1] & things[2]
-    test_eq(np.bincount(found.labels[sides[0]]).tolist(), [20] * 4)
+    test_eq([len(set(found.pictures.table['group'].iloc[side])) for side in sides], [12, 12, 12])
+    test_eq([np.bincount(found.labels[side]).tolist() for side in sides], [[20] * 4, [5] * 4, [5] * 4])
+    assert set(sides[0]) == set(sides[2]) and sides != same_things(found, each=(20, 5, 5), things=3, seed=1)
     for row in sides[2]: assert found.names[found.labels[row]] in found.pictures.table['description'][row]
-    with expect_fail(MilanError, contains='too few for 3 sides'): split_things(shape_kinds(30))
+    with expect_fail(MilanError, contains='things = 0'): same_things(found, things=0)
     table = found.pictures.table.assign(category=['animals/birds', 'food/fruit'] * (len(found.pictures) // 2) + ['sports'] * (len(found.pictures) % 2))
     sorted_ = ImageSet('sorted', table, as_bytes(found.pictures).permute(0, 2, 3, 1).numpy(), np.full((len(table), 512), 255, np.uint8))
     two = kinds_of(sorted_, {'bird': 'animals/birds', 'fruit': 'food/fruit'})

@@ -15,6 +15,7 @@ from milan.config import (
     import_torchvision,
     MilanError,
     models_dir,
+    one_at_a_time,
     oracle_dir,
     require_space,
     results_dir,
@@ -24,6 +25,7 @@ from milan.config import (
 )
 
 import tempfile
+import threading
 
 from fastcore.test import expect_fail, test_eq
 
@@ -64,6 +66,18 @@ def test_nothing_half_written():
         raise KeyboardInterrupt
     test_eq([p.name for p in folder.iterdir()], ['answer.txt'])
     test_eq((folder/'answer.txt').read_text(), '42')
+
+    order = []
+    def second():
+        with one_at_a_time(folder/'dear'): order.append('second')
+    with one_at_a_time(folder/'dear'):
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(.2)
+        order.append('first')
+    other.join()
+    test_eq(order, ['first', 'second'])
+    test_eq([path.name for path in folder.iterdir()], ['answer.txt'])
 
     require_space(folder, 1)
     with expect_fail(MilanError, contains='no space'): require_space(folder/'not there yet', 10**18)

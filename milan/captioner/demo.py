@@ -12,6 +12,7 @@ __all__ = ['VERSION', 'RECIPES', 'NOTE', 'Recipe', 'recipe', 'some_units', 'prob
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from .. import captioner as model
 from .. import exemplars, images, networks
-from ..config import MilanError, atomic, fingerprint, models_dir, results_dir
+from ..config import MilanError, atomic, fingerprint, models_dir, one_at_a_time, results_dir
 from ..exemplars import Exemplars
 from ..hooks import record, resolve, spatial
 from ..images import ImageSet
@@ -79,7 +80,7 @@ def some_units(network: networks.Network, # a registry entry
     "A random choice of each layer's units."
     names = resolve(network.module, list(layers))
     with record(network.module, names) as recording, torch.inference_mode():
-        network(torch.zeros(1, 3, network.size, network.size))
+        network(torch.zeros(1, 3, network.size, network.size, device=next(network.module.parameters()).device))
     random = np.random.default_rng(seed)
     sizes = {name: spatial(recording.outputs[name]).shape[1] for name in names}
     return {name: sorted(random.permutation(size)[:count].tolist()) for name, size in sizes.items()}
@@ -427,20 +428,25 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
     epochs = 2 if profile == 'smoke' else what.epochs
     key = fingerprint([what.key, pictures.fingerprint, epochs])
     folder = models_dir()/'captioners'/(name if profile != 'smoke' else f'{name}-smoke')
-    if (folder/'captioner.json').exists():
-        captioner = model.load(folder, device)
-        if captioner.card.get('key') == key:
-            return captioner
-    course = prepare(name, device, progress) if course is None else course
+    with one_at_a_time(folder):
+        if (folder/'captioner.json').exists():
+            captioner = model.load(folder, device)
+            if captioner.card.get('key') == key:
+                return captioner
+        captioner = _trained(what, prepare(name, device, progress) if course is None else course, folder.with_name(f'.{folder.name}-{key}'), epochs, device, progress,
+                             {'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(pictures)})
+        captioner.save(folder)
+        return captioner
+
+
+def _trained(what: Recipe, course: Course, folder: Path, epochs: int, device: str | None, progress: bool, card: dict[str, Any]) -> model.Captioner:
     settings = {'embedding_size': 64, 'batch_size': 128, 'epochs': epochs, 'patience': 3, 'learning_rate': 2e-3}
     captioner = model.train(
         course.draw, course.lesson.annotations, validation=_validation(course.lesson), encoder=course.encoder,
-        weights=phrase_weights(course.lesson.annotations), folder=folder.with_name(f'.{folder.name}-{key}'), seed=what.seed,
-        device=device, progress=progress, card={'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(course.pictures)},
+        weights=phrase_weights(course.lesson.annotations), folder=folder, seed=what.seed, device=device, progress=progress, card=card,
         decoder_settings={**settings, 'hidden_size': 256, 'attention_hidden_size': 128, 'feature_noise': .2, 'feature_dropout': .1},
         lm_settings={**settings, 'hidden_size': 128})
     captioner.defaults['beam_size'] = 20
-    captioner.save(folder)
     return captioner
 
 

@@ -22,12 +22,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..config import MilanError, atomic, fingerprint, import_torchvision, remove, require_space, versions
+from ..config import MilanError, atomic, fingerprint, import_torchvision, one_at_a_time, remove, require_space, versions
 from ..exemplars import Exemplars
 from ..exemplars.inputs import network_hash, transform_hash
 from ..hooks import Layer, layers_of, prefix_tokens, record
@@ -498,22 +497,11 @@ def _opened(place: Path) -> torch.Tensor | None: # finished features, mapped int
     return torch.from_numpy(array) if whole else None
 
 
-@contextlib.contextmanager
-def _turn(place: Path) -> Iterator[None]: # one process at a time makes it; the others wait, and find it made
-    path = place.with_name(f'.{place.name}.lock')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
 def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, cache: Path, every: float) -> torch.Tensor:
     known = exemplars_key(exemplars)
     plan = _planned(exemplars, progress) if known is None else None
     place = cache/fingerprint([encoder_key(encoder), known or (plan and plan.key)])
-    with _turn(place):
+    with one_at_a_time(place):
         values = _opened(place)
         if values is None:
             plan = plan or _planned(exemplars, progress)
