@@ -26,7 +26,7 @@ from .captioner.encoder import Projection, PyramidEncoder, encode_regions, origi
 from .config import MilanError, data_dir, fingerprint, models_dir, require_space, results_dir, why_not
 from .config import device as find_device
 from .evaluation import ALL, Labels, formula_of, held_out, names_of, unit_scores
-from .experiments import COLOURS, require
+from .experiments import COLOURS, missing_weights, require
 from .gallery import strip
 from .networks import Network
 from .observations import ConceptMasks, Observed, observe, packed
@@ -462,8 +462,7 @@ def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
         needs.append(f'ImageNet\'s validation images, from image-net.org, in {data_dir()/"imagenet"/"val"}: some sets were published without their images')
     if not (Path(labelled)/'index.csv').is_file():
         needs.append(f'Broden (broden1_224, from Network Dissection\'s download page) in {labelled}')
-    states = networks.table().set_index('name').state
-    needs += [f'weights of {name}: `milan data fetch {name.replace("/", "-")}`' for name in sets if states.get(name, 'missing') == 'missing']
+    needs += missing_weights(sets)
     needs.append(metrics.missing_text_model(text_model) if text_model else '')
     return [need for need in needs if need] + why_not(lambda: require_space(results_dir(), int(gigabytes * 1e9)))
 

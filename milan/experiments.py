@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'PAPER_NUMBERS', 'COLOURS', 'KINDS', 'Record', 'Metrics', 'check', 'read', 'collect', 'style',
-           'plot_agreement', 'commit', 'small_png', 'report_folder', 'Report', 'missing_assets', 'require',
-           'notebooks_dir', 'Parameter', 'Experiment', 'find', 'get', 'Run', 'run', 'literal', 'cores', 'reproduce',
-           'overview']
+           'plot_agreement', 'commit', 'small_png', 'report_folder', 'Report', 'listed', 'missing_assets',
+           'missing_weights', 'require', 'notebooks_dir', 'Parameter', 'Experiment', 'find', 'get', 'Run', 'run',
+           'literal', 'cores', 'reproduce', 'overview']
 
 # %% ../nbs/60_experiments.ipynb #ec5fa44b
 import contextlib
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from . import manifests
+from . import manifests, networks
 from .config import MilanError, atomic, file_hash, fingerprint, remove, results_dir, versions
 
 if TYPE_CHECKING:
@@ -338,11 +338,32 @@ class Report:
         return self.metrics
 
 # %% ../nbs/60_experiments.ipynb #b17e3bad
+def listed(parameter: str | Sequence[str], # such as 'nouns, verbs', or a list, which papermill takes from a file of parameters
+           ) -> list[str]:
+    "The parts of a notebook's parameter; none for ''."
+    return [part.strip() for part in (parameter.split(',') if isinstance(parameter, str) else parameter) if part.strip()]
+
+
 def missing_assets(names: Sequence[str], # of manifests, as in `milan data list`
                   ) -> list[str]: # a line for each that is not ready
     "Those published assets that are not on this machine, and how to get them."
     states = {name: manifests.state(name) for name in names}
     return [f'{name} ({state}): `milan data fetch {name}`' for name, state in states.items() if state not in ('ready', 'yours')]
+
+
+def missing_weights(names: Sequence[str], # of networks, as in `milan.networks.table()`
+                   ) -> list[str]: # a line for each whose weights are not ready
+    "Those networks whose weights are not on this machine, and how to get them."
+    known, needs = networks.table().set_index('name'), []
+    for name in names:
+        source, state = str(known['weights'][name]), str(known['state'][name])
+        if state == 'absent' and source.startswith('manifest '):
+            needs += missing_assets([source.removeprefix('manifest ')])
+        elif state == 'absent':
+            needs.append(f'weights of {name}: `python -c "import milan; milan.networks.load(\'{name}\')"` fetches them')
+        elif state == 'missing':
+            needs.append(f'weights of {name}, which nobody publishes: give yours to milan.networks.register')
+    return needs
 
 
 def require(needs: Sequence[str | None], # what is missing and how to get it, a line each; empty ones count as there

@@ -15,9 +15,11 @@ from milan.experiments import (
     commit,
     find,
     get,
+    listed,
     literal,
     Metrics,
     missing_assets,
+    missing_weights,
     overview,
     PAPER_NUMBERS,
     plot_agreement,
@@ -163,11 +165,13 @@ def test_the_report_of_one_run():
 
 # 60_experiments.ipynb, section "What is missing, all at once"
 def test_what_is_missing_all_at_once():
+    test_eq((listed('nouns, verbs,'), listed(['nouns', 'verbs']), listed('')), (['nouns', 'verbs'], ['nouns', 'verbs'], []))
     require(['', None])
     with expect_fail(MilanError, contains='2 things are missing:\n  - weights\n  - photographs'): require(['weights', '', 'photographs\n'])
     os.environ.update(MILAN_DATA_DIR=tempfile.mkdtemp(), MILAN_MODELS_DIR=tempfile.mkdtemp())
     with expect_fail(MilanError, contains='milan data fetch milan-base'): require(missing_assets(['milan-base', 'milannotations-alexnet-places365']))
-    lines = missing_assets(['milan-base'])
+    lines = [*missing_assets(['milan-base']), *missing_weights(['alexnet/imagenet', 'alexnet/places365', 'biggan/imagenet', 'planted/shapes'])]
+    test_eq([text.split()[-3] if 'python' in text else text.split()[0] for text in lines[:1] + lines[2:3]], ['milan-base', 'alexnet-places365'])
     for name in ('MILAN_DATA_DIR', 'MILAN_MODELS_DIR'): shutil.rmtree(os.environ.pop(name))
     lines
 
