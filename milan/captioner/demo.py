@@ -428,15 +428,20 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
     epochs = 2 if profile == 'smoke' else what.epochs
     key = fingerprint([what.key, pictures.fingerprint, epochs])
     folder = models_dir()/'captioners'/(name if profile != 'smoke' else f'{name}-smoke')
+    if (captioner := _kept(folder, key, device)) is not None:
+        return captioner
     with one_at_a_time(folder):
-        if (folder/'captioner.json').exists():
-            captioner = model.load(folder, device)
-            if captioner.card.get('key') == key:
-                return captioner
+        if (captioner := _kept(folder, key, device)) is not None: # another process trained it meanwhile
+            return captioner
         captioner = _trained(what, prepare(name, device, progress) if course is None else course, folder.with_name(f'.{folder.name}-{key}'), epochs, device, progress,
                              {'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(pictures)})
         captioner.save(folder)
         return captioner
+
+
+def _kept(folder: Path, key: str, device: str | None) -> model.Captioner | None:
+    captioner = model.load(folder, device) if (folder/'captioner.json').exists() else None
+    return captioner if captioner is not None and captioner.card.get('key') == key else None
 
 
 def _trained(what: Recipe, course: Course, folder: Path, epochs: int, device: str | None, progress: bool, card: dict[str, Any]) -> model.Captioner:
