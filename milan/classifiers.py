@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Augment', 'KINDS', 'CORNERS', 'SmallCNN', 'small_cnn', 'SmallViT', 'small_vit', 'flip_and_shift', 'shift',
            'predictions', 'accuracy', 'fit_classifier', 'variants', 'as_bytes', 'Labelled', 'kinds_of', 'shape_kinds',
-           'same_things', 'Written', 'write_on', 'captions_for', 'blur_regions']
+           'Side', 'same_things', 'Written', 'write_on', 'captions_for', 'blur_regions']
 
 # %% ../nbs/43_classifiers.ipynb #e2625764
 from collections import OrderedDict
@@ -355,22 +355,33 @@ def shape_kinds(count: int, # scenes to look through; about one in nine has one 
     return Labelled(scenes.subset(list(found)), np.array([list(names).index(name) for name in found.values()], dtype=int), list(names))
 
 
+class Side(NamedTuple):
+    "Images of things, to learn from or to test on."
+    images: torch.Tensor # uint8 (n, 3, size, size)
+    masks: torch.Tensor # bool (n, size, size): where the thing is
+    labels: np.ndarray # (n,) class numbers
+    things: list[str] # (n,) which thing; images of one thing are not independent
+
+
 def same_things(labelled: Labelled, # with `group` in the pictures' table: pictures of one group show one thing
-                each: Sequence[int] = (200, 25, 30), # pictures of each class on each side
+                each: Sequence[int] = (200, 25, 30), # images of each class on each side
                 things: int = 6, # of each class, drawn at random; all where there are fewer
-                seed: int = 0, # of the draw
-               ) -> list[list[int]]: # rows of the pictures, for each side
-    "Sides for training, validation and testing that show the same few things, for `variants` of another seed on each."
+                size: int = 112, # of the images, pixels
+                seed: int = 0, # of the draw and of the variants
+               ) -> list[Side]:
+    "Sides for training, validation and testing that show the same few things, each as `variants` of its own."
     if things < 1:
         raise MilanError(f'things = {things}: give at least one thing of each class')
     chance, groups = np.random.default_rng(seed), labelled.pictures.table['group'].to_numpy()
-    sides = [list[int]() for _ in each]
+    rows: list[list[int]] = [[] for _ in each]
     for number in range(len(labelled.names)):
-        rows = np.flatnonzero(labelled.labels == number)
-        mine = rows[np.isin(groups[rows], chance.permutation(sorted(set(groups[rows])))[:things])]
-        for side, count in zip(sides, each, strict=True):
+        mine = np.flatnonzero(labelled.labels == number)
+        mine = mine[np.isin(groups[mine], chance.permutation(sorted(set(groups[mine])))[:things])]
+        for side, count in zip(rows, each, strict=True):
             side += [int(mine[turn % len(mine)]) for turn in range(count)]
-    return sides
+    made = [variants(labelled.pictures, side, size, seed=10 * seed + place) for place, side in enumerate(rows)]
+    return [Side(as_bytes(one), torch.stack([one.mask(row) for row in range(len(one))]), labelled.labels[side], one.table['group'].tolist())
+            for one, side in zip(made, rows, strict=True)]
 
 # %% ../nbs/43_classifiers.ipynb #c920d508
 class Written(NamedTuple):

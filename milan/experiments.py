@@ -54,7 +54,7 @@ class Record:
     note: str | None = None # what a reader must know to read it right
 
 
-@dataclass
+@dataclass(repr=False)
 class Metrics:
     "Everything one run of a notebook measured; the content of `metrics.json`."
     experiment: str # name of the notebook
@@ -65,6 +65,9 @@ class Metrics:
     data: dict[str, str] = field(default_factory=dict) # data set → hash
     seconds: float = 0. # wall time
     records: list[Record] = field(default_factory=list) # in the order they were made
+
+    def __repr__(self) -> str: # one line, as it stands at the end of a report
+        return f'{self.experiment} ({self.profile}): {len(self.records)} records in {self.seconds:.0f} s'
 
     def __getitem__(self, name: str) -> Record:
         for record in self.records:
