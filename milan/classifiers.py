@@ -380,7 +380,7 @@ def same_things(labelled: Labelled, # with `group` in the pictures' table: pictu
         for side, count in zip(rows, each, strict=True):
             side += [int(mine[turn % len(mine)]) for turn in range(count)]
     made = [variants(labelled.pictures, side, size, seed=10 * seed + place) for place, side in enumerate(rows)]
-    return [Side(as_bytes(one), torch.stack([one.mask(row) for row in range(len(one))]), labelled.labels[side], one.table['group'].tolist())
+    return [Side(as_bytes(one), torch.stack([mask for row in range(len(one)) if (mask := one.mask(row)) is not None]), labelled.labels[side], one.table['group'].tolist())
             for one, side in zip(made, rows, strict=True)]
 
 # %% ../nbs/43_classifiers.ipynb #c920d508
