@@ -84,7 +84,8 @@ TRANSFORMS: dict[str, Callable[[Image.Image, int], Image.Image]] = {'crop': resi
 
 
 def _pixels(images: LabelledFolder, number: int, transform: str, side: int) -> np.ndarray: # uint8 (3, side, side)
-    return np.asarray(TRANSFORMS[transform](open_picture(images.folder/images.files[number], 'RGB'), side)).transpose(2, 0, 1)
+    picture = open_picture(images.folder/images.files[number], 'RGB', upright=False) # masks were drawn on the pictures as stored
+    return np.asarray(TRANSFORMS[transform](picture, side)).transpose(2, 0, 1)
 
 # %% ../nbs/22_completing.ipynb #8d4adb0e
 PIECE = 32 # units between two notes

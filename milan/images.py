@@ -344,8 +344,8 @@ def _gcompris_rows(folder: Path, size: int) -> list[Row]:
         place = str(path.parent.relative_to(folder/'activities'))
         if path.suffix not in pictures._ENDINGS or place not in _GCOMPRIS or _SKIP_PICTURE.search(path.name):
             continue
-        with Image.open(path) as picture:
-            large, cut_out = min(picture.size) >= 100, _has_alpha(picture.convert('RGBA'))
+        picture = open_picture(path)
+        large, cut_out = min(picture.size) >= 100, _has_alpha(picture)
         if not large:
             continue
         category, kind = _GCOMPRIS[place]
@@ -414,6 +414,15 @@ def _clipart_category(folder: str) -> str:
     return _two_levels(folder)
 
 
+def _is_fit(path: Path) -> bool:
+    "Whether a drawing's size is of use: nothing is decoded."
+    try:
+        with warnings.catch_warnings(action='ignore'), Image.open(path) as picture: # Pillow warns of large ones
+            return max(picture.size) >= 64 and picture.width * picture.height <= 20_000_000
+    except Image.DecompressionBombError:
+        return False
+
+
 def _clipart_rows(folder: Path, size: int) -> list[Row]:
     "A row for every drawing that something is known of; fewer than 64 pixels or more than 20 million are left out."
     rows = []
@@ -421,9 +430,8 @@ def _clipart_rows(folder: Path, size: int) -> list[Row]:
         file, place = str(path.relative_to(folder/'png')), str(path.parent.relative_to(folder/'png'))
         if place.startswith(_CLIPART_SKIP) or _CLIPART_FAULTY.search(file):
             continue
-        with Image.open(path) as picture:
-            if max(picture.size) < 64 or picture.width * picture.height > 20_000_000:
-                continue
+        if not _is_fit(path):
+            continue
         head = folder/'svg'/Path(file).with_suffix('.svg')
         description, tags, author = clipart_words(head.read_text(errors='replace') if head.is_file() else '', file)
         category = _clipart_category(place)
@@ -442,7 +450,6 @@ def _clipart_rows(folder: Path, size: int) -> list[Row]:
 def clipart(size: int = 224, # pixels
            ) -> ImageSet: # with masks
     "The Open Clip Art Library's drawings of things, fetched where they are missing (public domain)."
-    Image.MAX_IMAGE_PIXELS = None # sizes are checked before anything is decoded
     folder = manifests.fetch('openclipart')
     return decoded('clipart', [file_hash(folder/'manifest.json')], size, lambda: _clipart_rows(folder, size))
 
@@ -614,10 +621,11 @@ def _published_folder(name: str) -> Path: # of 'imagenet', 'imagenet/val' or 'im
 # %% ../nbs/11_images.ipynb #d07e9264
 def published(name: str, # 'imagenet', 'imagenet-blurred' or 'places365', perhaps with '/val' or '/train'
               size: int = 224, # pixels
-             ) -> LabelledFolder:
+              skip_broken: bool = False, # leave out what cannot be read; published image numbers don't hold then
+             ) -> LabelledFolder: # read as in the paper, without EXIF
     "A data set that you have got yourself. Raises `MilanError` for one that is missing; warns of another number of images than was published."
     folder, (title, images, classes, _) = _published_folder(name), _PUBLISHED[name.partition('/')[0]]
-    found = LabelledFolder(folder, size, name=name.removesuffix('/val'))
+    found = LabelledFolder(folder, size, name=name.removesuffix('/val'), skip_broken=skip_broken, upright=False)
     if not name.endswith('/train'):
         stem = Path(found.files[0]).stem
         if re.fullmatch(r'n\d{8}_\d+', stem) or len(found) > 10 * images:
@@ -632,7 +640,8 @@ def published(name: str, # 'imagenet', 'imagenet-blurred' or 'places365', perhap
 # %% ../nbs/11_images.ipynb #69342a68
 def spurious(name: str, # such as 'imagenet-spurious-text/50pct/test'
              size: int = 224, # pixels
-            ) -> LabelledFolder:
+             skip_broken: bool = False, # leave out what cannot be read
+            ) -> LabelledFolder: # read as in the paper, without EXIF
     "Ten classes of ImageNet, some with a misleading text or colour. Raises `MilanError` for a version that is missing."
     base, *rest = name.split('/')
     here = sorted(str(path.relative_to(data_dir())) for path in (data_dir()/base).glob('*/*') if path.is_dir())
@@ -642,7 +651,7 @@ def spurious(name: str, # such as 'imagenet-spurious-text/50pct/test'
     if not (data_dir()/name).is_dir():
         raise MilanError(f'no folder {data_dir()/name}: it should hold a folder of images for each class{present}'
                          '. No address was published for it; any such folders will do, made from ten classes of ImageNet for example')
-    return LabelledFolder(data_dir()/name, size, 'squash', name)
+    return LabelledFolder(data_dir()/name, size, 'squash', name, skip_broken, upright=False)
 
 
 def latents(name: str, # 'biggan-zs-imagenet' or 'biggan-zs-places365'
@@ -681,17 +690,20 @@ def names() -> list[str]:
 
 
 def load(name: str | Path, # one of `names()`, a part such as 'imagenet/train', or a folder of images (as a path: './imagenet')
-         size: int | None = None, # pixels; default 224, for 'shapes' 64
+         size: int | None = None, # pixels, 1 … 4096; default 224, for 'shapes' 64
+         skip_broken: bool = False, # of pictures of your own, leave out those that cannot be read: see `ImageSet.broken`
         ) -> ImageSet:
     "A set by name, fetched and decoded where it must be. Raises `MilanError` for an unknown name."
+    if size is not None and not 0 < size <= 4096:
+        raise MilanError(f'size={size}: give 1 … 4096 pixels')
     base = str(name).partition('/')[0] if isinstance(name, str) else ''
     if base in _PUBLISHED or base in _SPURIOUS:
-        return published(str(name), size or 224) if base in _PUBLISHED else spurious(str(name), size or 224)
+        return (published if base in _PUBLISHED else spurious)(str(name), size or 224, skip_broken)
     if name in _LATENTS:
         return latents(str(name))
     if str(name) in _MAKERS:
         return _MAKERS[str(name)](size or (shapes.SIZE if name == 'shapes' else 224))
     if Path(name).is_dir() or os.sep in str(name):
-        return ImageFolder(name, size or 224)
+        return ImageFolder(name, size or 224, skip_broken)
     near = difflib.get_close_matches(str(name), names() + pictures._folders_beside(Path(name)), 3, 0.4)
     raise MilanError(f'{str(name)!r} is neither a set ({", ".join(names())}) nor a folder' + (f'; the nearest are {", ".join(near)}' if near else ''))

@@ -262,7 +262,7 @@ class Broden(Segmentations):
         return len(self.index)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.from_numpy(np.array(open_picture(self.folder/'images'/self.index.image[index], 'RGB'))).permute(2, 0, 1)
+        return torch.from_numpy(np.array(open_picture(self.folder/'images'/self.index.image[index], 'RGB', upright=False))).permute(2, 0, 1)
 
     def annotated(self, index: int) -> set[str]:
         return {category for category in self._categories if self.index[category][index]}

@@ -133,6 +133,13 @@ def test_one_transform():
         original = transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor()])(picture)
         test_eq(np.asarray(squash(picture, 224)).transpose(2, 0, 1), (original * 255).byte().numpy()) # bytes by truncation, as in the original
 
+    exif, folder = Image.Exif(), temporary()/'pictures'/'a'
+    exif[274] = 6 # the camera lay on its side; the original did not ask
+    folder.mkdir(parents=True)
+    picture.save(folder/'1.png', exif=exif)
+    test_eq(_pixels(LabelledFolder(folder.parent), 0, 'squash', 64), np.asarray(squash(picture, 64)).transpose(2, 0, 1))
+    assert not np.array_equal(LabelledFolder(folder.parent, 64, 'squash')[0], LabelledFolder(folder.parent, 64, 'squash', upright=False)[0])
+
 
 # 22_completing.ipynb, section "Without writing anything"
 def test_without_writing_anything():

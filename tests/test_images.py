@@ -261,6 +261,19 @@ def test_the_paper_s_data_sets():
 def test_loading_by_name():
     load('shapes'), load(made_up_folder(), 48), names()
 
+    folder = made_up_folder()
+    (folder/'blue'/'cut.png').write_bytes(b'\x89PNG')
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter('always')
+        mine = load(folder, 48, skip_broken=True)
+    len(mine), dict(mine.broken)
+
+    assert len(told) == 1 and 'blue/cut.png' in str(told[0].message)
+    test_eq(len(load(folder, 48)), len(mine) + 1) # without it, the error comes when the picture is read
+    with expect_fail(MilanError, contains='skip_broken=True'): list(load(folder, 48))
+    for size in (0, -5, 10**9):
+        with expect_fail(MilanError, contains='1 … 4096'): load('shapes', size)
+
     with expect_fail(MilanError, contains='the nearest are stamps'): load('stamp')
     with expect_fail(MilanError, contains='no folder'): load('somewhere/photos')
     with expect_fail(MilanError, contains='choose from'): demo(sets=['imagenet'])

@@ -4,9 +4,14 @@ from PIL import Image
 from milan.config import MilanError
 from pathlib import Path
 import numpy as np
+import os
 import pandas as pd
 import torch
+import warnings
 from milan.pictures import (
+    _COUNTED,
+    _ENDINGS,
+    _find_files,
     centre_crop,
     COLUMNS,
     concatenate,
@@ -50,6 +55,47 @@ def test_opening_a_picture():
     (folder/'text.png').write_text('no picture')
     for name in ('cut.jpg', 'text.png', 'nowhere.png'):
         with expect_fail(MilanError, contains=name): open_picture(folder/name)
+
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    ways = {'8 bit.png': ramp, '16 bit.png': ramp * np.uint16(257), '16 bit.tif': ramp * np.uint16(257), '16 bit.ppm': ramp * np.uint16(257),
+            'big-endian.tif': (ramp * np.uint16(257)).astype('>u2'), 'fractions.tif': ramp.astype(np.float32) / 255}
+    for name, values in ways.items():
+        Image.fromarray(values).save(folder/name)
+        test_eq(np.asarray(open_picture(folder/name, 'RGB')), np.stack([ramp] * 3, 2))
+    {name: Image.open(folder/name).mode for name in ways}
+
+    colours = Image.fromarray(np.random.default_rng(0).integers(0, 255, (5, 7, 3), dtype=np.uint8))
+    turned = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+              6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270} # as the camera stored it
+    for orientation, stored in turned.items():
+        exif = Image.Exif()
+        exif[274] = orientation
+        for name in ('turned.png', 'turned.webp', 'turned.tif'):
+            colours.transpose(stored).save(folder/name, exif=exif, **({'lossless': True} if name.endswith('webp') else {}))
+            test_eq(np.asarray(open_picture(folder/name, 'RGB')), np.asarray(colours))
+        colours.transpose(stored).resize((70, 70)).save(folder/'turned.jpg', exif=exif)
+        Image.open(folder/'turned.jpg').transpose({**turned, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}[orientation]).save(folder/'plain.png')
+        test_eq(np.asarray(open_picture(folder/'turned.jpg', 'RGB')), np.asarray(open_picture(folder/'plain.png', 'RGB')))
+        test_eq(np.asarray(open_picture(folder/'turned.jpg', 'RGB', upright=False)), np.asarray(Image.open(folder/'turned.jpg')))
+
+    clear = np.array([[0, 255], [128, 255]], dtype=np.uint8)
+    for mode in ('1', 'L', 'P', 'RGB', 'LA', 'RGBA', 'PA'):
+        picture = Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8)).convert('L' if mode == 'PA' else mode)
+        picture.putalpha(Image.fromarray(clear)) if mode in ('LA', 'RGBA', 'PA') else None
+        picture.save(folder/'modes.png')
+        test_eq(np.asarray(open_picture(folder/'modes.png', 'RGB'))[..., 0].tolist(), [[0, 255], [255, 0]])
+        test_eq(np.asarray(open_picture(folder/'modes.png'))[..., 3], clear if 'A' in mode else np.full((2, 2), 255))
+    palette = Image.fromarray(np.array([[0, 1]], dtype=np.uint8)).convert('P')
+    palette.putpalette([255, 0, 0, 0, 255, 0])
+    palette.save(folder/'palette.png', transparency=1)
+    test_eq(np.asarray(open_picture(folder/'palette.png')).tolist(), [[[255, 0, 0, 255], [0, 255, 0, 0]]])
+    test_eq(np.asarray(open_picture(folder/'palette.png', 'RGB')).tolist(), [[[255, 0, 0], [0, 255, 0]]]) # the stored colour, not a ground
+    for name in ('print.tif', 'print.jpg'):
+        Image.new('CMYK', (8, 8), (0, 255, 255, 0)).save(folder/name)
+        red, green, blue = np.asarray(open_picture(folder/name, 'RGB'))[0, 0]
+        assert red > 240 and green < 15 and blue < 15, (name, red, green, blue)
+    Image.fromarray(ramp * np.uint16(257)).save(folder/'clear.png', transparency=257 * 3)
+    test_eq(np.asarray(open_picture(folder/'clear.png'))[0, 2:5].tolist(), [[2, 2, 2, 255], [3, 3, 3, 0], [4, 4, 4, 255]])
 
 
 # 09_pictures.ipynb, section "One shape for all"
@@ -96,6 +142,15 @@ def test_a_set_of_images():
 # 09_pictures.ipynb, section "A folder of images"
 def test_a_folder_of_images():
     folder = made_up_folder()
+    (folder/'red'/'circle').symlink_to('.')
+    (folder/'red'/'another').symlink_to('.')
+    (folder/'red'/'nothing.png').symlink_to('nowhere')
+    os.mkfifo(folder/'red'/'x.jpg')
+    for follow in (False, True):
+        test_eq(_find_files(folder/'red', _ENDINGS, follow)[1], {'nothing.png': 'a link to nothing', 'x.jpg': 'not a file'})
+    _find_files(folder/'red', _ENDINGS, True)[0]
+
+    folder = made_up_folder()
     photos = ImageFolder(folder, 32)
     photos, photos.table[['file', 'category']].values.tolist()
 
@@ -107,6 +162,15 @@ def test_a_folder_of_images():
     (folder/'empty').mkdir()
     with expect_fail(MilanError, contains='no images in'): ImageFolder(folder/'empty')
     with expect_fail(MilanError, contains='beside it lie empty'): ImageFolder(folder/'emty')
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter('always')
+        some = ImageFolder(folder, 32, skip_broken=True)
+    assert len(told) == 1 and '1 files are left out' in str(told[0].message) and 'red/1.jpg: ' in str(told[0].message)
+    test_eq(len(list(some)), len(photos) - 1)
+    (folder/'red'/'1.jpg').unlink()
+    test_eq(ImageFolder(folder, 32).fingerprint, some.fingerprint) # as if it weren't there
+    some.broken
 
 
 # 09_pictures.ipynb, section "Prepared as in the paper"
@@ -145,6 +209,18 @@ def test_class_folders():
     with expect_fail(MilanError, contains='holds 2 images and no folders'): LabelledFolder(made_up_folder()/'blue')
     with expect_fail(MilanError, contains='"crop" or "squash"'): LabelledFolder(copy, fit='stretch')
     with expect_fail(MilanError, contains='no folder'): LabelledFolder(copy/'absent')
+    (copy/'c').rmdir()
+    whole = (copy/'b'/'9.png').read_bytes()
+    (copy/'b'/'9.png').write_bytes(whole[:40])
+    (copy/'a'/'circle').symlink_to('.')
+    (copy/'a'/'another').symlink_to('.')
+    os.mkfifo(copy/'a'/'x.jpg') # reading it would block
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter('always')
+        some = LabelledFolder(copy, skip_broken=True)
+    assert 'a/x.jpg: not a file' in str(told[0].message) and list(some.broken) == ['a/x.jpg', 'b/9.png']
+    test_eq(some.files, [file for file in ours.files if file != 'b/9.png'])
+    test_eq(len(some.labels), len(some))
 
 
 # 09_pictures.ipynb, section "Latent codes"
@@ -174,3 +250,62 @@ def test_latent_codes():
     with expect_fail(MilanError, contains='both.pth holds dict'): read_latents(both.parent)
     both.unlink()
     with expect_fail(MilanError, contains='z.pth'): read_latents(both.parent)
+
+
+# 09_pictures.ipynb, section "Errors"
+def test_errors():
+    import io
+    import struct
+    import zlib
+
+
+    def png(width, height, *chunks, bits=8, colour=0):
+        "A PNG with any size in its head, and any chunks."
+        parts = [(b'IHDR', struct.pack('>IIBBBBB', width, height, bits, colour, 0, 0, 0)), *chunks, (b'IEND', b'')]
+        return b'\x89PNG\r\n\x1a\n' + b''.join(struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body)) for kind, body in parts)
+
+
+    def saved(values, **options):
+        "An array as the bytes of a TIFF."
+        Image.fromarray(values).save(file := io.BytesIO(), 'TIFF', **options)
+        return file.getvalue()
+
+
+    folder, row = made_up_folder(), zlib.compress(bytes(2) * 300_000)
+    photo = (folder/'red'/'1.jpg').read_bytes()
+    bad = {'thin.png': (png(1, 300_000, (b'IDAT', row)), '1 x 300000 pixels; pictures more than 200 times'), 'wide.png': (png(100_000, 1, (b'IDAT', row)), '100000 x 1'),
+           'large.png': (png(20_000, 3_000, (b'IDAT', row)), 'more than 50,000,000'), 'bomb.png': (png(2**31 - 1, 2**31 - 1, (b'IDAT', row)), 'bomb'),
+           'none.png': (png(0, 0, (b'IDAT', row)), ''), 'text.png': (png(2, 2, (b'zTXt', b'a\0\0' + zlib.compress(bytes(200_000_000))), (b'IDAT', row)), ''),
+           'empty.png': (b'', 'cannot identify'), 'head.png': (png(8, 8)[:20], ''), 'no body.png': (png(8, 8), ''), 'zeros.jpg': (bytes(4096), 'cannot identify'),
+           'page.png': (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n', 'cannot identify'), 'cut.jpg': (photo[:len(photo) // 2], ''),
+           'bits.png': (png(8, 8, (b'IDAT', row), bits=7), ''),
+           'whole numbers.tif': (saved(np.full((2, 2), 70_000, np.int32)), 'unknown which of them is white'),
+           'fractions.tif': (saved(np.full((2, 2), 255, np.float32)), 'its fractions run from 255 to 255'),
+           'nan.tif': (saved(np.full((2, 2), np.nan, np.float32)), 'nan'), 'cut.tif': (saved(np.zeros((99, 99), np.uint16))[:500], '')}
+    for name, (body, why) in bad.items():
+        (folder/name).write_bytes(body)
+        with expect_fail(MilanError, contains=name): open_picture(folder/name, 'RGB', 224)
+        with expect_fail(MilanError, contains=why): open_picture(folder/name)
+    os.mkfifo(folder/'fifo.jpg')
+    for place in (folder/'fifo.jpg', '/dev/zero', folder, folder/('x' * 300), folder/'a\0b.png'):
+        with expect_fail(MilanError, contains='cannot be read as an image'): open_picture(place)
+
+    exif = b'Exif\0\0' + b'II*\0\x08\0\0\0' + struct.pack('<HHHII', 1, 0x0112, 3, 2**31, 2**31) # says nothing, and takes nothing with it
+    (folder/'exif.jpg').write_bytes(photo[:2] + b'\xff\xe1' + struct.pack('>H', len(exif) + 2) + exif + photo[2:])
+    with warnings.catch_warnings(action='ignore'): test_eq(np.asarray(open_picture(folder/'exif.jpg')), np.asarray(open_picture(folder/'red'/'1.jpg')))
+    full = saved(np.full((2, 2), 65535, np.uint16))
+    for tag, value, grey in [(258, 12, 255), (262, 0, 0), (262, 1, 255)]: # 12 bits, all set; 0 is white; 0 is black
+        start = full.index(struct.pack('<HHI', tag, 3, 1)) + 8
+        (folder/'full.tif').write_bytes(full[:start] + struct.pack('<I', value) + full[start + 4:])
+        test_eq(open_picture(folder/'full.tif').getpixel((0, 0)), (grey, grey, grey, 255))
+    deep = folder/'/'.join(['d'] * 120)
+    deep.mkdir(parents=True)
+    with expect_fail(MilanError, contains='100 folders deep'): ImageFolder(folder)
+    shutil.rmtree(folder/'d')
+    for name in ('b', 'a'): (folder/name/'x').mkdir(parents=True)
+    for place, link in [('a/x', 'b'), ('b/x', 'a')]: (folder/place/'other').symlink_to(folder/link) # each leads into the other
+    (folder/'a'/'1.jpg').write_bytes(photo)
+    test_eq(sorted(_find_files(folder/'a', _COUNTED, True)[0]), ['1.jpg', 'x/other/x/other/1.jpg'][:1])
+    with expect_fail(MilanError, contains='none of the 1 pictures'):
+        (folder/'a'/'1.jpg').write_bytes(b'')
+        ImageFolder(folder/'a', skip_broken=True)
