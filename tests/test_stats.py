@@ -5,14 +5,17 @@ from milan.stats import (
     _ascending,
     _hazen,
     _largest,
+    active,
     level_at,
     positions,
     RunningQuantile,
     RunningTopK,
+    thresholds,
 )
 import pytest
 
 import io
+import itertools
 
 import numpy as np
 import torch
@@ -138,6 +141,44 @@ def test_running_quantile():
     with expect_fail(MilanError, contains='1.2'): RunningQuantile(1.2, rows=3)
     with expect_fail(MilanError, contains='to see 300'): quantile = RunningQuantile(.5, rows=300); quantile.add(torch.zeros(301, 1, 2, 2), torch.arange(301))
     with expect_fail(MilanError, contains='same arguments'): RunningQuantile(.5, rows=3).merge(RunningQuantile(.6, rows=3))
+    with expect_fail(MilanError, contains='shape (7,)'): RunningQuantile(.5, rows=9).add(torch.zeros(7), torch.arange(7))
+    with expect_fail(MilanError, contains='ids of shape (6,)'): RunningQuantile(.5, rows=9).add(torch.zeros(7, 2), torch.arange(6))
+    with expect_fail(MilanError, contains='4 units were added to a quantile of 2'): quantile = RunningQuantile(.5, rows=9); [quantile.add(torch.zeros(3, units), torch.arange(3)) for units in (2, 4)]
+
+    class Counting(RunningQuantile):
+        "Counts the columns that merges rearrange."
+        columns = 0
+
+        def _merge_beside(self):
+            self.columns += self._beside and self._beside + self._tail.shape[1]
+            super()._merge_beside()
+
+
+    costs = {}
+    for q, rows in itertools.product((.3, .5, .9), (2000, 4000, 8000)):
+        values = torch.randn(rows, 2, generator=torch.Generator().manual_seed(0))
+        quantile = Counting(q, rows)
+        for batch in torch.arange(rows).split(20): quantile.add(values[batch], batch)
+        test_close(quantile.levels(), np.quantile(values.double().numpy(), q, axis=0, method='hazen'), eps=1e-6)
+        costs[q, rows] = quantile.columns
+    assert all(columns <= 4 * rows for (q, rows), columns in costs.items())
+    costs
+
+    maps = torch.randn(600, 3, 2, 2, generator=torch.Generator().manual_seed(5))
+    tables = []
+    for size in (600, 31):
+        parts = RunningQuantile(.5, rows=600), RunningQuantile(.5, rows=600)
+        for part, start in zip(parts, (0, 300)):
+            for batch in torch.arange(start, start + 300).split(size): part.add(maps[batch], batch)
+        again = RunningQuantile(.5, rows=600)
+        again.restore(parts[0].state())
+        again.merge(parts[1])
+        tables.append(again.table()[1])
+    assert torch.equal(*tables)
+    flat, deep = RunningQuantile(.5, rows=600), RunningQuantile(.5, rows=600)
+    flat.add(maps[..., 0, 0], torch.arange(600))
+    deep.add(maps[..., :1, :1], torch.arange(600))
+    assert torch.equal(flat.table()[1], deep.table()[1])
 
     quantile = RunningQuantile(.99, rows=10)
     quantile.add(torch.zeros(10, 1, 4, 4), torch.arange(10))
@@ -231,6 +272,23 @@ def test_any_other_quantile_afterwards():
     outside = {q: float(rank_error(q).max()) for q in np.arange(1, 99) / 100}
     for q, error in outside.items(): assert error <= 5 * (q * (1 - q) / 4096)**.5, (q, error)
     quantile.state()['body'].shape, max(outside.values())
+
+
+# 03_stats.ipynb, section "What counts as active"
+def test_what_counts_as_active():
+    values = np.array([[0, 6, 1, 6, 6, 2, 0, 6, 0, 3], range(10), [0] * 10], dtype=np.float32).T
+    active(values, .8).astype(int).T
+
+    test_eq(active(values, .8)[:, 0], values[:, 0] == 6)
+    test_eq(active(values, .8)[:, 1], values[:, 1] > 7.2)
+    test_eq(active(values, .8)[:, 2].any(), False)
+    levels = np.array([6, 6, 0, 0, 1], np.float32)
+    found = thresholds(levels, [0, 6, 0, -1, 0], [6, 6, 0, 0, 2])
+    test_eq(found < levels, [True, False, False, True, False])                     # saturated, constant, dead, never positive, ordinary
+    test_eq(found.dtype, np.float32)
+    test_eq(thresholds(found, [0, 6, 0, -1, 0], [6, 6, 0, 0, 2]), found)           # twice is as good as once
+    full = torch.nn.functional.interpolate(torch.full((1, 1, 7, 7), 6.), size=56, mode='bilinear')
+    assert (full > float(found[0])).all()
 
 
 # 03_stats.ipynb, section "Against the original's data"
