@@ -10,6 +10,7 @@ from milan.site import (
     _signature,
     _site_change,
     _site_links,
+    broken,
     described,
     page,
     parameters,
@@ -80,6 +81,22 @@ def test_pages():
     change('05_small.ipynb'), change('experiments')
 
     print(_navigation(write_pages(site, site/'_source')))
+
+
+# 69_site.ipynb, section "Broken pages"
+def test_broken_pages():
+    page_of = Path(tempfile.mkdtemp())
+    (page_of/'a.html').write_text('<h1 id="top">A</h1><a href="#top">up</a><a href="b.html#end">b</a><a href="https://example.org/x">out</a>'
+                                  '<img src="gone.png"><a href="c.ipynb">c</a><a href="d.html">d</a><p>| a | b |\n|---|---|\n| 1 | 2 |</p><pre>| x | y |</pre>')
+    (page_of/'b.html').write_text('<p>B</p>')
+    (page_of/'c.ipynb').write_text('{}')
+    broken(page_of)
+
+    test_eq(len(broken(page_of)), 5)
+    for said in ('| a | b |', 'picture that leads nowhere: gone.png', 'd.html', 'not to its page: c.ipynb', 'section that does not exist: b.html#end'):
+        assert any(said in line for line in broken(page_of)), said
+    (page_of/'a.html').unlink()
+    test_eq(broken(page_of), [])
 
 
 # 69_site.ipynb, section "Site"
