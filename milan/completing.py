@@ -40,7 +40,7 @@ def numbered(images: Any, # a folder with one folder per class, or a data set ma
     if place is None:
         raise MilanError(f'this {type(images).__name__} does not tell the folder of its pictures, so their numbers cannot be checked; give the folder')
     folder = Path(place)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise MilanError(f'no folder {folder}: put the validation pictures of ImageNet there, one folder per class, or give their folder as images=')
     if (folder/'val').is_dir():
         raise MilanError(f'{folder} holds a folder val; give that: {folder/"val"}')

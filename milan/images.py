@@ -703,7 +703,7 @@ def load(name: str | Path, # one of `names()`, a part such as 'imagenet/train', 
         return latents(str(name))
     if str(name) in _MAKERS:
         return _MAKERS[str(name)](size or (shapes.SIZE if name == 'shapes' else 224))
-    if Path(name).is_dir() or os.sep in str(name):
+    if os.path.isdir(name) or os.sep in str(name):
         return ImageFolder(name, size or 224, skip_broken)
     near = difflib.get_close_matches(str(name), names() + pictures._folders_beside(Path(name)), 3, 0.4)
     raise MilanError(f'{str(name)!r} is neither a set ({", ".join(names())}) nor a folder' + (f'; the nearest are {", ".join(near)}' if near else ''))

@@ -291,7 +291,7 @@ class ImageFolder(ImageSet):
                  skip_broken: bool = False, # decode all once, and leave out those that cannot be read: see `broken`
                 ) -> None:
         self.folder, self.size = Path(folder), size
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder): # where a name is too long, `Path.is_dir` raises
             near = difflib.get_close_matches(self.folder.name, _folders_beside(self.folder), 3, 0.4)
             raise MilanError(f'no folder {folder}' + (f'; beside it lie {", ".join(near)}' if near else '; check the path'))
         files, self.broken = _find_files(self.folder, _ENDINGS)
@@ -367,7 +367,7 @@ class LabelledFolder(ImageSet):
         self.folder, self.size, self.fit, self.upright = Path(folder), size, fit, upright
         if fit not in ('crop', 'squash'):
             raise MilanError(f'fit={fit!r}: give "crop" or "squash"')
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder): # where a name is too long, `Path.is_dir` raises
             raise MilanError(f'no folder {folder}; check the path')
         self.classes = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir())
         if not self.classes:

@@ -3,22 +3,33 @@
 from milan.config import MilanError
 from pathlib import Path
 import io
+import numpy as np
+import os
 import stat
 import struct
 import tarfile
 import zipfile
 from milan.archives import (
+    _CHECKS,
+    _inside,
     _root_with,
+    _TORCH,
     ar_members,
     open_deb,
+    open_tar,
     rcc_files,
+    require_whole,
+    safe_path,
     unpack,
     unpack_tar,
     unpack_zip,
 )
 
+import pickle
 import tempfile
 import zlib
+
+from unittest.mock import patch
 
 from fastcore.test import expect_fail, test_eq
 
@@ -73,6 +84,12 @@ def test_debian_packages():
 
 # 01_archives.ipynb, section "Unpacking with suspicion"
 def test_unpacking_with_suspicion():
+    test_eq([_inside('./a/b.png', 'a'), _inside('c/b.png', 'a'), safe_path('a/b.png')], ['b.png', None, 'a/b.png'])
+    for name in ('', '/a', '../a', 'a/../b', 'a\0b', 'a\nb', 'C:a', 'a\\b', 'a' * 256, '\ud800'):
+        with expect_fail(MilanError, contains='must be a path below its folder'): safe_path(name)
+
+    [entry.name for entry in open_tar(io.BytesIO(make_tar({'a.txt': b'a', 'n' * 200: b'b'})))][0]
+
     folder = Path(tempfile.mkdtemp())
     link = tarfile.TarInfo('usr/share/link.txt')
     link.type, link.linkname = tarfile.SYMTYPE, '/etc/passwd'
@@ -141,6 +158,34 @@ def test_zip_archives():
     remove(folder)
 
 
+# 01_archives.ipynb, section "Is it what its name says?"
+def test_is_it_what_its_name_says():
+    folder = Path(tempfile.mkdtemp())
+    good = {'a.zip': make_zip({'a': b'a'}), 'a.pth': make_zip({'a/data.pkl': pickle.dumps({'weight': 1})}), 'old.pth': b'\x80\x02\x8a\x0a' + _TORCH + b'.',
+            'a.csv': b'layer,unit\n1,"a, b"\n', 'a.tar.xz': make_tar({'a': b'a'}), 'a.deb': make_deb({'a': b'a'}), 'a.json': b'{}', 'a.txt': b'anything'}
+    for name, body in good.items():
+        (folder/name).write_bytes(body)
+        require_whole(folder/name)
+        if name == 'a.txt': continue
+        for garbage in (b'', b'garbage', bytes(1000), b'\x80' if name in ('old.pth', 'a.csv') else body[:len(body) // 2]):
+            (folder/name).write_bytes(garbage)
+            with expect_fail(MilanError, contains=f'{name} does not open as'): require_whole(folder/name)
+    sorted(_CHECKS)
+
+    np.save(folder/'a.npy', np.zeros(1000))
+    require_whole(folder/'a.npy')
+    (folder/'a.npy').write_bytes((folder/'a.npy').read_bytes()[:500])
+    np.save(folder/'objects.npy', np.array([{}]), allow_pickle=True)
+    (folder/'page.safetensors').write_text('<html>')
+    (folder/'text.pth').write_bytes(make_zip({'a/data.pkl': b'text'}))
+    (folder/'archive.pth').write_bytes(make_zip({'a/readme.txt': b'text'}))
+    for name in ('a.npy', 'objects.npy', 'page.safetensors', 'text.pth', 'archive.pth'):
+        with expect_fail(MilanError, contains=name): require_whole(folder/name)
+    os.mkfifo(folder/'fifo.csv')
+    with expect_fail(MilanError, contains='not a file'): require_whole(folder/'fifo.csv')
+    remove(folder)
+
+
 # 01_archives.ipynb, section "Every kind"
 def test_every_kind():
     folder = Path(tempfile.mkdtemp())
@@ -155,7 +200,7 @@ def test_every_kind():
     with expect_fail(MilanError, contains='no way to unpack'): unpack(folder/'x.deb', folder/'out', dict(unpack='rar'), 10_000)
     (folder/'x.deb').write_bytes((folder/'x.deb').read_bytes()[:400])
     with expect_fail(MilanError, contains='damaged'): unpack(folder/'x.deb', folder/'out', dict(unpack='deb'), 10_000)
-    whole = make_zip({'a.csv': bytes(range(256))})
+    whole = make_zip({'a.bin': bytes(range(256))})
     for cut in (0, 20, 200, len(whole) - 10):
         (folder/'x.zip').write_bytes(whole[:cut])
         with expect_fail(MilanError, contains='damaged'): unpack(folder/'x.zip', folder/'out', dict(unpack='zip'), 10_000)
@@ -164,6 +209,59 @@ def test_every_kind():
     (folder/'x.pth').write_bytes(whole[:99])
     with expect_fail(MilanError, contains='not whole'): unpack(folder/'x.pth', folder/'out', dict(unpack='none', file='x.pth'), 10_000)
     (folder/'x.zip').write_bytes(whole)
-    unpack(folder/'x.zip', folder/'out', dict(unpack='zip', members=['*.csv']), 10_000)
-    assert (folder/'out'/'a.csv').read_bytes() == bytes(range(256))
+    unpack(folder/'x.zip', folder/'out', dict(unpack='zip', members=['*.bin']), 10_000)
+    assert (folder/'out'/'a.bin').read_bytes() == bytes(range(256))
+    remove(folder)
+
+
+# 01_archives.ipynb, section "Errors"
+def test_errors():
+    def header(name, size, kind=b'0'):
+        "A tar header with any size."
+        entry = tarfile.TarInfo(name)
+        made = bytearray(entry.tobuf(tarfile.USTAR_FORMAT))
+        made[124:136] = size if isinstance(size, bytes) else b'%011o\0' % size
+        made[156:157] = kind
+        made[148:156] = b'%06o\0 ' % tarfile.calc_chksums(bytes(made))[0]
+        return bytes(made)
+
+
+    def member(name, size, body=b''):
+        "An ar archive with one member of any size."
+        return b'!<arch>\n' + f'{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{size:<10}`\n'.encode() + body
+
+
+    below_zero = b'\xff' * 12 # -1, as tar writes numbers that are too large for it
+    hostile = {
+        'negative.deb': member('data.tar', -60), 'plus.deb': member('data.tar', '+5'), 'fraction.deb': member('data.tar', '1e3'), 'underscore.deb': member('data.tar', '1_0'),
+        'no size.deb': member('data.tar', ''), 'huge.deb': member('data.tar', 9_999_999_999), 'cut.deb': member('data.tar', 5000, bytes(512)),
+        'head.deb': b'!<arch>\n' + b'x' * 60, 'no data.deb': member('control', 0), 'rar.deb': member('data.tar.rar', 0), 'empty.deb': b'',
+        'negative.tar': header('a', below_zero) + bytes(2048), 'name.tar': header('a', 10**10, b'L') + bytes(2048), 'pax.tar': header('a', 10**10, b'x') + bytes(2048),
+        'negative pax.tar': header('a', below_zero, b'x') + bytes(2048), 'cut.tar': header('a', 5000) + bytes(512), 'text.tar': b'text', 'empty.tar': b'', 'zeros.tar': bytes(10240),
+        'long.tar': header('n' * 99, 10**9) + bytes(512),
+        'file and folder.tar': make_tar({'a': b'1', 'a/b': b'2'}), 'newline.tar': make_tar({'a\nb': b'1'}), 'letters.tar': make_tar({'n' * 300: b'1'}),
+        'escape.tar': make_tar({'../../a': b'1'}), 'absolute.tar': make_tar({'/a': b'1'}),
+        'xz.tar': b'\xfd7zXZ\0' + bytes(99), 'gz.tar': b'\x1f\x8b\x08' + bytes(99), 'bz2.tar': b'BZh9' + bytes(99),
+        'file and folder.zip': make_zip({'a': b'1', 'a/b': b'2'}), 'cut.zip': make_zip({'a': b'1' * 99})[:60], 'end.zip': b'PK\5\6' + b'\xff' * 18, 'empty.zip': b'PK\5\6' + bytes(18),
+        'newline.zip': make_zip({'a\nb': b'1'}), 'letters.zip': make_zip({'n' * 300: b'1'}), 'method.zip': make_zip({'a': b'1'}).replace(b'\x08\0', b'\x63\0'),
+        'table.zip': make_zip({'table.csv': b'\xff\xfe\0'}), 'weights.zip': make_zip({'a.pth': b'text'}), 'array.zip': make_zip({'a.npy': b'1'})}
+    folder = Path(tempfile.mkdtemp())
+    for name, body in hostile.items():
+        (folder/name).write_bytes(body)
+        (folder/'out').mkdir()
+        with expect_fail(MilanError, contains=name if name not in ('table.zip', 'weights.zip', 'array.zip') else 'does not open as'):
+            unpack(folder/name, folder/'out', dict(unpack=name[-3:]), 100_000)
+        remove(folder/'out')
+    test_eq(sorted(path.name for path in folder.iterdir()), sorted(hostile))
+    with expect_fail(MilanError, contains='must be a path below'):
+        (folder/'a.txt').write_text('a')
+        unpack(folder/'a.txt', folder, dict(unpack='none', file='../a.txt'), 100)
+
+    many = io.BytesIO(make_tar({f'{i}': b'' for i in range(20)}))
+    with patch.dict(unpack_tar.__globals__, _MOST_FILES=10), expect_fail(MilanError, contains='more than 10 files'): unpack_tar(open_tar(many), folder)
+    deep = struct.pack('>IHIIQ', 0, 2, 1, 1, 0) + b''.join(struct.pack('>IHIIQ', 0, 2, 1, i + 2, 0) for i in range(200))
+    body = b'qres' + struct.pack('>5I', 3, 24, 0, 24 + len(deep), 0) + deep + struct.pack('>HI', 1000, 0) + 'n'.encode('utf-16-be') * 1000
+    for rcc in (body, b'', b'qres', body[:100], b'qres' + struct.pack('>5I', 9, 0, 0, 0, 0), b'qres' + struct.pack('>5I', 3, 2**32 - 1, 2**32 - 1, 2**32 - 1, 0)):
+        (folder/'a.rcc').write_bytes(rcc)
+        with expect_fail(MilanError, contains='a.rcc is'): list(rcc_files(folder/'a.rcc'))
     remove(folder)

@@ -2,6 +2,7 @@
 
 from milan.config import MilanError
 from pathlib import Path
+import contextlib
 import http.client
 import os
 import socket
@@ -210,3 +211,71 @@ def test_kinds_of_source():
     test_eq(asked, ['https://example.org/a.zip', 'http://example.org/a.zip', 'https://example.org/half.zip'])
     assert 'without encryption' in str(caught[0].message)
     asked
+
+
+# 01_downloads.ipynb, section "Errors"
+def test_errors():
+    import socketserver
+    import threading
+
+
+    class Raw(socketserver.BaseRequestHandler):
+        "Answers every request with the bytes of `server.answer`, then, `server.times` times, with those of `server.more`."
+
+        def handle(self):
+            self.request.recv(65536)
+            self.server.sent = 0
+            with contextlib.suppress(OSError):
+                self.request.sendall(self.server.answer)
+                for _ in range(self.server.times):
+                    self.request.sendall(self.server.more)
+                    self.server.sent += len(self.server.more)
+
+
+    @contextlib.contextmanager
+    def raw(answer, more=b'', times=0):
+        "A server on this machine that speaks no better than this."
+        with socketserver.TCPServer(('127.0.0.1', 0), Raw) as server:
+            server.answer, server.more, server.times, server.sent = answer, more, times, 0
+            threading.Thread(target=server.serve_forever, args=(.01,), daemon=True).start()
+            yield server, f'http://127.0.0.1:{server.server_address[1]}/x.bin'
+            server.shutdown()
+
+
+    folder, piece = user_folder(), bytes(1 << 16)
+    endless = {'no length': (b'HTTP/1.0 200 OK\r\n\r\n', piece), 'chunked': (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', b'10000\r\n' + piece + b'\r\n'),
+               'chunked, and a length that is not true': (b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\nTransfer-Encoding: chunked\r\n\r\n', b'10000\r\n' + piece + b'\r\n'),
+               'one chunk': (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\n', piece)}
+    for name, (answer, more) in endless.items():
+        with raw(answer, more, 3000) as (server, address): # 200 MB, if nobody stops it
+            with expect_fail(MilanError, contains='1,000,000'): download(address, folder/'x.bin', at_most=10**6)
+            assert server.sent < 100 * 10**6, (name, server.sent)
+            with expect_fail(MilanError, contains='1,000,000'): from_url(dict(address=address, file='x.bin', size=None, at_most=10**6), folder, Terms())
+    test_eq(sorted(path.name for path in folder.iterdir()), ['data'])
+    test_eq(list(downloads_dir().iterdir()), [])
+
+    ok = b'HTTP/1.1 200 OK\r\n'
+    odd = {'packed': ok + b'Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc', 'huge': ok + b'Content-Length: 999999999999999999\r\n\r\n',
+           'moved': b'HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n', 'ftp': b'HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/x\r\n\r\n',
+           'half': b'HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n', 'plain': b'HTTP/1.1 302 Found\r\nLocation: http://example.org/x\r\n\r\n',
+           'itself': b'HTTP/1.1 302 Found\r\nLocation: /x.bin\r\n\r\n', 'nowhere': b'HTTP/1.1 302 Found\r\n\r\n', 'port': b'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:x/\r\n\r\n',
+           'nothing': b'', 'noise': bytes(range(256)) * 9, 'status': b'HTTP/1.1 999999 What\r\n\r\n', 'line': b'HTTP/1.1 200 ' + b'x' * 100_000, 'heads': ok + b'a: b\r\n' * 1000,
+           'long head': ok + b'a: ' + b'b' * 100_000, 'piece': b'HTTP/1.1 206 Partial\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\nabcde', '416': b'HTTP/1.1 416 No\r\n\r\n',
+           'chunk': ok + b'Transfer-Encoding: chunked\r\n\r\nzz\r\n', 'cut': ok + b'Content-Length: 100\r\n\r\nabc', 'gone': b'HTTP/1.1 500 Oh\r\n\r\n',
+           'page': ok + b'Content-Type: text/html\r\n\r\n<html><title>Sign in</title>', 'form': ok + b'Content-Type: text/html\r\n\r\n<form id="download-form" action="http://[">'}
+    for name, answer in odd.items():
+        with raw(answer) as (_, address):
+            with expect_fail(MilanError): download(address, folder/f'{name}.bin', at_most=10**6, patience=0)
+        assert not (folder/f'{name}.bin').exists(), name
+    for address in ('', 'http://', 'https:///x', 'http://[::1', 'http://a b/', 'http://a:x/', 'http://a\n/', 'file:///etc/passwd', 'javascript:1', '//example.org/x', 'http://' + 'a' * 99 + '.org:99999/'):
+        with expect_fail(MilanError, contains='not an https address'): download(address, folder/'x.bin')
+    with expect_fail(MilanError): download(f'http://{"a" * 70}.example.org/x', folder/'x.bin') # no host can have such a name
+    for notes in ('[]', '{"total": "9"}', '{"etag": "a\\r\\nb"}', '{"total": NaN}', '{', '{"etag": []}', '[' * 100_000):
+        (downloads_dir()/'y.bin.partial').write_bytes(b'abc')
+        (downloads_dir()/'y.bin.partial.json').write_text(notes)
+        test_eq(Partial(downloads_dir()/'y.bin.partial').read(), {})
+        with Site({'/y.bin': BODY}) as site: download(f'{site.address}/y.bin', folder/'y.bin')
+        assert (folder/'y.bin').read_bytes() == BODY
+    with expect_fail(MilanError, contains='pip install'): from_package(dict(package='os.path', distribution='x', member='y'), Path(), Terms())
+    with expect_fail(MilanError, contains='no web address'): terms(mirror='https://')
+    remove(folder)

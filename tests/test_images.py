@@ -271,6 +271,8 @@ def test_loading_by_name():
     assert len(told) == 1 and 'blue/cut.png' in str(told[0].message)
     test_eq(len(load(folder, 48)), len(mine) + 1) # without it, the error comes when the picture is read
     with expect_fail(MilanError, contains='skip_broken=True'): list(load(folder, 48))
+    for name in ('x' * 300, 'a\0b', ''):
+        with expect_fail(MilanError, contains='neither a set'): load(name)
     for size in (0, -5, 10**9):
         with expect_fail(MilanError, contains='1 … 4096'): load('shapes', size)
 

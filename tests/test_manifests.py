@@ -6,6 +6,7 @@ from milan.config import file_hash
 from milan.config import models_dir
 from milan.config import remove
 from milan.downloads import downloads_dir
+from milan.hashes import read_lock
 from pathlib import Path
 import os
 import time
@@ -16,21 +17,28 @@ from milan.manifests import (
     fetch,
     folder_of,
     load,
+    Manifest,
     names,
     recognise,
+    Source,
     state,
     table,
     verify,
 )
 
 import io
+import pickle
 import tarfile
 import tempfile
 import threading
 import zipfile
 from unittest.mock import patch
 
+import numpy as np
 from fastcore.test import expect_fail, test_eq
+
+from milan.hashes import lock_file
+from milan.trials import Site
 
 
 def user_folder():
@@ -64,6 +72,13 @@ def make_zip(path, files):
         for name, body in files.items(): archive.writestr(name, body)
 
 
+def weights(value=0):
+    "The bytes of a weights file, as `torch.save` writes it."
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as archive: archive.writestr('weights/data.pkl', pickle.dumps({'weight': value}))
+    return out.getvalue()
+
+
 def write_manifest(folder, name, sources, **more):
     "A manifest with one part."
     licence = {'spdx': 'CC0-1.0', 'sentence': 'Made up for a test.'}
@@ -76,6 +91,8 @@ def write_manifest(folder, name, sources, **more):
 def test_the_manifests():
     assert {'tuxpaint-stamps', 'gcompris-photos', 'openclipart', 'emoji', 'efficientnet-lite0', 'milan-base', 'alexnet-places365'} <= set(names())
     [name for name in names() if name.startswith(('milan', 'biggan'))]
+
+    Manifest.model_json_schema()['required'], sorted(Source.model_fields)
 
     stamps = load('tuxpaint-stamps')
     [(source['kind'], source['file'], source['sha256'] and source['sha256'][:8]) for source in stamps['parts'][0]['sources']]
@@ -99,10 +116,10 @@ def test_the_manifests():
 
     folder = user_folder()
     (folder/'manifests'/'broken.yaml').write_text('title: No licence')
-    with expect_fail(MilanError, contains="lacks 'licence'"): load('broken')
+    with expect_fail(MilanError, contains='licence: Field required'): load('broken')
     write_manifest(folder, 'nowhere', [dict(kind='url', file='x', sha256=None, unpack='none')])
-    with expect_fail(MilanError, contains='a url its address'): load('nowhere')
-    write_manifest(folder, 'outside', [], place='../../.ssh')
+    with expect_fail(MilanError, contains='a source of kind url needs address'): load('nowhere')
+    write_manifest(folder, 'outside', [dict(kind='local', file='x', sha256=None, unpack='none')], place='../../.ssh')
     with expect_fail(MilanError, contains='must be a path below'): load('outside')
     forget(folder)
 
@@ -191,13 +208,14 @@ def test_fetching():
 # 01_manifests.ipynb, section "At its place"
 def test_at_its_place():
     folder = user_folder()
-    make_zip(folder/'alexnet-tiny.zip', {'tiny/annotations.csv': b'layer,unit,summary\n', 'tiny/conv1/masks.npy': b'1', 'tiny/readme.html': b''})
-    (folder/'captioner.pth').write_bytes(b'weights')
+    np.save(folder/'masks.npy', np.zeros(3))
+    make_zip(folder/'alexnet-tiny.zip', {'tiny/annotations.csv': b'layer,unit,summary\n', 'tiny/conv1/masks.npy': (folder/'masks.npy').read_bytes(), 'tiny/readme.html': b''})
+    (folder/'captioner.pth').write_bytes(weights())
     write_manifest(folder, 'annotated', [dict(kind='local', file='alexnet-tiny.zip', sha256=None, unpack='zip', holds='annotations.csv',
                                               members=['*.csv', '*.npy'])], place='alexnet/tiny')
     write_manifest(folder, 'captioner', [dict(kind='local', file='captioner.pth', sha256=None, unpack='none')], place='milan-tiny.pth', store='models')
     found = [fetch(name, quiet=True, given=[folder]) for name in ('annotated', 'captioner')]
-    print(found[1].read_bytes(), state('captioner'))
+    print(len(found[1].read_bytes()), state('captioner'))
     sorted(str(path.relative_to(found[0])) for path in found[0].rglob('*'))
 
     test_eq(found, [folder/'data'/'alexnet'/'tiny', folder/'models'/'milan-tiny.pth'])
@@ -212,9 +230,9 @@ def test_at_its_place():
 
     remove(folder/'models')
     (folder/'models').mkdir()
-    (folder/'models'/'milan-tiny.pth').write_bytes(b'weights')
+    (folder/'models'/'milan-tiny.pth').write_bytes(weights())
     test_eq((state('captioner'), fetch('captioner')), ('yours', found[1]))
-    (folder/'models'/'milan-tiny.pth').write_bytes(b'other weights') # the lock file has the hash of the first
+    (folder/'models'/'milan-tiny.pth').write_bytes(weights(1)) # the lock file has the hash of the first
     with expect_fail(MilanError, contains='if you trust the new one'): fetch('captioner')
     remove(folder/'data'/'milan-lock.json')
     test_eq((fetch('captioner'), state('captioner')), (found[1], 'yours'))
@@ -232,7 +250,7 @@ def test_two_at_once():
         "Takes its time."
         calls.append(1)
         time.sleep(.2)
-        (scratch/'slow.pth').write_bytes(b'weights')
+        (scratch/'slow.pth').write_bytes(weights())
         return scratch/'slow.pth'
 
     with patch.dict(fetch.__globals__['_WAYS'], local=slowly):
@@ -252,16 +270,30 @@ def test_files_by_hand():
     write_manifest(folder, 'captioner', [dict(kind='url', address='https://example.org/milan-tiny-5f.pth', file='milan-tiny-5f.pth', sha256=None, unpack='none')],
                    place='milan-tiny.pth', store='models')
     write_manifest(folder, 'hashed', [dict(kind='drive', id='1Bm', file='x.pth', sha256='ab' * 32, unpack='none')], place='hashed.pth', store='models')
-    (folder/'milan-tiny-5f (1).pth').write_bytes(b'weights')
+    (folder/'milan-tiny-5f (1).pth').write_bytes(weights())
     recognise(folder/'milan-tiny-5f (1).pth')
 
     test_eq(recognise(folder/'milan-tiny-5f (1).pth'), ('captioner', 'milan-tiny-5f.pth'))
     test_eq(add([folder/'milan-tiny-5f (1).pth'], quiet=True), {'captioner': folder/'models'/'milan-tiny.pth'})
-    test_eq((folder/'models'/'milan-tiny.pth').read_bytes(), b'weights')
-    (folder/'renamed').write_bytes(b'weights') # its hash was noted a moment ago
+    test_eq((folder/'models'/'milan-tiny.pth').read_bytes(), weights())
+    (folder/'renamed').write_bytes(weights()) # its hash was noted a moment ago
     test_eq(recognise(folder/'renamed')[0], 'captioner')
     add([folder/'renamed'], quiet=True)
     remove(folder/'models')
+    before = read_lock()
+    for garbage in (b'', b'garbage', b'<html><title>Sign in</title>', weights()[:-10], bytes(1000)): # neither pinned nor put anywhere
+        remove(lock_file())
+        (folder/'milan-tiny-5f.pth').write_bytes(garbage)
+        with expect_fail(MilanError, contains='milan-tiny-5f.pth'): add([folder/'milan-tiny-5f.pth'], quiet=True)
+        test_eq((read_lock(), (folder/'models'/'milan-tiny.pth').exists(), (folder/'milan-tiny-5f.pth').read_bytes()), ({}, False, garbage))
+        (folder/'models').mkdir(exist_ok=True)
+        (folder/'models'/'milan-tiny.pth').write_bytes(garbage) # the same, put there by hand
+        with expect_fail(MilanError): fetch('captioner')
+        test_eq((read_lock(), (folder/'models'/'milan-tiny.pth').read_bytes()), ({}, garbage))
+        (folder/'models'/'milan-tiny.pth').unlink()
+    (folder/'milan-tiny-5f.pth').write_bytes(weights())
+    add([folder/'milan-tiny-5f.pth'], quiet=True)
+    test_eq(list(read_lock()), list(before))
     (folder/'x.pth').write_bytes(b'not what the manifest says')
     with expect_fail(MilanError, contains='x.pth has the sha256'): add([folder/'x.pth'], quiet=True)
     assert not (folder/'models'/'hashed.pth').exists()
@@ -291,9 +323,9 @@ def test_verifying():
     for path in (folder/'data'/'my'/'nests'/'nest.txt', folder/'models'/'weights.pth'):
         name = 'nests' if path.suffix == '.txt' else 'weights'
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('mine')
+        path.write_bytes(weights())
         test_eq([verify(name), verify(name), state(name)], [1, 1, 'yours'])
-        path.write_text('mind')
+        path.write_bytes(weights(1))
         with expect_fail(MilanError, contains=path.name): verify(name)
     forget(folder)
 
@@ -313,3 +345,107 @@ def test_the_list():
     test_eq(path.parent, folder/'models'/'efficientnet-lite0')
     forget(folder)
     path.name
+
+
+# 01_manifests.ipynb, section "Errors"
+def test_errors():
+    def changed(**fields):
+        "A good manifest, with some fields changed: 'parts.0.name' and the like; ... removes one."
+        source = dict(kind='local', file='x.zip', sha256=None, unpack='zip')
+        value = dict(title='A test', licence=dict(spdx='CC0-1.0', sentence='Made up.'), credit='nobody', homepage='https://example.org',
+                     parts=[dict(name='all', at_most=10_000, sources=[source])])
+        for field, new in fields.items():
+            *inner, last = field.split('__')
+            where = value
+            for step in inner: where = where[int(step) if step.isdigit() else step]
+            where.update({last: new}) if new is not ... else where.pop(last)
+        return value
+
+
+    source = 'parts__0__sources__0__'
+    wrong = [dict(title=None), dict(title=''), dict(title=3), dict(title=...), dict(title=['a']), dict(licence='MIT'), dict(licence={}), dict(licence={'spdx': 1, 'sentence': 'x'}),
+             dict(licence={'spdx': 'x', 'sentence': 'x', 'more': 1}), dict(credit={}), dict(homepage='nowhere'), dict(homepage='javascript:alert(1)'), dict(homepage='http://['),
+             dict(colour='red'), dict(parts=[]), dict(parts={}), dict(parts=None), dict(parts='all'), dict(parts=[3]), dict(parts=[{}]), dict(store='/tmp'), dict(store=1),
+             dict(place='/tmp/x'), dict(place='../x'), dict(place='a/../../x'), dict(place='.milan/x'), dict(place='a\0b'), dict(place='a\nb'), dict(place='C:x'), dict(place='a\\b'), dict(place=''),
+             dict(place='a//b/.ssh'), dict(place=3), dict(place='a' * 300), dict(place='a/' * 9 + '..'), dict(result='../../x'), dict(result='/x'), dict(instead=[]),
+             dict(parts__0__name='../x'), dict(parts__0__name='/x'), dict(parts__0__name='a/b'), dict(parts__0__name='.'), dict(parts__0__name='..'), dict(parts__0__name=''), dict(parts__0__name=1),
+             dict(parts__0__at_most=0), dict(parts__0__at_most=-1), dict(parts__0__at_most='9'), dict(parts__0__at_most=True), dict(parts__0__at_most=1.5), dict(parts__0__at_most=float('inf')),
+             dict(parts__0__at_most=float('nan')), dict(parts__0__at_most=10**30), dict(parts__0__at_most=...), dict(parts__0__sources=[]), dict(parts__0__sources={}), dict(parts__0__size=3),
+             *[{source + field: value} for field, values in dict(
+                 kind=['ftp', None, 3, [], ...], file=['../x.zip', '/etc/passwd', 'a/b.zip', '..', '', '.x', 3, None, 'a\nb', 'x' * 300, ...], sha256=['short', 3, [], 'AB' * 32, 'ab' * 32 + '\n', ...],
+                 unpack=['rar', None, 3, ...], size=[0, -5, '9', 1.5, True, 10**30], root=['/x', '../x', 3], members=['*', [3], {}, None], holds=[3, '', []], then=['os.system', 3],
+                 first_bytes=[0, -1, 'all'], inner_root=['../x'], inner_members=[None], member=['../x'], address=['ftp://x', 'file:///etc/passwd', 3], id=['a b', '../x', '&x=1'],
+                 package=['-o=x', 'a b', '../x', 3], version=['-1', 3, 1.0], uppack=['zip'], sha265=[None], at_most=[0, 'x']).items() for value in values]]
+    folder = user_folder()
+    for number, fields in enumerate(wrong):
+        (folder/'manifests'/'bad.yaml').write_text(yaml.safe_dump(changed(**fields)))
+        os.utime(folder/'manifests'/'bad.yaml', ns=(number, number))
+        with expect_fail(MilanError, contains='bad.yaml is not'): load('bad')
+    for kind, lacking in (('url', 'address'), ('drive', 'id'), ('apt', 'package'), ('package', 'distribution, member, package')):
+        (folder/'manifests'/f'{kind}.yaml').write_text(yaml.safe_dump(changed(**{source + 'kind': kind})))
+        with expect_fail(MilanError, contains=f'needs {lacking}'): load(kind)
+    (folder/'manifests'/'good.yaml').write_text(yaml.safe_dump(changed()))
+    load('good')
+    (folder/'manifests'/'twice.yaml').write_text(yaml.safe_dump(dict(changed(), parts=changed()['parts'] * 2)))
+    with expect_fail(MilanError, contains='two parts'): load('twice')
+    len(wrong)
+
+    bomb = 'a: &a [x, x, x, x, x, x, x, x, x]\n' + ''.join(f'{new}: &{new} [{", ".join(["*" + old] * 9)}]\n' for old, new in zip('abcdefghijkl', 'bcdefghijklm', strict=True))
+    merges = 'a: &a {k: v}\n' + ''.join(f'{new}: &{new} {{<<: [{", ".join(["*" + old] * 9)}]}}\n' for old, new in zip('abcdefghijkl', 'bcdefghijklm', strict=True))
+    titles = 'title: &a [x, x]\n' + ''.join(f'{new}: &{new} [*{old}, *{old}]\n' for old, new in zip(['a'] + [f'a{i}' for i in range(40)], [f'a{i}' for i in range(41)], strict=True))
+    texts = [b'', b'[]', b'3', b'null', b'text', b'{', b'a: b: c', b'\xff\xfe\0', bytes(100), b'&a [*a]', b'title: *nothing', b'!!python/object/apply:os.system [id]', b'title: !!binary x', b'--- a\n--- b',
+             b'? [a]\n: b', b'? {a: b}\n: c', b'title: a\ntitle: b', b'[' * 5000, b'{a: ' * 5000, b'a: ' + b'9' * 10_000, b'a: 0x' + b'f' * 50_000, b'a: 1:' + b'59:' * 9_999 + b'1', b'\t', b'a: "\\ud800"',
+             b'x' * 200_000, bomb.encode(), merges.encode(), titles.encode(), b'a: &a\n  b: *a\ntitle: *a', b'a: 2026-99-99', b'<<: 3', b'<<: [3]', b'<<: &a\n  <<: *a', b'%YAML 9.9\n---\na']
+    for number, text in enumerate(texts):
+        (folder/'manifests'/'bad.yaml').write_bytes(text)
+        os.utime(folder/'manifests'/'bad.yaml', ns=(10**9 + number, 10**9 + number))
+        with expect_fail(MilanError, contains='bad.yaml is not'): load('bad')
+    (folder/'manifests'/'bad.yaml').unlink()
+    (folder/'manifests'/'folder.yaml').mkdir()
+    os.mkfifo(folder/'manifests'/'fifo.yaml')
+    assert not {'folder', 'fifo'} & set(names())
+    for name in ('folder', 'fifo', '../manifests/good', '', '.', 'a\0b', 'x' * 300):
+        with expect_fail(MilanError, contains='no asset'): load(name)
+    len(texts)
+
+    # a server that says no size: the part's bound holds, and for a larger archive the source's own
+    make_tar(folder/'big.tar.xz', {'a.txt': os.urandom(5000)})
+    body = (folder/'big.tar.xz').read_bytes()
+    with Site({'/big.tar.xz': body, '/odd.zip': b'no zip'}, length=False) as site:
+        big = dict(kind='url', address=f'{site.address}/big.tar.xz', file='big.tar.xz', sha256=None, unpack='tar')
+        write_manifest(folder, 'big', [big])
+        for at_most in (4000, None):
+            value = yaml.safe_load((folder/'manifests'/'big.yaml').read_text())
+            value['parts'][0]['sources'][0] |= {'at_most': at_most} if at_most else {}
+            (folder/'manifests'/'big.yaml').write_text(yaml.safe_dump(value))
+            os.utime(folder/'manifests'/'big.yaml', ns=(at_most or 1, at_most or 1))
+            if at_most:
+                with expect_fail(MilanError, contains='more comes than the 4,000 bytes'): fetch('big', quiet=True)
+                test_eq((read_lock(), list(downloads_dir().iterdir()), state('big')), ({}, [], 'absent'))
+        write_manifest(folder, 'big', [big])
+        os.utime(folder/'manifests'/'big.yaml', ns=(7, 7))
+        fetch('big', quiet=True)
+        write_manifest(folder, 'odd', [dict(big, address=f'{site.address}/odd.zip', file='odd.zip', unpack='zip')])
+        with expect_fail(MilanError, contains='odd.zip is damaged or not whole'): fetch('odd', quiet=True)
+    test_eq((list(read_lock()), state('odd')), (['big/big.tar.xz'], 'absent'))
+
+    # a newer manifest replaces what an older one fetched, but nothing that the user has put beside it or changed
+    for own, body in (('mine.txt', 'mine'), ('a.txt', 'changed')):
+        kept = (folder/'data'/'big'/'a.txt').read_bytes()
+        (folder/'data'/'big'/own).write_text(body)
+        test_eq(state('big'), 'ready')
+        write_manifest(folder, 'big', [dict(big, sha256='ab' * 32)])
+        os.utime(folder/'manifests'/'big.yaml', ns=(8, 8))
+        test_eq(state('big'), 'changed')
+        with expect_fail(MilanError, contains=f'{own} in'): fetch('big', quiet=True)
+        test_eq((folder/'data'/'big'/own).read_text(), body)
+        write_manifest(folder, 'big', [big])
+        os.utime(folder/'manifests'/'big.yaml', ns=(7, 7))
+        (folder/'data'/'big'/own).unlink()
+        (folder/'data'/'big'/'a.txt').write_bytes(kept)
+    for stamp in (b'', b'[]', b'null', b'{}', b'{"files": []}', b'{"files": {"../x": "' + b'ab' * 32 + b'"}}', b'{"files": {}, "sizes": {"a": "9"}}', b'{"files": {}, "seen": 3}', b'[' * 100_000, b'\xff', b'{"files": NaN}'):
+        (folder/'data'/'big'/'manifest.json').write_bytes(stamp)
+        test_eq(state('big'), 'in the way')
+        for act in (fetch, verify):
+            with expect_fail(MilanError, contains='big'): act('big')
+    forget(folder)

@@ -306,6 +306,9 @@ def test_errors():
     for place, link in [('a/x', 'b'), ('b/x', 'a')]: (folder/place/'other').symlink_to(folder/link) # each leads into the other
     (folder/'a'/'1.jpg').write_bytes(photo)
     test_eq(sorted(_find_files(folder/'a', _COUNTED, True)[0]), ['1.jpg', 'x/other/x/other/1.jpg'][:1])
+    for name in ('x' * 300, 'a\0b', 'a\nb'):
+        for kind in (ImageFolder, LabelledFolder):
+            with expect_fail(MilanError, contains='no folder'): kind(folder/name)
     with expect_fail(MilanError, contains='none of the 1 pictures'):
         (folder/'a'/'1.jpg').write_bytes(b'')
         ImageFolder(folder/'a', skip_broken=True)
