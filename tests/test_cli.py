@@ -197,7 +197,7 @@ def test_data():
             [['efficientnet-lite0', 'ready'], ['efficientnet-lite1', 'absent']])
 
     home = Path(os.environ['MILAN_DATA_DIR'])
-    (home/'milan-gen.pth').write_bytes(b'weights')
+    torch.save({'weight': torch.zeros(2)}, home/'milan-gen.pth')
     (home/'file (2).zip').write_bytes(b'PK')
     result = call('data', 'add', home/'milan-gen.pth')
     test_eq((result.exit_code, call('data', 'verify', 'milan-gen').exit_code), (0, 0))
