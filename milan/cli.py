@@ -254,12 +254,15 @@ def train(what: What = 'stamps', # name, folder or key
     import milan.config
 
     milan.config.seed_everything(seed)
+    if what not in ('stamps', 'shapes'):
+        out = out or milan.config.models_dir()/f'captioner-{Path(what).name}'
+    if out: # before hours of training
+        milan.config.require_replaceable(out)
     if what in ('stamps', 'shapes'):
         from milan.captioner.demo import train as train_demo
 
         made = train_demo(what, profile=profile, device=device)
     else:
-        out = out or milan.config.models_dir()/f'captioner-{Path(what).name}'
         made = _train_on(what, encoder, device, seed)
     if out:
         made.save(out)
@@ -285,7 +288,6 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
     said = made.describe(kept[rows], progress=False).description.tolist()
     taught = [texts for row, texts in enumerate(kept.annotations) if row not in set(rows)]
     made.card['measures'] = agreement(said, kept[rows].annotations, seed, training=taught).to_dict('records')
-    milan.config.remove(begun)
     return made
 
 # %% ../nbs/61_cli.ipynb #d5195f90

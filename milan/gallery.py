@@ -19,7 +19,7 @@ from PIL import Image
 from torch.nn import functional
 from tqdm import tqdm
 
-from .config import MilanError, atomic
+from .config import MilanError, atomic, require_replaceable
 from .exemplars import Exemplar, Exemplars
 
 # %% ../nbs/51_gallery.ipynb #c92f4546
@@ -191,13 +191,14 @@ def write(exemplars: Exemplars, # the units' images and masks
         raise MilanError('the table has no rows: there is no unit to show')
     if folder.exists() and not (folder/_MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MilanError(f'{folder} exists and is no gallery; it is left alone: give another folder')
+    require_replaceable(folder)
     table = table.assign(layer=table['layer'].astype(str), unit=table['unit'].astype(int))
     layers = [layer for layer in exemplars.layers if layer in set(table['layer'])]
     unknown = set(table['layer']) - set(layers)
     if unknown:
         raise MilanError(f'the table speaks of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(exemplars.layers)}')
     shown = _shown(len(table), min(count, exemplars.k), width, megabytes)
-    with atomic(folder) as beside, tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar:
+    with atomic(folder, listed=True) as beside, tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar:
         _write_pages(beside, exemplars, table, layers, numbers, texts, title, note, shown, width, bar)
     return folder/'index.html'
 

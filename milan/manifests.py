@@ -378,7 +378,7 @@ def _make(name: str, work: Path, terms: Terms, say: Callable[[str], None]) -> No
 
 def _put(name: str, new: Path, parts: list[dict[str, Any]]) -> int: # files
     "Move what is whole from `new` to the asset's place, and stamp it."
-    manifest, place = load(name), folder_of(name)
+    manifest, place, before = load(name), folder_of(name), (_stamp(name) or {}).get('files', {})
     kept = _hashes(new, sorted(new.rglob('*')))
     stamp = {'name': name, 'title': manifest['title'], 'licence': manifest['licence'], 'credit': manifest['credit'],
              'manifest': _identity(manifest), 'fetched': time.strftime('%Y-%m-%d'), 'parts': parts, **kept}
@@ -388,7 +388,9 @@ def _put(name: str, new: Path, parts: list[dict[str, Any]]) -> int: # files
         _write_stamp(name, stamp)
     if _is_file(manifest) and place.is_dir(): # an empty one, as `state` has seen
         place.rmdir()
-    with atomic(place) as beside:
+    if (place/'manifest.json').is_file() and 'place' not in manifest:
+        before = {**before, 'manifest.json': file_hash(place/'manifest.json')}
+    with atomic(place, known=before) as beside: # files of the user's own, beside those fetched before, are kept: an error
         os.replace(new/place.name if _is_file(manifest) else new, beside)
     return len(kept['files'])
 

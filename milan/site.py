@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .cells import Cell, library, module_of, read_cells, relink
-from .config import MilanError, atomic
+from .config import MilanError, atomic, require_replaceable
 
 # %% ../nbs/69_site.ipynb #b1c8b2d3
 def _comments(source: str) -> dict[int, str]:
@@ -326,7 +326,8 @@ def write_site(out: str | Path, # the folder for the site; replaced
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    with tempfile.TemporaryDirectory() as work, atomic(out) as beside, patch_docutils(), docutils_namespace():
+    require_replaceable(out)
+    with tempfile.TemporaryDirectory() as work, atomic(out, listed=True) as beside, patch_docutils(), docutils_namespace():
         place, made, said = Path(work)/'pages', Path(work)/'html', io.StringIO()
         write_pages(root, place)
         (place/'_static').mkdir()

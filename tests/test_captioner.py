@@ -145,6 +145,7 @@ def test_any_annotated_set():
     again = train_on(people, encoder, fraction=.2, decoder_settings=QUICK, lm_settings=QUICK, folder=home/'training', cache=home/'features',
                      device='cpu', progress=False)
     test_eq(passes, [])
+    assert not (home/'training').exists()
     for name, value in captioner.decoder.state_dict().items(): test_eq(again.decoder.state_dict()[name].tolist(), value.tolist())
     held = captioner.card['training']['held_out_units']
     test_eq(len(held), 4)
@@ -196,7 +197,7 @@ def test_saving():
     again = Captioner.load(folder, 'cpu', network=encoder.network)
     test_eq(again(images, masks).captions, captioner(images, masks).captions)
     test_close(again(images, masks).scores, captioner(images, masks).scores, 1e-6)
-    test_eq(sorted(path.name for path in folder.iterdir()), ['README.md', 'captioner.json', 'weights.safetensors'])
+    test_eq(sorted(path.name for path in folder.iterdir()), ['.milan-files.json', 'README.md', 'captioner.json', 'weights.safetensors'])
     test_eq((again.card['training']['held_out_units'], again.card['measures']), ([16, 17, 18, 19], [{'row': 'ours', 'value': 1.}]))
     test_eq((folder/'README.md').read_text(), model_card(captioner))
     test_eq(model_card(again), model_card(captioner)) # a loaded captioner has the same card
@@ -243,3 +244,27 @@ def test_saving():
 def test_light_to_import():
     code = 'import sys, milan.captioner; print([m for m in ("spacy", "transformers", "matplotlib", "sacrebleu", "torchvision") if m in sys.modules])'
     test_eq(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip(), '[]')
+
+
+# 36_captioner.ipynb, section "Errors"
+def test_errors():
+    torch.manual_seed(0)
+    kept, home = Captioner(Decoder(Vocabulary(['red', 'things']), features=8, embedding_size=4, hidden_size=4)), Path(tempfile.mkdtemp())
+    (home/'theirs').mkdir()
+    for name in ('thesis.txt', 'README.md', 'weights.safetensors'): (home/'theirs'/name).write_text('three years')
+    (home/'link').symlink_to(home/'theirs')
+    for place in (home/'theirs', home/'link', home/'theirs'/'thesis.txt', home/'theirs'/'thesis.txt'/'below', home/'theirs'/'..', '.', Path.home()):
+        with expect_fail(MilanError): kept.save(place)
+    test_eq([path.read_text() for path in (home/'theirs').iterdir()], ['three years'] * 3)
+    kept.save(home/'ours')
+    kept.save(home/'ours')
+    (home/'ours'/'README.md').write_text('my notes')
+    with expect_fail(MilanError, contains='README.md'): kept.save(home/'ours')
+    test_eq((home/'ours'/'README.md').read_text(), 'my notes')
+    (home/'steps').mkdir()
+    (home/'steps'/'notes.txt').write_text('mine')
+    images, masks, annotations, encoder = small_world()
+    quick = {**QUICK, 'epochs': 1}
+    train(encoder.encode(images, masks), annotations, validation=range(16, 20), decoder_settings=quick, lm_settings=quick, folder=home/'steps', device='cpu', progress=False)
+    test_eq(os.listdir(home/'steps'), ['notes.txt'])
+    shutil.rmtree(home)

@@ -109,6 +109,13 @@ def test_exemplars_and_descriptions_slow():
 def test_training():
     shown(shell('train', '--help').stdout)
 
+    theirs = Path(tempfile.mkdtemp())
+    (theirs/'thesis.txt').write_text('three years')
+    for place in (theirs, theirs/'thesis.txt'): # said before anything is trained
+        refused = call('train', 'stamps', '--out', place)
+        test_eq((refused.exit_code, 'give another folder' in refused.stderr), (1, True))
+    test_eq((theirs/'thesis.txt').read_text(), 'three years')
+
 
 # 61_cli.ipynb, section "Training"
 @pytest.mark.slow

@@ -17,6 +17,8 @@ from milan.config import (
     models_dir,
     one_at_a_time,
     oracle_dir,
+    remove_files,
+    require_replaceable,
     require_space,
     results_dir,
     seed_everything,
@@ -55,8 +57,19 @@ def test_device_and_seeds():
     first
 
 
-# 00_config.ipynb, section "Nothing half-written"
-def test_nothing_half_written():
+# 00_config.ipynb, section "Fingerprints"
+def test_fingerprints():
+    test_eq(fingerprint({'a': 1, 'b': [2]}), fingerprint({'b': [2], 'a': 1}))
+    assert fingerprint({'a': 1}) != fingerprint({'a': 2})
+    with tempfile.NamedTemporaryFile() as file: test_eq(file_hash(file.name), hashlib.sha256().hexdigest())
+    fingerprint({'a': 1})
+
+    test_eq(versions()['torch'], torch.__version__)
+    versions()
+
+
+# 00_config.ipynb, section "Nothing half-written, nothing lost"
+def test_nothing_half_written_nothing_lost():
     folder = Path(tempfile.mkdtemp())
     with atomic(folder/'answer.txt') as beside: beside.write_text('42')
     (folder/'answer.txt').read_text()
@@ -66,6 +79,17 @@ def test_nothing_half_written():
         raise KeyboardInterrupt
     test_eq([p.name for p in folder.iterdir()], ['answer.txt'])
     test_eq((folder/'answer.txt').read_text(), '42')
+
+    place = folder/'place'
+    for text in ('first', 'second'):
+        with atomic(place, listed=True) as beside:
+            (beside/'inner').mkdir(parents=True)
+            (beside/'inner'/'a.txt').write_text(text)
+    (place/'inner'/'mine.txt').write_text('dear to me')
+    with expect_fail(MilanError, contains='inner/mine.txt'): require_replaceable(place)
+    names = sorted(path.name for path in (place/'inner').iterdir())
+    shutil.rmtree(place)
+    names
 
     order = []
     def second():
@@ -89,17 +113,6 @@ def test_nothing_half_written():
     shutil.rmtree(folder)
 
 
-# 00_config.ipynb, section "Fingerprints"
-def test_fingerprints():
-    test_eq(fingerprint({'a': 1, 'b': [2]}), fingerprint({'b': [2], 'a': 1}))
-    assert fingerprint({'a': 1}) != fingerprint({'a': 2})
-    with tempfile.NamedTemporaryFile() as file: test_eq(file_hash(file.name), hashlib.sha256().hexdigest())
-    fingerprint({'a': 1})
-
-    test_eq(versions()['torch'], torch.__version__)
-    versions()
-
-
 # 00_config.ipynb, section "torchvision beside a CPU torch"
 def test_torchvision_beside_a_cpu_torch():
     import_torchvision().models.resnet18(num_classes=3).fc
@@ -108,3 +121,51 @@ def test_torchvision_beside_a_cpu_torch():
 # 00_config.ipynb, section "Data from the original implementation"
 def test_data_from_the_original_implementation():
     assert oracle_dir() is None or oracle_dir().is_dir()
+
+
+# 00_config.ipynb, section "Errors"
+def test_errors():
+    def attempt(path, text='new', **given):
+        "Write a folder at a path; what is said where that is refused."
+        try:
+            with atomic(path, listed=True, **given) as beside:
+                beside.mkdir()
+                (beside/'a.txt').write_text(text)
+        except MilanError as error: return str(error)
+        return ''
+
+
+    home, before = Path(tempfile.mkdtemp()).resolve(), os.getcwd()
+    (home/'theirs').mkdir()
+    (home/'theirs'/'thesis.txt').write_text('three years')
+    (home/'file').write_text('a file')
+    (home/'link').symlink_to(home/'theirs')
+    (home/'nowhere').symlink_to(home/'absent')
+    os.chdir(home/'theirs')
+    for path in ('.', 'a/..', '..', home/'theirs', home/'file', home/'link', home/'nowhere', home/'file'/'below', Path.home(), '/', home/'theirs'/'..'):
+        assert attempt(path), path
+    os.chdir(before)
+    test_eq((home/'theirs'/'thesis.txt').read_text(), 'three years')
+    test_eq((sorted(os.listdir(home)), (home/'file').read_text()), (['file', 'link', 'nowhere', 'theirs'], 'a file'))
+    with expect_fail(MilanError, contains='is a folder, and a file'), atomic(home/'theirs') as beside: beside.write_text('x')
+
+    (home/'empty').mkdir()
+    test_eq((attempt(home/'ours', 'first'), attempt(home/'ours', 'second'), attempt(home/'empty')), ('', '', ''))
+    test_eq((home/'ours'/'a.txt').read_text(), 'second')
+    def spoiled(name):
+        "A folder of ours with one thing changed."
+        attempt(place := home/name)
+        return place
+    (spoiled('edited')/'a.txt').write_text('by hand')
+    (spoiled('more')/'.hidden').write_text('mine')
+    (spoiled('linked')/'outside').symlink_to(home/'theirs')
+    (spoiled('unlisted')/'.milan-files.json').unlink()
+    (spoiled('torn')/'.milan-files.json').write_text('{')
+    (spoiled('other')/'.milan-files.json').write_text('[1]')
+    for name in ('edited', 'more', 'linked', 'unlisted', 'torn', 'other'): assert 'nothing in it was touched' in attempt(home/name), name
+    test_eq((home/'edited'/'a.txt').read_text(), 'by hand')
+    test_eq(attempt(home/'unlisted', 'replaced', known={'a.txt': file_hash(home/'unlisted'/'a.txt')}), '')
+    remove_files(home/'theirs', ['absent'])
+    test_eq([path.name for path in (home/'theirs').iterdir()], ['thesis.txt'])
+    test_eq([path.name for path in home.iterdir() if path.name.startswith('.')], [])
+    shutil.rmtree(home)

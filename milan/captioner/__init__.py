@@ -30,7 +30,7 @@ from milan.captioner.encoder import (
     original_spatial_encoder,
 )
 
-from ..config import MilanError, atomic, fingerprint, results_dir, versions
+from ..config import MilanError, atomic, fingerprint, remove_files, require_replaceable, results_dir, versions
 from ..config import device as find_device
 from .decoder import Decoder
 from .lm import LanguageModel
@@ -196,7 +196,7 @@ class Captioner:
         return self.encoder
 
     def save(self,
-             folder: str | Path, # made, or replaced as a whole
+             folder: str | Path, # made; replaced if it holds a saved captioner and nothing else
             ) -> Path: # the folder
         "Write weights (safetensors), settings (JSON) and a model card; see `load`."
         return save(self, folder)
@@ -219,7 +219,7 @@ def train(features: Any, # (units, k, features), or a function of epoch and gene
           weights: Sequence[Sequence[float]] | None = None, # how much each annotation counts, ≥ 0
           decoder_settings: dict[str, Any] | None = None, # further arguments of `train_decoder`, by name
           lm_settings: dict[str, Any] | None = None, # further arguments of `train_lm`, by name
-          folder: str | Path | None = None, # where to keep checkpoints while training; None: nowhere
+          folder: str | Path | None = None, # where to keep checkpoints until training has finished; None: nowhere
           card: dict[str, Any] | None = None, # for the model card: data, licence, …
           seed: int = 0, # of weights, batches and dropout
           device: str | torch.device | None = None, # None: a GPU where there is one
@@ -232,6 +232,8 @@ def train(features: Any, # (units, k, features), or a function of epoch and gene
                             'checkpoint': files['decoder'], 'progress': progress, **(decoder_settings or {})})
     lm = train_lm(annotations, vocabulary, **{'validation': validation, 'weights': weights, 'seed': seed, 'device': device,
                   'checkpoint': files['lm'], 'progress': progress, **(lm_settings or {})})
+    if folder is not None:
+        remove_files(folder, [file.name for file in files.values() if file is not None])
     learnt = {'units': len(annotations), 'held_out': len(decoder.validation), 'annotations': sum(map(len, annotations)), 'seed': seed,
               'held_out_units': decoder.validation, 'decoder_settings': decoder_settings or {}, 'lm_settings': lm_settings or {},
               'decoder_log': decoder.log.to_dict('records'), 'lm_log': lm.log.to_dict('records')}
@@ -345,9 +347,10 @@ def _measure_lines(rows: list[dict[str, Any]]) -> list[str]: # a Markdown table;
 
 # %% ../../nbs/36_captioner.ipynb #bbda004a
 def save(captioner: Captioner, # what to keep
-         folder: str | Path, # made, or replaced as a whole
+         folder: str | Path, # made; replaced if it holds a saved captioner and nothing else
         ) -> Path: # the folder
-    "Write a captioner; either all of it is there in the end, or what was there before."
+    "Write a captioner, all of it or none. Raises `MilanError`, and leaves all as it is, where the folder holds anything else than a saved captioner."
+    require_replaceable(folder)
     encoder, about = captioner.encoder, _about(captioner)
     tensors = {f'decoder.{name}': value for name, value in captioner.decoder.state_dict().items()}
     if captioner.lm is not None:
@@ -355,7 +358,7 @@ def save(captioner: Captioner, # what to keep
     if encoder is not None:
         whole = encoder.state_dict()
         tensors |= {f'encoder.{name}': value for name, value in whole.items() if about['encoder']['stored'] or name.startswith('projection.')}
-    with atomic(folder) as beside:
+    with atomic(folder, listed=True) as beside:
         beside.mkdir(parents=True)
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, beside/'weights.safetensors')
         (beside/'captioner.json').write_text(json.dumps(about, indent=1, ensure_ascii=False, default=str), encoding='utf-8')

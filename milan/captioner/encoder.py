@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..config import MilanError, atomic, fingerprint, import_torchvision, one_at_a_time, remove, require_space, versions
+from ..config import MilanError, atomic, fingerprint, import_torchvision, one_at_a_time, remove_files, require_space, versions
 from ..exemplars import Exemplars
 from ..exemplars.inputs import network_hash, transform_hash
 from ..hooks import Layer, layers_of, prefix_tokens, record
@@ -453,6 +453,9 @@ def _view(part: Any) -> dict[str, Any]: # how one looks at a layer; what is mapp
     return {name: brief(value) if isinstance(value, np.ndarray) else value for name, value in vars(part).items() if name != 'folder'}
 
 # %% ../../nbs/31_encoder.ipynb #bc79387b
+_FILES = ('about.json', 'features.npy') # of a folder in the cache
+
+
 class _Kept(_Table): # rows of features on disk, while they are made
     array: Any # a memory map
 
@@ -465,8 +468,8 @@ class _Kept(_Table): # rows of features on disk, while they are made
             if {**state, 'done': 0} == {**json.loads(json.dumps(about)), 'done': 0} and len(array) == rows:
                 self.done, self.array, self.values = state['done'], array, torch.from_numpy(array)
         if not self.done:
-            remove(folder)
-        for path in folder.glob('.*.partial'): # a kill came while the number was written
+            remove_files(folder, _FILES)
+        for path in folder.glob('.about.json.*.partial'): # a kill came while the number was written
             path.unlink()
 
     def _made(self, shape: tuple[int, ...]) -> torch.Tensor:
@@ -510,7 +513,7 @@ def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, c
             table = _Kept(len(exemplars) * plan.k, place.with_name(f'.{place.name}.progress'), about, every)
             _fill_planned(table, encoder, exemplars, plan, batch_size, progress)
             table.save()
-            remove(place)
+            remove_files(place, _FILES)
             os.replace(table.folder, place)
             values = _opened(place)
             assert values is not None
