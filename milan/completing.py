@@ -96,10 +96,12 @@ def _done(folder: Path, identity: Mapping[str, Any], shape: tuple[int, ...]) -> 
     try:
         told = json.loads((folder/_NOTE).read_text())
         partial = np.load(folder/_PARTIAL, mmap_mode='r')
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError, RecursionError):
         return 0
-    same = told == {**identity, 'shape': list(shape), 'done': told.get('done')} and partial.shape == shape and partial.dtype == np.uint8
-    return int(told['done']) if same else 0
+    done = told.get('done') if isinstance(told, dict) else None
+    if type(done) is not int or not 0 <= done <= shape[0] or partial.shape != shape or partial.dtype != np.uint8:
+        return 0
+    return done if told == {**identity, 'shape': list(shape), 'done': done} else 0
 
 
 def _claim(path: Path, shape: tuple[int, ...]) -> None: # an array on disk, with its space
@@ -155,7 +157,8 @@ def _write_layer(folder: Path, ids: np.ndarray, read: Callable[[int], np.ndarray
 
 def _tidy(folder: Path) -> None: # what a kill may have left beside a layer's images
     for path in [folder/_NOTE, folder/_PARTIAL, *folder.glob('.*.partial')]:
-        remove(path)
+        if path.name in (_NOTE, _PARTIAL) or re.fullmatch(r'\..+\.\d+\.partial', path.name): # as `atomic` names them; others are not ours
+            remove(path)
 
 # %% ../nbs/22_completing.ipynb #ebe4e48f
 RECORD = 'completed.json'
@@ -196,7 +199,7 @@ def _sets(key: str | Path, root: Path, out: str | Path | None) -> list[_Set]:
     if not isinstance(key, Path) and (key in SETS or key in GROUPS):
         require({name: root/name for name in resolve(key)})
         return [_Set(name, (root if out is None else Path(out))/name, root/name) for name in resolve(key)]
-    if not Path(key).is_dir():
+    if not os.path.isdir(key):
         resolve(str(key)) # raises, and names the nearest
     folder = Path(key)
     return [_Set('/'.join(folder.absolute().parts[-2:]), folder if out is None else Path(out), folder)]
@@ -207,7 +210,7 @@ def _read_record(folder: Path) -> dict[str, Any]: # what a set was completed wit
         told = json.loads((folder/RECORD).read_text())
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MilanError(f'{folder/RECORD} is damaged ({error}); remove it and the images.npy of the layers, and complete the set again') from error
     return dict(told) if isinstance(told, dict) else {}
 

@@ -154,12 +154,17 @@ def decoded(name: str, # of the set
         with atomic(folder) as beside:
             beside.mkdir()
             _render_all(found, size, beside, name, progress)
-    table = pd.read_csv(folder/'table.csv', keep_default_na=False)
-    images, masks = (np.load(folder/f'{what}.npy', mmap_mode='r') for what in ('images', 'masks'))
+    try:
+        table = pd.read_csv(folder/'table.csv', keep_default_na=False)
+        images, masks = (np.load(folder/f'{what}.npy', mmap_mode='r') for what in ('images', 'masks'))
+        if images.shape != (len(table), size, size, 3) or len(masks) != len(table) or images.dtype != np.uint8:
+            raise ValueError(f'{len(table)} rows, and images of shape {images.shape}')
+    except (OSError, ValueError, EOFError) as error:
+        raise MilanError(f'{folder} is damaged ({error}); remove it, and it is made again') from error
     return ImageSet(name, table, images, masks, key)
 
 
-_VERSION = 4 # raise it when the same files shall give other pixels
+_VERSION = 4 # raise it when the same files shall give other pixels (with `pictures.READER` 2 none of them did)
 
 # %% ../nbs/11_images.ipynb #96183ac3
 _SYMBOL_FOLDERS = ('symbols', 'town/flags', 'town/roadsigns')
@@ -694,8 +699,8 @@ def load(name: str | Path, # one of `names()`, a part such as 'imagenet/train', 
          skip_broken: bool = False, # of pictures of your own, leave out those that cannot be read: see `ImageSet.broken`
         ) -> ImageSet:
     "A set by name, fetched and decoded where it must be. Raises `MilanError` for an unknown name."
-    if size is not None and not 0 < size <= 4096:
-        raise MilanError(f'size={size}: give 1 … 4096 pixels')
+    if size is not None:
+        pictures.require_side(size)
     base = str(name).partition('/')[0] if isinstance(name, str) else ''
     if base in _PUBLISHED or base in _SPURIOUS:
         return (published if base in _PUBLISHED else spurious)(str(name), size or 224, skip_broken)

@@ -270,6 +270,8 @@ def state(name: str, # one of `names()`
          ) -> str:
     "'ready', 'yours' (put there by hand), 'absent', 'partial 43 %', 'outdated', 'changed' since it was fetched, or 'in the way'."
     manifest, place, stamp = load(name), folder_of(name), _stamp(name)
+    if place.is_symlink() and not place.exists(): # to a disk that is away, perhaps
+        return 'in the way'
     if not place.exists() or (place.is_dir() and not any(place.iterdir())): # a failed download of the original leaves an empty folder
         return _unfinished(manifest) or 'absent'
     if stamp is None or (stamp.get('yours') and _looks_right(manifest, place)):
@@ -390,8 +392,8 @@ def _put(name: str, new: Path, parts: list[dict[str, Any]]) -> int: # files
         place.rmdir()
     if (place/'manifest.json').is_file() and 'place' not in manifest:
         before = {**before, 'manifest.json': file_hash(place/'manifest.json')}
-    with atomic(place, known=before) as beside: # files of the user's own, beside those fetched before, are kept: an error
-        os.replace(new/place.name if _is_file(manifest) else new, beside)
+    with atomic(place.resolve(), known=before) as beside: # a link to an empty folder stays; files of the user's own beside ours: an error
+        shutil.move(new/place.name if _is_file(manifest) else new, beside) # perhaps on another disk
     return len(kept['files'])
 
 # %% ../nbs/01_manifests.ipynb #ceb88c34
@@ -435,6 +437,8 @@ def fetch(name: str, # one of `names()`
     sizes = [max(source.get('size') or 0 for source in part['sources']) for part in manifest['parts']]
     require_space(place, sum(size + part['at_most'] for size, part in zip(sizes, manifest['parts'], strict=True) if size))
     agreed = terms(given, mirror, offline, quiet)
+    if blocked := next((above for above in place.parents if above.exists() and not above.is_dir()), None):
+        raise MilanError(f'{name} belongs at {place}, but {blocked} is a file; move it away')
     with _alone(name, say) as work:
         found = state(name) # another process may have been here meanwhile
         if found in ('changed', 'in the way'):
@@ -460,7 +464,7 @@ def recognise(file: str | Path, # an existing file
              ) -> tuple[str, str]: # the asset, and the file's name in its manifest
     "Which asset a file belongs to. Raises `MilanError` for one that belongs to none."
     file, known, hashes, lock = Path(file), dict[str, tuple[str, str]](), dict[str | None, tuple[str, str]](), read_lock()
-    if not file.is_file():
+    if not os.path.isfile(file): # where a name is too long, `Path.is_file` raises
         raise MilanError(f'{file} is not a file: give files such as alexnet-places365.zip or milan-base.pth')
     for name in names():
         manifest = load(name)

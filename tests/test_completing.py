@@ -8,16 +8,24 @@ from milan.pictures import LabelledFolder
 from milan.pictures import resized_crop
 from pathlib import Path
 from tqdm.auto import tqdm
+import json
 import numpy as np
 import os
 import pandas as pd
 from milan.completing import (
+    _claim,
+    _done,
+    _NOTE,
+    _PARTIAL,
     _pixels,
+    _read_record,
+    _tidy,
     _write_layer,
     check_imagenet,
     compare,
     complete,
     numbered,
+    RECORD,
     squash,
     TRANSFORMS,
 )
@@ -178,9 +186,30 @@ def test_row_by_row_and_again_after_a_kill():
     test_eq(np.load(folder/'images.npy')[:, :, 0, 0, 0], ids)
     shutil.rmtree(folder)
 
+    folder, shape = temporary(), (40, 2, 3, 4, 4)
+    (folder/_PARTIAL).touch()
+    test_eq(_done(folder, {}, shape), 0)
+    _claim(folder/_PARTIAL, shape)
+    note = {'transform': 'crop', 'shape': list(shape)}
+    for told in ('', '[]', 'null', '3', '{}', '[' * 100_000, '{"done": NaN}', *[json.dumps({**note, 'done': done}) for done in ('9', -1, 41, 1.5, True, None, [3])]):
+        (folder/_NOTE).write_text(told)
+        test_eq(_done(folder, {'transform': 'crop'}, shape), 0) # begun anew
+    (folder/_NOTE).write_text(json.dumps({**note, 'done': 32}))
+    test_eq(_done(folder, {'transform': 'crop'}, shape), 32)
+    for name in ('.mine.partial', '.images.npy.4217.partial'): (folder/name).write_text('x')
+    _tidy(folder)
+    test_eq([path.name for path in folder.iterdir()], ['.mine.partial'])
+    shutil.rmtree(folder)
+
 
 # 22_completing.ipynb, section "Completing a set"
 def test_completing_a_set():
+    folder = temporary()
+    for told in ('[' * 100_000, '{', '\x00'):
+        (folder/RECORD).write_text(told)
+        with expect_fail(MilanError, contains=f'{RECORD} is damaged'): _read_record(folder)
+    shutil.rmtree(folder)
+
     home = temporary()
     folder = without_images(home/'mynet'/'photos')
     complete(folder, photos(home/'pictures'), progress=False)

@@ -448,4 +448,17 @@ def test_errors():
         test_eq(state('big'), 'in the way')
         for act in (fetch, verify):
             with expect_fail(MilanError, contains='big'): act('big')
+    remove(folder/'data'/'big')
+    for name in ('x' * 300, 'a\0b', '', '/dev/null'):
+        with expect_fail(MilanError, contains='is not a file'): add([name])
+    (folder/'data'/'big').symlink_to(folder/'disk that is away')
+    with expect_fail(MilanError, contains='nothing of yours is overwritten'): fetch('big', quiet=True, given=[folder])
+    test_eq(os.readlink(folder/'data'/'big'), str(folder/'disk that is away'))
+    (folder/'disk that is away').mkdir() # it is back, and empty
+    fetch('big', quiet=True, given=[folder])
+    test_eq(((folder/'data'/'big').is_symlink(), sorted(path.name for path in (folder/'disk that is away').iterdir())), (True, ['a.txt', 'manifest.json']))
+    (folder/'data'/'one').write_text('mine')
+    write_manifest(folder, 'below', [big], place='one/two')
+    with expect_fail(MilanError, contains='one is a file; move it away'): fetch('below', quiet=True, given=[folder])
+    test_eq((folder/'data'/'one').read_text(), 'mine')
     forget(folder)

@@ -147,7 +147,7 @@ def test_a_folder_of_images():
     (folder/'red'/'nothing.png').symlink_to('nowhere')
     os.mkfifo(folder/'red'/'x.jpg')
     for follow in (False, True):
-        test_eq(_find_files(folder/'red', _ENDINGS, follow)[1], {'nothing.png': 'a link to nothing', 'x.jpg': 'not a file'})
+        test_eq(_find_files(folder/'red', _ENDINGS, follow)[1], {'nothing.png': 'a link to no file', 'x.jpg': 'not a file'})
     _find_files(folder/'red', _ENDINGS, True)[0]
 
     folder = made_up_folder()
@@ -309,6 +309,16 @@ def test_errors():
     for name in ('x' * 300, 'a\0b', 'a\nb'):
         for kind in (ImageFolder, LabelledFolder):
             with expect_fail(MilanError, contains='no folder'): kind(folder/name)
+    (folder/'b'/os.fsdecode(b'\xff.png')).write_bytes(photo)
+    test_eq(_find_files(folder/'b', _ENDINGS), ([], {'\\udcff.png': 'its name is no text'}))
+    for crop in (centre_crop, resized_crop):
+        with expect_fail(MilanError, contains='1 x 300000'): crop(Image.new('RGB', (1, 300_000)), 224)
+    for size in (0, -1, 10**9, 1.5, '224', None, float('nan')):
+        for kind in (ImageFolder, LabelledFolder):
+            with expect_fail(MilanError, contains='1 … 4096 pixels'): kind(made_up_folder(), size)
+    os.mkfifo(folder/'z.pth')
+    with expect_fail(MilanError, contains='z.pth (not a file)'): read_latents(folder)
+    with expect_fail(MilanError, contains='holds no .pth'): read_latents(folder/'absent')
     with expect_fail(MilanError, contains='none of the 1 pictures'):
         (folder/'a'/'1.jpg').write_bytes(b'')
         ImageFolder(folder/'a', skip_broken=True)
