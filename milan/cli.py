@@ -57,8 +57,12 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
+_given = {'trust': False} # options before the command; set anew by each call
+
+
 @app.callback()
 def _milan(debug: Annotated[bool, typer.Option('--debug', help='Show the traceback of an error.')] = False,
+           trust: Annotated[bool, typer.Option('--trust', help='Run whatever function a network file (.yaml) names. Only for files that you have read.')] = False,
            version: Annotated[bool, typer.Option('--version', callback=_show_version, is_eager=True, help='Show the version.')] = False,
           ) -> None:
     """Describe the neurons of a vision network in plain words.
@@ -68,6 +72,7 @@ def _milan(debug: Annotated[bool, typer.Option('--debug', help='Show the traceba
     [dim]Begin with[/dim]
     $ milan describe planted/shapes shapes --captioner shapes
     """
+    _given['trust'] = trust
 
 # %% ../nbs/61_cli.ipynb #b621d89d
 Network = Annotated[str, typer.Argument(help='A network: efficientnet_lite0/imagenet, resnet18/imagenet, torchvision:NAME, timm:NAME, hf:NAME, a '
@@ -97,20 +102,26 @@ Export = Annotated[bool, typer.Option('--export', help='Also write the published
 Borders = Annotated[str, typer.Option('--borders', help="Outside a map: zeros, as in the original, or replicate its outermost cells.")]
 
 
+_MOST_UNITS = 1_000_000 # of a layer; the widest have some ten thousand
+
+
 def parse_units(texts: list[str] | None, # such as ['layer1:0-3', 'layer1:7,9']; None: all units
                ) -> dict[str, Sequence[int]] | None: # layer → sorted unit numbers
-    "Read `--units`. Raises `MilanError` where one cannot be read."
+    "Read `--units`. Raises `MilanError` where one cannot be read, or has units that no layer has."
     found: dict[str, set[int]] = {}
     for text in texts or []:
         layer, _, numbers = text.rpartition(':')
         try:
             for part in numbers.split(','):
                 first, _, last = part.partition('-')
-                found.setdefault(layer, set()).update(range(int(first), int(last or first) + 1))
+                units = range(int(first), int(last or first) + 1)
+                if not units or units[-1] >= _MOST_UNITS:
+                    raise ValueError(f'{part} is not between 0 and {_MOST_UNITS - 1}, the first number first')
+                found.setdefault(layer, set()).update(units)
         except ValueError as error:
             from milan.config import MilanError
 
-            raise MilanError(f'--units {text!r} cannot be read: write LAYER:0-99 or LAYER:3,7') from error
+            raise MilanError(f'--units {text[:200]!r} cannot be read ({str(error)[:100]}): write LAYER:0-99 or LAYER:3,7') from error
     return {layer: sorted(units) for layer, units in found.items()} or None
 
 # %% ../nbs/61_cli.ipynb #82c0e05f
@@ -127,7 +138,7 @@ def _exemplars(network: str, images: str, layers: list[str] | None, units: list[
     wanted, place = parse_units(units), milan.config.device(device)
     milan.config.seed_everything(seed) # random weights are the same in every process, and next time
     with first_ahead(): # pictures are decoded, and weights fetched, once
-        loaded = milan.networks.load(network, device=place, pretrained=not random_weights)
+        loaded = milan.networks.load(network, device=place, pretrained=not random_weights, trust=_given['trust'])
         pictures = milan.images.load(images, size=loaded.size)
     chosen = layers or (list(wanted) if wanted else loaded.layers)
     return milan.exemplars.compute(loaded, pictures, chosen, k=k, quantile=quantile, size=loaded.size, units=wanted, bottom=bottom,
@@ -278,7 +289,7 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
     from milan.networks import load
 
     found = milan.annotations.load(what, count=None)
-    network = load(encoder, device=device)
+    network = load(encoder, device=device, trust=_given['trust'])
     stages = sorted({round(i * (len(network.layers) - 1) / 4) for i in range(5)}) # five, from early to late
     eye = PyramidEncoder(network, [network.layers[stage] for stage in stages]).to(milan.config.device(device))
     begun = milan.config.results_dir()/'training'/milan.config.fingerprint([what, encoder, seed, found.units, found.annotations]) # a killed run goes on here

@@ -130,8 +130,9 @@ def _processing(name: str, local: bool) -> dict[str, Any]: # what a model's auth
 def _model(name: str, pretrained: bool, local: bool) -> Any: # of `transformers`, from a folder or the cache alone, or from the hub
     from transformers import AutoConfig, AutoModel
 
-    config = AutoConfig.from_pretrained(name, local_files_only=local)
-    return AutoModel.from_pretrained(name, config=config, local_files_only=local) if pretrained else AutoModel.from_config(config)
+    config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False) # None would ask on the terminal
+    return AutoModel.from_pretrained(name, config=config, local_files_only=local, trust_remote_code=False) if pretrained else AutoModel.from_config(
+        config, trust_remote_code=False)
 
 
 def _cached_or_fetched(name: str, pretrained: bool) -> tuple[Any, bool]: # the model, and whether it was here already

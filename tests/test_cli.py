@@ -60,6 +60,15 @@ def test_the_frame():
     test_eq(parse_units(['blocks.3:0-2', 'blocks.3:7,9', 'head:1']), {'blocks.3': [0, 1, 2, 7, 9], 'head': [1]})
     test_eq(parse_units(None), None)
     with expect_fail(MilanError, contains="'blocks.3'"): parse_units(['blocks.3'])
+    for text in ('a:0-99999999999', 'a:-1', 'a:5-3', 'a:' + '9' * 5000, 'a:1-2-3'):
+        with expect_fail(MilanError, contains='cannot be read'): parse_units([text])
+
+    theirs = Path(tempfile.mkdtemp())
+    (theirs/'own.py').write_text("from torch import nn\nopen('ran', 'w').close()\ndef make(): return nn.Conv2d(3, 4, 3)\n".replace("'ran'", repr(str(theirs/'ran'))))
+    (theirs/'net.yaml').write_text('name: own/pictures\nbuild: own:make')
+    for first, said, ran in (((), 'could run any code', False), (('--trust',), 'no-such-images', True)): # a network file is code
+        refused = call(*first, 'exemplars', theirs/'net.yaml', theirs/'no-such-images', '--device', 'cpu')
+        test_eq((refused.exit_code, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
 
 
 # 61_cli.ipynb, section "Exemplars and descriptions"

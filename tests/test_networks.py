@@ -12,6 +12,7 @@ from milan.networks import (
     efficientnet_lite,
     imagenet,
     load,
+    load_named,
     names,
     Network,
     normalised,
@@ -107,7 +108,7 @@ mean: [0.5, 0.5, 0.5]
 std: [0.25, 0.25, 0.25]
 """
     (folder/'own.yaml').write_text(description)
-    name = register_file(folder/'own.yaml')
+    name = register_file(folder/'own.yaml', trust=True)
     own = _registry[name].network(name, pretrained=True)
     own.name, own.layers, own.size
 
@@ -130,18 +131,18 @@ std: [0.25, 0.25, 0.25]
         return folder/'wrong.yaml'
 
 
-    for change, said in {'layer: [a]': "'layer'; the nearest are layers", 'size: large': "size is 'large'", 'name: own pictures': "'own pictures'",
-                         'name: vgg16/places365': 'the zoo', 'std: [1, 2]': 'three numbers each', 'build: timm:vit_tiny_patch16_224': 'arguments go with',
-                         'rename: {1: 2}': 'as text', 'layers: [': 'YAML'}.items():
-        with expect_fail(MilanError, contains=said): register_file(wrong(change))
+    for change, said in {'layer: [a]': 'may give name, build', 'size: large': 'size: ', 'name: own pictures': 'name: ', 'name: vgg16/places365': 'the zoo',
+                         'std: [1, 2]': 'std: ', 'build: timm:vit_tiny_patch16_224': 'arguments go with', 'rename: {1: 2}': 'rename', 'layers: [': 'YAML',
+                         'build: ../own:make': 'build: '}.items():
+        with expect_fail(MilanError, contains=said): register_file(wrong(change), trust=True)
     (folder/'wrong.yaml').write_text('name: own/pictures')
-    with expect_fail(MilanError, contains='at least name and build'): register_file(folder/'wrong.yaml')
+    with expect_fail(MilanError, contains='must give name and build'): register_file(folder/'wrong.yaml')
     with expect_fail(MilanError, contains='absent.yaml'): register_file(folder/'absent.yaml')
     torch.save({'0.weight': trained[0].weight.detach()}, folder/'other.pth')
-    for change, said in {'build: own_network:mak': "no function 'mak'", 'build: no_such_network:make': 'neither', 'build: ../own:make': 'write <module>',
+    for change, said in {'build: own_network:mak': "no function 'mak'", 'build: no_such_network:make': 'neither', 'arguments: {height: 3}': 'TypeError',
                          'weights: absent.pth': 'absent.pth', 'weights: other.pth': 'lacks', 'layers: ["7"]': "no layer '7'",
                          'build: own_network:nn': 'no function'}.items():
-        name = register_file(wrong(change))
+        name = register_file(wrong(change), trust=True)
         with expect_fail(MilanError, contains=said): _registry[name].network(name, pretrained=True)
     shutil.rmtree(folder)
 
@@ -249,3 +250,54 @@ def test_your_own_module():
     assert torch.equal(own(images), own.module(images))
     assert as_network(own) is own
     with expect_fail(MilanError, contains='ndarray is no network'): as_network(images.numpy())
+
+
+# 10_networks.ipynb, section "Errors"
+def test_errors():
+    home = Path(tempfile.mkdtemp())
+    def told(text, **given):
+        "What loading a file with this text says."
+        (home/'net.yaml').write_text(text)
+        try: return load(str(home/'net.yaml'), 'cpu', **given)
+        except MilanError as error: return str(error)
+
+
+    (home/'own.py').write_text(f"from pathlib import Path\nfrom torch import nn\nPath({str(home/'ran')!r}).touch()\ndef make(): return nn.Conv2d(3, 4, 3)\n")
+    shutil.copy(home/'own.py', home/'torch.nn.py')
+    for build in ('os:system', 'subprocess:run', 'own:make', 'builtins:exec', 'torch:load', 'torch.hub:load', 'torch.utils.cpp_extension:load', 'torch.serialization:load',
+                  'transformers:pipeline', 'timm:create_model', 'timm.models:load_checkpoint', 'torchvision.models:get_model_weights', 'torch.nn:os', 'torch.nn.modules.module:torch',
+                  'torch.nn.utils:clip_grad_norm_', 'torchvision.models._api:import_module', 'torch.nnx:Conv2d', 'timm.models._registry:register_model'):
+        said = told(f"name: a/b\nbuild: {build}\narguments: {{command: 'touch {home}/ran'}}\n")
+        assert isinstance(said, str) and 'net.yaml' in said and not (home/'ran').exists(), (build, said)
+    assert isinstance(told('name: a/b\nbuild: torch.nn:Conv2d\narguments: {in_channels: 3, out_channels: 4, kernel_size: 3}'), Network)
+    assert not (home/'ran').exists() # nor was torch.nn.py, which lies beside it
+    assert isinstance(told('name: a/b\nbuild: own:make', trust=True), Network) and (home/'ran').exists()
+
+    home = Path(tempfile.mkdtemp())
+    good, bad = 'name: a/b\nbuild: torch.nn:Linear\narguments: {in_features: 3, out_features: 4}\n', []
+    for text in ('', '[]', '3', 'a: *b', 'x: &a [1]\ny: *a', '[' * 5000, '\x00', 'name: a/b', good + 'name2: x', 'name: ../b\nbuild: torch.nn:Linear', 'name: 3\nbuild: torch.nn:Linear',
+                 'name: a/b\nbuild: 3', 'name: a/b\nbuild: torchvision:\n', 'name: a/b\nbuild: torchvision:../x', 'name: a/b\nbuild: timm:local-dir:/tmp', good + 'size: 0',
+                 good + 'size: 1000000000', good + 'size: true', good + 'mean: [.5, .5, .5]', good + 'mean: [.5, .5, .inf]\nstd: [1, 1, 1]', good + 'mean: [0, 0, 0]\nstd: [0, 1, 1]',
+                 good + 'layers: conv1', good + 'layers: [1]', good + 'weights: [a]', good + 'weights: absent.pth', good + 'prefix: 3', good + 'rename: [a]', '2024-99-99', '!!python/object/apply:os.system [ls]',
+                 'name: a/b\nbuild: torch.nn:Linear\narguments: {in_features: 99999, out_features: 99999}',
+                 'name: a/b\nbuild: torch.nn:Linear\narguments: {in_features: 1000000000000, out_features: 1}', 'name: a/b\nbuild: torch.nn:Linear\narguments: {in_features: -1, out_features: x}',
+                 'name: a/b\nbuild: torch.nn:Linear\narguments: 3', 'name: a/b\nbuild: torchvision.models:resnet18\narguments: {weights: nonsense}',
+                 "name: a/b\nbuild: timm.models:resnet18\narguments: {pretrained_cfg: {file: /etc/passwd}}"):
+        (home/'net.yaml').write_text(text)
+        with expect_fail(MilanError, contains='net.yaml' if 'torchvision:' not in text and 'timm:' not in text and 'absent' not in text else ''): load(str(home/'net.yaml'), 'cpu')
+    (home/'net.yaml').write_bytes(b'\xff\xfe\x00')
+    with expect_fail(MilanError, contains='net.yaml'): load(str(home/'net.yaml'))
+    for place in (home, home/'no.yaml', Path(os.devnull)):
+        with expect_fail(MilanError, contains=str(place)): register_file(place)
+
+    home = Path(tempfile.mkdtemp())
+    (home/'net.yaml').write_text('name: a/b\nbuild: torch.nn:Conv2d\narguments: {in_channels: 3, out_channels: 4, kernel_size: 3}')
+    for key in (str(home/'net.yaml'), 'net.yaml', '', 'hf:/etc', 'hf:../x/y', f'hf:{home}', 'timm:hf-hub:someone/model', 'timm:local-dir:/tmp', 'torchvision:../x', 'planted/shape', 'x' * 9999, 'hf:a\n/b'):
+        with expect_fail(MilanError, contains='their captioner.json'): load_named(key, 'their captioner.json')
+    os.makedirs(home/'owner'/'model')
+    before = os.getcwd()
+    os.chdir(home)
+    with expect_fail(MilanError, contains='not opened'): load_named('hf:owner/model', 'their captioner.json')
+    os.chdir(before)
+    register('known/none', lambda pretrained: nn.Conv2d(3, 4, 3), [''], size=16)
+    test_eq(load_named('known/none', 'x', 'cpu').name, 'known/none')

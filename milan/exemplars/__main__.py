@@ -12,4 +12,4 @@ from ..cli import app
 
 # %% ../../nbs/63_processes.ipynb #bde10baa
 if __name__ == '__main__' and 'milan' in (__spec__.name if __spec__ else ''): # run as `-m milan.exemplars`, not as this notebook's cell
-    app(['exemplars', *sys.argv[1:]])
+    app([*(['--trust'] if '--trust' in sys.argv else []), 'exemplars', *(text for text in sys.argv[1:] if text != '--trust')])
