@@ -4,7 +4,9 @@ from milan.config import MilanError
 from pathlib import Path
 from torch import nn
 import torch
+import zipfile
 from milan.weights import (
+    build,
     by_path,
     fit,
     read,
@@ -86,3 +88,33 @@ def test_fitting():
         with expect_fail(MilanError, contains=said): fit(network, changed, 'changed.pth')
         with expect_fail(MilanError, contains='changed.pth'): fit(network, changed, 'changed.pth')
     assert torch.equal(network[0].weight, before)
+
+    built = build(small, trained.state_dict(), 'trained.pth')
+    assert torch.equal(built[3].weight, trained[3].weight) and built[3].weight is not trained[3].weight and built[3].weight.requires_grad
+    with expect_fail(MilanError, contains="(1000000000, 1000000000)"): build(lambda: nn.Linear(10**9, 10**9), trained[3].state_dict(), 'absurd.pth')
+    [str(value.device) for value in built.state_dict().values()][:2]
+
+
+# 06_weights.ipynb, section "Errors"
+def test_errors():
+    global zipfile
+    import zipfile
+
+
+    around = {'weight': torch.eye(2)}
+    around['state_dict'] = around
+    with expect_fail(MilanError, contains='holds no weights'): read_state(saved(dict(state_dict={'model': {'epoch': 1}})))
+    test_eq(list(read_state(saved(around))), ['weight']) # it holds itself, and is read all the same
+    odd = {'expanded': torch.zeros(1).expand(10**6, 10**6), 'meta': torch.empty(10**6, 10**6, device='meta'), 'sparse': torch.eye(3).to_sparse()}
+    for name, value in odd.items():
+        with expect_fail(MilanError, contains=name): read_state(saved({name: value}))
+    path, small_file = saved({'zeros': torch.zeros(10**6)}), Path(tempfile.mkdtemp())/'bomb.pth'
+    with zipfile.ZipFile(path) as plain, zipfile.ZipFile(small_file, 'w', zipfile.ZIP_DEFLATED) as packed:
+        for part in plain.namelist(): packed.writestr(part, plain.read(part))
+    with expect_fail(MilanError, contains='compressed'): read(small_file)
+    huge = Path(tempfile.mkdtemp())/'x.safetensors'
+    for head in ((2**63).to_bytes(8, 'little'), (2**40).to_bytes(8, 'little') + b'{}', (2).to_bytes(8, 'little') + b'[]', (8).to_bytes(8, 'little') + b'{"a": 1}', b''):
+        huge.write_bytes(head)
+        with expect_fail(MilanError, contains='x.safetensors cannot be read'): read(huge)
+    for change in ({'0.weight': torch.full((3, 4), torch.nan)}, {'0.weight': torch.ones(3, 4, dtype=torch.int64)}, {'0.weight': torch.ones(3, 4, dtype=torch.complex64)}):
+        with expect_fail(MilanError, contains='0.weight'): fit(nn.Sequential(nn.Linear(4, 3)), {'0.weight': torch.ones(3, 4), '0.bias': torch.ones(3), **change}, 'x.pth')
