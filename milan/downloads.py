@@ -252,24 +252,30 @@ class Partial:
         remove(self.notes)
 
 # %% ../nbs/01_downloads.ipynb #6ff84529
+_TRIAL, _SLOWEST = 300, 100 # seconds until a download is judged; bytes in each of them
+
+
 class Interrupted(MilanError):
     "A download that broke off after it had begun."
 
 
 def _append(answer: Any, partial: Partial, start: int, total: int | None, at_most: int | None, quiet: bool) -> None:
-    "Write what comes. Raises `Interrupted` where less comes than was announced, `MilanError` where more comes than allowed."
+    "Write what comes. Raises `Interrupted` where less comes than was announced, or next to nothing; `MilanError` where more comes than allowed."
     small = total is not None and total < 5_000_000
-    have = start
+    have, began = start, time.monotonic()
     with answer, open(partial.path, 'ab' if start else 'wb') as file, tqdm(
             total=total, initial=start, unit='B', unit_scale=True, desc=partial.path.stem, leave=False, disable=True if quiet or small else None) as bar:
         why = 'the connection ended'
         try:
-            while piece := answer.read(1 << 18):
+            while piece := answer.read1(1 << 18): # what is there, however little: a slow server must not hold us
                 have += len(piece)
                 if at_most is not None and have > at_most:
                     break
                 file.write(piece)
                 bar.update(len(piece))
+                if (passed := time.monotonic() - began) > _TRIAL and have - start < _SLOWEST * passed:
+                    why = f'fewer than {_SLOWEST} bytes a second came'
+                    break
         except (OSError, http.client.HTTPException) as error:
             why = reason(error)
     if at_most is not None and have > at_most:

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import socket
+import time
 import urllib.request
 import warnings
 from milan.downloads import (
@@ -233,9 +234,9 @@ def test_errors():
 
 
     @contextlib.contextmanager
-    def raw(answer, more=b'', times=0):
+    def raw(answer, more=b'', times=0, handler=Raw):
         "A server on this machine that speaks no better than this."
-        with socketserver.TCPServer(('127.0.0.1', 0), Raw) as server:
+        with socketserver.TCPServer(('127.0.0.1', 0), handler) as server:
             server.answer, server.more, server.times, server.sent = answer, more, times, 0
             threading.Thread(target=server.serve_forever, args=(.01,), daemon=True).start()
             yield server, f'http://127.0.0.1:{server.server_address[1]}/x.bin'
@@ -253,6 +254,28 @@ def test_errors():
             with expect_fail(MilanError, contains='1,000,000'): from_url(dict(address=address, file='x.bin', size=None, at_most=10**6), folder, Terms())
     test_eq(sorted(path.name for path in folder.iterdir()), ['data'])
     test_eq(list(downloads_dir().iterdir()), [])
+
+    with raw(endless['chunked'][0], endless['chunked'][1], 3000) as (server, there):
+        with raw(f'HTTP/1.1 302 Found\r\nLocation: {there}\r\n\r\n'.encode()) as (_, address):
+            with expect_fail(MilanError, contains='more comes than the 1,000,000 bytes'): download(address, folder/'x.bin', at_most=10**6)
+            assert server.sent < 100 * 10**6
+
+
+    class Drip(Raw):
+        "Sends a byte now and then, for a long time."
+
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n')
+            with contextlib.suppress(OSError):
+                while True:
+                    self.request.sendall(b'x')
+                    time.sleep(.05)
+
+
+    with patch.dict(download.__globals__, _TRIAL=.2), raw(b'', handler=Drip) as (server, address):
+        with expect_fail(Interrupted, contains='fewer than 100 bytes a second'): download(address, folder/'x.bin', patience=0)
+    for path in downloads_dir().iterdir(): remove(path)
 
     ok = b'HTTP/1.1 200 OK\r\n'
     odd = {'packed': ok + b'Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc', 'huge': ok + b'Content-Length: 999999999999999999\r\n\r\n',

@@ -22,11 +22,14 @@ from milan.pictures import (
     Latents,
     open_picture,
     read_latents,
+    READER,
     resized_crop,
 )
 
 import shutil
 import tempfile
+
+from unittest.mock import patch
 
 from fastcore.test import expect_fail, test_eq
 
@@ -163,6 +166,9 @@ def test_a_folder_of_images():
     with expect_fail(MilanError, contains='no images in'): ImageFolder(folder/'empty')
     with expect_fail(MilanError, contains='beside it lie empty'): ImageFolder(folder/'emty')
 
+    before = ImageFolder(folder, 32).fingerprint
+    with patch.dict(ImageFolder.__init__.__globals__, READER=READER + 1): # what was computed with another reader is not used
+        assert ImageFolder(folder, 32).fingerprint != before
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always')
         some = ImageFolder(folder, 32, skip_broken=True)
@@ -254,6 +260,12 @@ def test_latent_codes():
 
 # 09_pictures.ipynb, section "Errors"
 def test_errors():
+    made = made_up_folder()
+    marks = lambda: [LabelledFolder(made).fingerprint, LabelledFolder(made, upright=False).fingerprint]
+    before = marks()
+    with patch.dict(ImageFolder.__init__.__globals__, READER=READER + 1):
+        test_eq([one == other for one, other in zip(before, marks(), strict=True)], [False, True]) # the paper's way of reading stays
+
     import io
     import struct
     import zlib
