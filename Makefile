@@ -62,11 +62,13 @@ smoke: $(READY) ## run all guides, experiments and benchmarks on generated data
 	@mkdir -p build/smoke
 	@cd build/smoke && $(CURDIR)/$(BIN)/milan reproduce --all --profile smoke
 
-pytest: $(READY) ## the tests alone, with coverage
+pytest: $(READY) ## the tests alone, with coverage, in one process per core
 	$(say) 'pytest: the tests made from the notebooks (lines never run: build/coverage.txt)'
 	@mkdir -p build
-	@$(BIN)/python -m pytest tests -rs --durations=5 --cov=milan --cov-report=term; status=$$?; \
+	@$(BIN)/python -m pytest tests -n auto --dist worksteal -rs --durations=5 --cov=milan --cov-report=term; status=$$?; \
 	    $(BIN)/coverage report --show-missing > build/coverage.txt; exit $$status
+	$(say) 'pytest: once more what trains, with the instructions of an old processor'
+	@ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest tests -n auto -m training
 
 docs: $(READY) ## build the site into _site/
 	$(say) 'docs: the site, without warnings'

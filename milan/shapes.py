@@ -21,7 +21,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
-from .config import atomic, fingerprint, models_dir
+from .config import atomic, fingerprint, models_dir, one_at_a_time
 
 # %% ../nbs/04_shapes.ipynb #d153c79c
 SIZE = 64 # pixels; other sizes scale everything
@@ -274,10 +274,11 @@ def planted_network(pretrained: bool = True, # False: the trunk keeps its random
     if not pretrained:
         return network
     path = models_dir()/'planted'/f'shapes-{fingerprint([seed, VERSION, _PLANTED, str(network), fit.__defaults__])}.pth'
-    if not path.is_file():
-        fit(network)
-        with atomic(path) as beside:
-            torch.save(network.state_dict(), beside)
+    with one_at_a_time(path):
+        if not path.is_file():
+            fit(network)
+            with atomic(path) as beside:
+                torch.save(network.state_dict(), beside)
     network.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
     return network
 

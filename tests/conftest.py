@@ -16,18 +16,23 @@ import torch
 from milan.config import oracle_dir, remove
 
 ROOT = Path(__file__).resolve().parent.parent
-_folder = Path(tempfile.mkdtemp(prefix='milan-tests-'))  # made at import: a test module's top may already need it
 
-# Nothing a test writes by default may land in the checkout or in the user's own folders.
-for kind in ('DATA', 'MODELS', 'RESULTS'):
-    os.environ[f'MILAN_{kind}_DIR'] = str(_folder / kind.lower())
+# Made at import: a test module's top may already need it. Processes that share the tests (`pytest -n`) inherit the variable.
+_mine = 'MILAN_TESTS_DIR' not in os.environ
+_folder = Path(os.environ.setdefault('MILAN_TESTS_DIR', tempfile.mkdtemp(prefix='milan-tests-') if _mine else ''))
+
+# Nothing a test writes by default may land in the checkout or in the user's own folders. What is trained for a test
+# (the planted network, the shapes captioner) is trained once, for all processes.
+_own = _folder / os.environ.get('PYTEST_XDIST_WORKER', 'main')
+os.environ.update(MILAN_DATA_DIR=str(_own / 'data'), MILAN_RESULTS_DIR=str(_own / 'results'), MILAN_MODELS_DIR=str(_folder / 'models'))
 # Relative to the repository, whatever the current folder is.
 os.environ['MILAN_ORACLE_DIR'] = str((ROOT / os.environ.get('MILAN_ORACLE_DIR', '../shared/oracle')).resolve())
 torch.set_num_threads(1)
 
 
 def pytest_unconfigure(config):
-    remove(_folder)
+    if _mine:
+        remove(_folder)
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,7 @@ def test_compositional_explanations():
 
 # 41_baselines.ipynb, section "On planted units"
 @pytest.mark.slow
+@pytest.mark.training
 def test_on_planted_units_slow():
     network, scenes = networks.load('planted/shapes'), Scenes(ShapeScenes(600, seed=3))
     watched, concepts = observe(network, scenes, quantile=.99), packed(scenes)

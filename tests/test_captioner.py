@@ -17,6 +17,7 @@ from milan.captioner import (
     train,
     train_on,
 )
+import pytest
 
 import json
 import os
@@ -48,6 +49,7 @@ def small_world():
 
 
 # 36_captioner.ipynb, section "Training one"
+@pytest.mark.training
 def test_training_one():
     images, masks, annotations, encoder = small_world()
     features = encoder.encode(images, masks)
@@ -78,6 +80,7 @@ def test_training_one():
 
 
 # 36_captioner.ipynb, section "Any number of exemplars, any length"
+@pytest.mark.training
 def test_any_number_of_exemplars_any_length():
     images, masks, annotations, encoder = small_world()
     features = encoder.encode(images, masks)
@@ -95,6 +98,7 @@ def test_any_number_of_exemplars_any_length():
 
 
 # 36_captioner.ipynb, section "A table of descriptions"
+@pytest.mark.training
 def test_a_table_of_descriptions():
     images, masks, annotations, encoder = small_world()
     captioner = train(encoder.encode(images, masks), annotations, validation=range(16, 20), encoder=encoder, decoder_settings=QUICK, lm_settings=QUICK,
@@ -132,6 +136,7 @@ def test_a_table_of_descriptions():
 
 
 # 36_captioner.ipynb, section "Any annotated set"
+@pytest.mark.training
 def test_any_annotated_set():
     images, masks, annotations, encoder = small_world()
     people = [SimpleNamespace(images=images[u], masks=masks[u], annotations=annotations[u] if u != 3 else []) for u in range(20)]
@@ -157,6 +162,7 @@ def test_any_annotated_set():
 
 
 # 36_captioner.ipynb, section "Attending to places"
+@pytest.mark.training
 def test_attending_to_places():
     images, masks, annotations, encoder = small_world()
     encoder = SpatialEncoder(encoder.network, ['0'])
@@ -170,6 +176,7 @@ def test_attending_to_places():
 
 
 # 36_captioner.ipynb, section "The model card"
+@pytest.mark.training
 def test_the_model_card():
     images, masks, annotations, encoder = small_world()
     measures = pd.DataFrame({'measure': 'word_f1', 'row': ['ours', 'constant'], 'value': [1., .4], 'low': [1., .2], 'high': [1., .6], 'n': 4, 'note': ['', '"a|b"']})
@@ -186,6 +193,7 @@ def test_the_model_card():
 
 
 # 36_captioner.ipynb, section "Saving"
+@pytest.mark.training
 def test_saving():
     images, masks, annotations, encoder = small_world()
     features = encoder.encode(images, masks)

@@ -131,6 +131,7 @@ def test_training():
 
 # 38_demo.ipynb, section "Training"
 @pytest.mark.slow
+@pytest.mark.training
 def test_training_slow():
     os.environ['MILAN_RESULTS_DIR'] = os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
     course = prepare('shapes', progress=False)

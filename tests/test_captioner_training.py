@@ -17,6 +17,7 @@ from milan.captioner.training import (
     train_lm,
     word_loss,
 )
+import pytest
 
 import os
 import shutil
@@ -76,6 +77,7 @@ def test_what_is_minimised():
 
 
 # 35_training.ipynb, section "The loop"
+@pytest.mark.training
 def test_the_loop():
     class Number(nn.Module):
         def __init__(self):
@@ -95,6 +97,7 @@ def test_the_loop():
 
 
 # 35_training.ipynb, section "The language model"
+@pytest.mark.training
 def test_the_language_model():
     features, annotations = small_world()
     held = split_units(60, .2)
@@ -115,6 +118,7 @@ def test_the_language_model():
 
 
 # 35_training.ipynb, section "The decoder"
+@pytest.mark.training
 def test_the_decoder():
     features, annotations = small_world()
     held = split_units(60, .2)
@@ -145,6 +149,7 @@ def test_the_decoder():
 
 
 # 35_training.ipynb, section "Killed, and going on"
+@pytest.mark.training
 def test_killed_and_going_on():
     features, annotations = small_world()
     small = {'embedding_size': 8, 'hidden_size': 16, 'progress': False}

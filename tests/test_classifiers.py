@@ -24,6 +24,7 @@ from milan.classifiers import (
     variants,
     write_on,
 )
+import pytest
 
 import os
 import shutil
@@ -60,6 +61,7 @@ def test_a_small_vision_transformer():
 
 
 # 43_classifiers.ipynb, section "Training"
+@pytest.mark.training
 def test_training():
     images = torch.rand(4, 3, 20, 20)
     chance = torch.Generator().manual_seed(0)

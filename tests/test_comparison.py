@@ -118,6 +118,7 @@ def test_a_case():
 
 
 # 65_comparison.ipynb, section "Planted units"
+@pytest.mark.training
 def test_planted_units():
     case = colours()
     case
@@ -136,6 +137,7 @@ def test_planted_units():
 
 
 # 65_comparison.ipynb, section "A captioner in seconds"
+@pytest.mark.training
 def test_a_captioner_in_seconds():
     captioner = small_captioner()
     captioner
@@ -261,6 +263,7 @@ def test_the_three_profiles():
 
 # 65_comparison.ipynb, section "All planted units"
 @pytest.mark.slow
+@pytest.mark.training
 def test_all_planted_units_slow():
     (name, case), = cases('smoke').items()
     said = {**dissections(case), **captions(case, captioner_for('smoke', name))}

@@ -219,6 +219,7 @@ def test_for_how_many_units():
 
 # 42_evaluation.ipynb, section "On all planted units"
 @pytest.mark.slow
+@pytest.mark.training
 def test_on_all_planted_units_slow():
     network, scenes = networks.load('planted/shapes'), Scenes(ShapeScenes(800, seed=5))
     watched, labels, out = observe(network, scenes, quantile=.99), Labels(packed(scenes)), held_out(800)

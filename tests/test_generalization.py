@@ -30,6 +30,7 @@ from milan.generalization import (
     trips,
     unit_scores,
 )
+import pytest
 
 import os
 import tempfile
@@ -78,6 +79,7 @@ def test_a_network_s_annotated_units():
 
 
 # 45_generalization.ipynb, section "One captioner per source and trial"
+@pytest.mark.training
 def test_one_captioner_per_source_and_trial():
     world = small_world(['first', 'second'])
     folder = tempfile.mkdtemp()
@@ -127,6 +129,7 @@ def test_intervals_over_units_and_trials():
 
 
 # 45_generalization.ipynb, section "All trips"
+@pytest.mark.training
 def test_all_trips():
     plan = [Trip(AXES[0], 'first', 'first', ('first',), ('first',)), Trip(AXES[1], 'first', 'second', ('first',), ('second',)),
             Trip(AXES[5], 'all others', 'third', ('first', 'second'), ('third',), paper=.3)]
@@ -181,6 +184,7 @@ def test_features():
 
 
 # 45_generalization.ipynb, section "Small networks, trained here"
+@pytest.mark.training
 def test_small_networks_trained_here():
     classes, numbers = noun_classes([frozenset({'dog', 'animal'}), frozenset({'cat', 'animal'}), frozenset({'cat'}), frozenset()], least=2)
     classes, numbers

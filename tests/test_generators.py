@@ -11,6 +11,7 @@ from milan.generators import (
     small_generator,
     to_image,
 )
+import pytest
 
 import os
 import tempfile
@@ -53,6 +54,7 @@ def test_how_far_apart_two_pictures_are():
 
 
 # 44_generators.ipynb, section "Training"
+@pytest.mark.training
 def test_training():
     fitted = quick()
     with torch.inference_mode(): made = to_image(fitted.network.module(fitted.codes[:10]))
@@ -78,6 +80,7 @@ def test_training():
 
 
 # 44_generators.ipynb, section "What it made, as a set of images"
+@pytest.mark.training
 def test_what_it_made_as_a_set_of_images():
     fitted = quick(40)
     made = made_pictures(fitted, scenes(40))
@@ -90,6 +93,7 @@ def test_what_it_made_as_a_set_of_images():
 
 
 # 44_generators.ipynb, section "Its units' exemplars"
+@pytest.mark.training
 def test_its_units_exemplars():
     fitted = quick(40)
     found = compute(fitted.network, fitted.latents, k=5, size=56, out=tempfile.mkdtemp() + '/codes', quiet=True)
@@ -107,6 +111,7 @@ def test_its_units_exemplars():
 
 
 # 44_generators.ipynb, section "By name"
+@pytest.mark.training
 def test_by_name():
     fitted = quick(40)
     found = compute(fitted.network, fitted.latents, 'up1', k=5, size=56, out=tempfile.mkdtemp() + '/codes', quiet=True)

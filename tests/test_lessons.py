@@ -15,6 +15,7 @@ from milan.lessons import (
     TEXT,
     words_for,
 )
+import pytest
 
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
@@ -78,6 +79,7 @@ def test_the_course():
 
 
 # 45_lessons.ipynb, section "The captioner"
+@pytest.mark.training
 def test_the_captioner():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)

@@ -15,6 +15,7 @@ from milan.measuring import (
     said_of,
     samples,
 )
+import pytest
 
 import shutil
 import tempfile
@@ -185,6 +186,7 @@ def test_accuracy():
 
 
 # 49_measuring.ipynb, section "Fine-tuning"
+@pytest.mark.training
 def test_fine_tuning():
     test_close(_loss(torch.tensor([[0., 0., 0., 0.]]), [(1,)]), torch.tensor([4.]).log())
     test_close(_loss(torch.tensor([[0., 0., 0., 0.]]), [(1, 3)]), torch.tensor([2.]).log())

@@ -84,6 +84,7 @@ def test_a_network_with_planted_units():
 
 
 # 04_shapes.ipynb, section "Fitting the rest"
+@pytest.mark.training
 def test_fitting_the_rest():
     random_one = planted_network(pretrained=False)
     assert torch.equal(random_one.textures.weight, PlantedNetwork(0).textures.weight)
@@ -110,6 +111,7 @@ def test_do_the_units_find_what_was_planted():
 
 # 04_shapes.ipynb, section "Do the units find what was planted?"
 @pytest.mark.slow
+@pytest.mark.training
 def test_do_the_units_find_what_was_planted_slow():
     measured = check_planted(planted_network())
     assert (measured['hits'] >= 0.9).all() and (measured['auroc'] > 0.85).all()

@@ -55,7 +55,7 @@ def test_sections():
 
 # 68_testing.ipynb, section "Modules"
 def test_modules():
-    part = Part('A bird, a plane!', ('slow',), 'device = device("cpu")')
+    part = Part('A bird, a plane!', ('slow',), 'device = device("cpu")', ('training',))
     test_eq(_function_names([part, part._replace(section='A bird: a plane'), part._replace(flags=())]),
             ['test_a_bird_a_plane_slow', 'test_a_bird_a_plane_slow_2', 'test_a_bird_a_plane'])
     print(_function(part, 'test_birds', {'device'}, '07_birds.ipynb'))
@@ -80,6 +80,8 @@ def test_modules():
     for source, said in {'!ls': "'!ls'", '%%time': "'%%time'", 'await x': 'asyncio.run', 'if': 'mend the cell'}.items():
         odd = write_notebook(folder/'odd.ipynb', '#| default_exp odd', '## Odd', source)
         with expect_fail(MilanError, contains=said): module_tests(odd)
+    taught = write_notebook(folder/'taught.ipynb', '## Taught', 'x = 1', '#| training\nassert x')
+    test_eq([part.marks for part in parts_of(taught)], [(), ('training',)])
     test_eq(parts_of(write_notebook(folder/'odd.ipynb', '## Odd', '%matplotlib inline\nx = 1'))[1].source, 'x = 1')
 
     tests = folder/'tests'

@@ -15,6 +15,7 @@ from milan.why import (
     verdict,
     words,
 )
+import pytest
 
 import functools
 
@@ -67,6 +68,7 @@ def small_world(units=60, k=5):
 
 
 # 53_why.ipynb, section "An example"
+@pytest.mark.training
 def test_an_example():
     captioner, features, found, place = trained()
     captioner.decode(features[48:54]).captions
@@ -80,6 +82,7 @@ def test_an_example():
 
 
 # 53_why.ipynb, section "A caption, read again"
+@pytest.mark.training
 def test_a_caption_read_again():
     captioner, features, found, place = trained()
     reading = read(captioner, features, 48)
@@ -113,6 +116,7 @@ def test_a_caption_read_again():
 
 
 # 53_why.ipynb, section "Word by word"
+@pytest.mark.training
 def test_word_by_word():
     captioner, features, found, place = trained()
     explained = words(captioner, features, 48)
@@ -137,6 +141,7 @@ def test_word_by_word():
 
 
 # 53_why.ipynb, section "Caption against caption"
+@pytest.mark.training
 def test_caption_against_caption():
     captioner, features, found, place = trained()
     output = captioner.decode(features[48:])
@@ -162,6 +167,7 @@ def test_caption_against_caption():
 
 
 # 53_why.ipynb, section "A picture of it"
+@pytest.mark.training
 def test_a_picture_of_it():
     captioner, features, found, place = trained()
     figure(captioner, found[51])
@@ -183,6 +189,7 @@ def test_a_picture_of_it():
 
 
 # 53_why.ipynb, section "Fifteen exemplars, and places"
+@pytest.mark.training
 def test_fifteen_exemplars_and_places():
     draw = np.random.default_rng(1)
     images, masks = (torch.stack(part) for part in zip(*[painted('blue kite' if i in (3, 8) else None, 'stones', draw) for i in range(15)]))
