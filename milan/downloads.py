@@ -49,6 +49,8 @@ class Terms(NamedTuple):
 # %% ../nbs/01_downloads.ipynb #6641bfbb
 def is_web(address: str) -> bool:
     "Is it an address of the web, with a host, and without anything that has no place in an address?"
+    if not isinstance(address, str):
+        return False
     try:
         found = urllib.parse.urlsplit(address)
         return found.scheme in ('https', 'http') and bool(found.hostname) and found.port != 0 and address.isprintable() and ' ' not in address
@@ -221,7 +223,7 @@ class Partial:
 
     def size(self) -> int:
         "Bytes so far."
-        return self.path.stat().st_size if self.path.exists() else 0
+        return self.path.stat().st_size if os.path.exists(self.path) else 0
 
     def read(self) -> dict[str, Any]:
         "What was noted: address, etag, modified, total; empty where nothing was."

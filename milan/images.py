@@ -549,7 +549,9 @@ class ShapeScenes(ImageSet):
                  size: int = shapes.SIZE, # pixels
                  seed: int = 0, # of the whole set
                 ) -> None:
-        self.name, self.size, self.seed = 'shapes', size, seed
+        if not isinstance(count, int | np.integer) or not 0 <= count <= 10**9:
+            raise MilanError(f'{count!r} scenes: give 0 … 1,000,000,000')
+        self.name, self.size, self.seed = 'shapes', pictures.require_side(size), seed
         self.fingerprint = fingerprint(['shapes', count, size, seed, shapes.VERSION])
         self._count = count
 
@@ -699,6 +701,8 @@ def load(name: str | Path, # one of `names()`, a part such as 'imagenet/train', 
          skip_broken: bool = False, # of pictures of your own, leave out those that cannot be read: see `ImageSet.broken`
         ) -> ImageSet:
     "A set by name, fetched and decoded where it must be. Raises `MilanError` for an unknown name."
+    if not isinstance(name, str | Path):
+        raise MilanError(f'{type(name).__name__} is neither a set nor a folder: give a name ({", ".join(names())}) or a path')
     if size is not None:
         pictures.require_side(size)
     base = str(name).partition('/')[0] if isinstance(name, str) else ''

@@ -36,7 +36,7 @@ def manifests_dir() -> Path:
     package = Path(__file__).resolve().parent if '__file__' in globals() else Path.cwd().parent/'milan'
     places = [_folder('MILAN_MANIFESTS_DIR', str(package.parent/'data_manifests')), package/'data_manifests']
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             return place
     raise MilanError(f'no folder data_manifests in {places[0]} or {places[1]}: set MILAN_MANIFESTS_DIR to the one of a checkout')
 
@@ -166,8 +166,8 @@ def load(name: str, # one of `names()`
         ) -> dict[str, Any]: # the manifest as written, plus its `name`
     "Read and check one manifest. Raises `MilanError` for an unknown name or a manifest that lacks something."
     path = manifests_dir()/f'{name}.yaml'
-    if '/' in name or not os.path.isfile(path) or name.startswith('.'): # os.path: a name may be too long to ask for
-        near = difflib.get_close_matches(name, names(), n=3, cutoff=.5)
+    if not isinstance(name, str) or '/' in name or not os.path.isfile(path) or name.startswith('.'): # os.path: a name may be too long to ask for
+        near = difflib.get_close_matches(str(name), names(), n=3, cutoff=.5)
         raise MilanError(f'no asset {name!r} in {manifests_dir()}; ' + (f'did you mean {" or ".join(near)}?' if near else f'there are: {", ".join(names())}'))
     return {'name': name, **_read(path, path.stat().st_mtime_ns)}
 
@@ -270,9 +270,9 @@ def state(name: str, # one of `names()`
          ) -> str:
     "'ready', 'yours' (put there by hand), 'absent', 'partial 43 %', 'outdated', 'changed' since it was fetched, or 'in the way'."
     manifest, place, stamp = load(name), folder_of(name), _stamp(name)
-    if place.is_symlink() and not place.exists(): # to a disk that is away, perhaps
+    if place.is_symlink() and not os.path.exists(place): # to a disk that is away, perhaps
         return 'in the way'
-    if not place.exists() or (place.is_dir() and not any(place.iterdir())): # a failed download of the original leaves an empty folder
+    if not os.path.exists(place) or (place.is_dir() and not any(place.iterdir())): # a failed download of the original leaves an empty folder
         return _unfinished(manifest) or 'absent'
     if stamp is None or (stamp.get('yours') and _looks_right(manifest, place)):
         return 'yours' if _looks_right(manifest, place) else 'in the way'
@@ -437,7 +437,7 @@ def fetch(name: str, # one of `names()`
     sizes = [max(source.get('size') or 0 for source in part['sources']) for part in manifest['parts']]
     require_space(place, sum(size + part['at_most'] for size, part in zip(sizes, manifest['parts'], strict=True) if size))
     agreed = terms(given, mirror, offline, quiet)
-    if blocked := next((above for above in place.parents if above.exists() and not above.is_dir()), None):
+    if blocked := next((above for above in place.parents if os.path.exists(above) and not os.path.isdir(above)), None):
         raise MilanError(f'{name} belongs at {place}, but {blocked} is a file; move it away')
     with _alone(name, say) as work:
         found = state(name) # another process may have been here meanwhile

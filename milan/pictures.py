@@ -139,6 +139,10 @@ class ImageSet:
                  masks: np.ndarray | None = None, # uint8 (n, bytes): `np.packbits` of each mask; all zero where none is known
                  fingerprint: str = '', # equal for equal sets
                 ) -> None:
+        if not isinstance(images, np.ndarray) or (len(table) and images.dtype != np.uint8) \
+                or (images.size or len(table)) and images.shape != (len(table), *images.shape[1:2] * 2, 3) \
+                or (masks is not None and len(masks) != len(table)):
+            raise MilanError(f'{name}: images must be uint8 of shape (n, size, size, 3), with a row of the table, and of the masks, for each')
         self.name, self.table, self.fingerprint = name, table.reset_index(drop=True), fingerprint
         self._images, self._masks = images, masks
         self.size = int(images.shape[1]) if len(images) else 0
@@ -232,18 +236,21 @@ def require_side(size: Any, # of squares
 _MOST_FOLDERS, _DEEPEST = 100_000, 100
 
 
-def _walk(folder: str, follow: bool, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[list[os.DirEntry[str]]]:
-    "What is in each folder, but no folder inside itself. Raises `MilanError` for one that cannot be listed."
+def _walk(folder: str, follow: bool, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[tuple[str, list[os.DirEntry[str]] | None]]:
+    "Folders and what is in them, but no folder inside itself; None for an inner one that cannot be listed. Raises `MilanError` where the first cannot."
     try:
         here = os.stat(folder)
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
-        raise MilanError(f'the folder {folder} cannot be listed ({error.strerror}); see to its permissions') from error
+        if not above:
+            raise MilanError(f'the folder {folder} cannot be listed ({error.strerror}); see to its permissions') from error
+        yield folder, None
+        return
     if len(above) > _DEEPEST:
         raise MilanError(f'{folder} lies more than {_DEEPEST} folders deep; give a folder that is closer to the pictures')
     if (here.st_dev, here.st_ino) not in above:
-        yield entries
+        yield folder, entries
         for entry in entries:
             if entry.is_dir(follow_symlinks=follow):
                 yield from _walk(entry.path, follow, above | {(here.st_dev, here.st_ino)})
@@ -255,10 +262,12 @@ def _find_files(folder: Path, # where to look, at any depth
                ) -> tuple[list[str], dict[str, str]]: # paths below `folder`; those that are called a picture and are none → why
     files: list[str] = []
     odd: dict[str, str] = {}
-    for count, entries in enumerate(_walk(str(folder), follow)):
+    for count, (place, entries) in enumerate(_walk(str(folder), follow)):
+        if entries is None:
+            odd[os.path.relpath(place, folder)] = 'a folder that cannot be listed'
         if count >= _MOST_FOLDERS:
             raise MilanError(f'{folder} holds more than {_MOST_FOLDERS:,} folders, perhaps links to each other; give one with fewer')
-        for entry in entries:
+        for entry in entries or []:
             if entry.name.lower().endswith(tuple(endings)) and not entry.is_dir():
                 path = os.path.relpath(entry.path, folder)
                 shown = path.encode(errors='backslashreplace').decode()

@@ -300,5 +300,6 @@ def test_errors():
         with Site({'/y.bin': BODY}) as site: download(f'{site.address}/y.bin', folder/'y.bin')
         assert (folder/'y.bin').read_bytes() == BODY
     with expect_fail(MilanError, contains='pip install'): from_package(dict(package='os.path', distribution='x', member='y'), Path(), Terms())
-    with expect_fail(MilanError, contains='no web address'): terms(mirror='https://')
+    for mirror in ('https://', 3, ['https://example.org']):
+        with expect_fail(MilanError, contains='no web address'): terms(mirror=mirror)
     remove(folder)

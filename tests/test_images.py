@@ -277,6 +277,10 @@ def test_loading_by_name():
     assert len(told) == 1 and 'blue/cut.png' in str(told[0].message)
     test_eq(len(load(folder, 48)), len(mine) + 1) # without it, the error comes when the picture is read
     with expect_fail(MilanError, contains='skip_broken=True'): list(load(folder, 48))
+    for name in (None, 3, ['a'], b'a'):
+        with expect_fail(MilanError, contains='give a name'): load(name)
+    for count in (-1, '9', None, 1.5, 10**12):
+        with expect_fail(MilanError, contains='scenes: give'): ShapeScenes(count)
     for name in ('x' * 300, 'a\0b', ''):
         with expect_fail(MilanError, contains='neither a set'): load(name)
     for size in (0, -5, 10**9):

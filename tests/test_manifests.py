@@ -404,7 +404,7 @@ def test_errors():
     (folder/'manifests'/'folder.yaml').mkdir()
     os.mkfifo(folder/'manifests'/'fifo.yaml')
     assert not {'folder', 'fifo'} & set(names())
-    for name in ('folder', 'fifo', '../manifests/good', '', '.', 'a\0b', 'x' * 300):
+    for name in ('folder', 'fifo', '../manifests/good', '', '.', 'a\0b', 'x' * 300, None, 3):
         with expect_fail(MilanError, contains='no asset'): load(name)
     len(texts)
 

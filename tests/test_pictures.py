@@ -325,6 +325,10 @@ def test_errors():
     test_eq(_find_files(folder/'b', _ENDINGS), ([], {'\\udcff.png': 'its name is no text'}))
     for crop in (centre_crop, resized_crop):
         with expect_fail(MilanError, contains='1 x 300000'): crop(Image.new('RGB', (1, 300_000)), 224)
+    for images in (None, 3, np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3)), np.zeros((1, 4, 5, 3), np.uint8), np.zeros((1, 4, 4), np.uint8), np.zeros(1, np.uint8)):
+        with expect_fail(MilanError, contains='must be uint8'): ImageSet('x', pd.DataFrame({'file': ['a']}), images)
+    with patch('os.scandir', side_effect=lambda path, scan=os.scandir: (_ for _ in ()).throw(PermissionError(13, 'no')) if str(path).endswith('red') else scan(path)):
+        test_eq(_find_files(made_up_folder(), _ENDINGS)[1], {'red': 'a folder that cannot be listed'})
     for size in (0, -1, 10**9, 1.5, '224', None, float('nan')):
         for kind in (ImageFolder, LabelledFolder):
             with expect_fail(MilanError, contains='1 … 4096 pixels'): kind(made_up_folder(), size)
