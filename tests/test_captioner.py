@@ -9,6 +9,9 @@ from milan.captioner.encoder import original_spatial_encoder
 from milan.captioner.lm import LanguageModel
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError
+from milan.weights import build
+from milan.weights import read
+from safetensors.torch import save_file
 from torch import nn
 import torch
 from milan.captioner import (
@@ -100,6 +103,7 @@ def test_any_number_of_exemplars_any_length():
 # 36_captioner.ipynb, section "A table of descriptions"
 @pytest.mark.training
 def test_a_table_of_descriptions():
+    global read
     images, masks, annotations, encoder = small_world()
     captioner = train(encoder.encode(images, masks), annotations, validation=range(16, 20), encoder=encoder, decoder_settings=QUICK, lm_settings=QUICK,
                       device='cpu', progress=False)
@@ -138,6 +142,7 @@ def test_a_table_of_descriptions():
 # 36_captioner.ipynb, section "Any annotated set"
 @pytest.mark.training
 def test_any_annotated_set():
+    global read
     images, masks, annotations, encoder = small_world()
     people = [SimpleNamespace(images=images[u], masks=masks[u], annotations=annotations[u] if u != 3 else []) for u in range(20)]
     home = Path(tempfile.mkdtemp())
@@ -195,6 +200,7 @@ def test_the_model_card():
 # 36_captioner.ipynb, section "Saving"
 @pytest.mark.training
 def test_saving():
+    global build
     images, masks, annotations, encoder = small_world()
     features = encoder.encode(images, masks)
     encoder.projection = Projection.fit(features[:16], 2)
@@ -275,4 +281,96 @@ def test_errors():
     quick = {**QUICK, 'epochs': 1}
     train(encoder.encode(images, masks), annotations, validation=range(16, 20), decoder_settings=quick, lm_settings=quick, folder=home/'steps', device='cpu', progress=False)
     test_eq(os.listdir(home/'steps'), ['notes.txt'])
+    shutil.rmtree(home)
+
+    def tiny(folder):
+        "A saved captioner with every part, and what its files hold."
+        torch.manual_seed(0)
+        words = Vocabulary(['red', 'things'])
+        log = [{'epoch': 0, 'validation_loss': 1., 'best': True}]
+        network = nn.Sequential(nn.Conv2d(3, 4, 3))
+        for part in network.parameters(): nn.init.ones_(part)
+        networks.register('tiny/ones', lambda pretrained: network, ['0'], size=16)
+        encoder = PyramidEncoder('tiny/ones', ['0'], projection=Projection(torch.zeros(4), torch.ones(4, 2)))
+        card = {'training': {'annotations': 3, 'units': 2, 'held_out': 1, 'decoder_log': log, 'lm_log': log}, 'measures': [{'row': 'ours', 'value': 1.}], 'limits': ['It is tiny.']}
+        made = Captioner(Decoder(words, features=2, embedding_size=4, hidden_size=4), LanguageModel(words, 4, 4), encoder, card)
+        made.save(folder)
+        return json.loads((folder/'captioner.json').read_text()), read(folder/'weights.safetensors')
+
+
+    def outcome(folder, about=None, tensors=None):
+        "'read' or what is said; anything but a MilanError is a fault."
+        if about is not None: (folder/'captioner.json').write_text(about if isinstance(about, str) else json.dumps(about))
+        if tensors is not None: save_file(tensors, folder/'weights.safetensors')
+        try: model_card(Captioner.load(folder, 'cpu'))
+        except MilanError as error: return str(error)
+        return 'read'
+
+
+    def paths(value, here=()):
+        "The path of every entry in nested tables and lists."
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+            yield (*here, key)
+            yield from paths(inner, (*here, key))
+
+
+    def changed(value, path, new):
+        "A copy with one entry replaced, or left out where `new` is `...`."
+        copy = dict(value) if isinstance(value, dict) else list(value)
+        if len(path) > 1: copy[path[0]] = changed(value[path[0]], path[1:], new)
+        elif new is ...: del copy[path[0]]
+        else: copy[path[0]] = new
+        return copy
+
+    folder = Path(tempfile.mkdtemp())/'tiny'
+    about, tensors = tiny(folder)
+    test_eq(outcome(folder), 'read')
+    told = {(path, repr(new)): outcome(folder, changed(about, path, new)) for path in paths(about) if path[0] != 'versions'
+            for new in (..., None, [], {}, -1, True, 10**30, float('inf'), float('nan'), 'x', ['x', 'x'], {'x': [1]})}
+    refused = {key: text for key, text in told.items() if text != 'read'}
+    assert len(told) > 400 and len(refused) > 250, (len(told), len(refused))
+    for key, text in refused.items(): assert 'tiny' in text and len(text) < 2000, (key, text)
+    for path, new in ((('words',), ['red', 'red']), (('words', 0), 3), (('decoder', 'hidden_size'), 10**9), (('lm', 'layers'), 10**9), (('lm', 'layers'), 2.5), (('decoder', 'features'), 3),
+                      (('encoder', 'name'), 'planted/../x.yaml'), (('encoder', 'layers'), ['nowhere']), (('encoder', 'size'), 10**9), (('encoder', 'stored'), True), (('encoder', 'kind'), 'eye'),
+                      (('encoder', 'hash'), '0'), (('defaults', 'strategy'), 'best'), (('defaults', 'beam_size'), 10**9), (('more',), 1), (('encoder', 'name'), 'hf:' + str(folder)),
+                      (('words',), [f'w{number}' for number in range(100)]), (('card', 'training', 'decoder_log'), []), (('lm',), None), (('encoder', 'projection'), False)):
+        said = outcome(folder, changed(about, path, new))
+        assert said != 'read', (path, new)
+    for text in ('', '[]', '3', 'null', '{', '[' * 100_000, '{"format": 1}', '{"format": ' + '9' * 5000 + '}', '\ud800'.encode('utf-8', 'surrogatepass').decode('latin-1')): assert 'tiny' in outcome(folder, text), text[:9]
+    (folder/'captioner.json').write_bytes(b'\xff\xfe{}')
+    assert 'captioner.json cannot be read' in outcome(folder)
+    shutil.rmtree(folder.parent)
+
+    folder = Path(tempfile.mkdtemp())/'tiny'
+    about, tensors = tiny(folder)
+    for name, value in tensors.items():
+        others = {'absent': None, 'long': torch.zeros(*value.shape, 2), 'none': torch.zeros(0), 'whole': value.long(), 'nan': value * float('nan'), 'inf': value + float('inf'), 'bool': value.bool()}
+        for kind, new in others.items():
+            said = outcome(folder, None, {key: part for key, part in {**tensors, name: new}.items() if part is not None})
+            assert 'tiny' in said and len(said) < 2000, (name, kind, said)
+    for name in ('more', 'decoder.more', 'lm.more', 'x.y'): assert name.rpartition('.')[2] in outcome(folder, None, {**tensors, name: torch.zeros(1)}), name
+    save_file(tensors, folder/'weights.safetensors')
+    whole, refusals = (folder/'weights.safetensors').read_bytes(), 0
+    for seed in range(60): # a flipped byte in the header, or a file that ends early
+        place = np.random.default_rng(seed).integers(2000)
+        torn = whole[:place] if seed % 2 else whole[:place] + bytes([whole[place] ^ 0x5A]) + whole[place + 1:]
+        (folder/'weights.safetensors').write_bytes(torn)
+        refusals += outcome(folder) != 'read'
+    assert refusals > 40, refusals
+    for wanted in ('captioner.json', 'weights.safetensors'):
+        (folder/wanted).unlink()
+        (folder/wanted).mkdir()
+        assert 'holds no captioner' in outcome(folder)
+    shutil.rmtree(folder.parent)
+
+    home = Path(tempfile.mkdtemp())
+    about, tensors = tiny(home/'tiny')
+    (home/'evil.yaml').write_text(f"name: evil/none\nbuild: os:system\narguments: {{command: 'touch {home}/ran'}}\n")
+    for name in (home/'evil.yaml', 'evil.yaml', home/'tiny'/'..'/'evil.yaml', f'hf:{home}', f'timm:local-dir:{home}'):
+        with expect_fail(MilanError, contains='not opened'):
+            (home/'tiny'/'captioner.json').write_text(json.dumps(changed(about, ('encoder', 'name'), str(name))))
+            Captioner.load(home/'tiny', 'cpu')
+    assert not (home/'ran').exists()
+    kept = Captioner(Decoder(Vocabulary(['red']), features=8, embedding_size=4, hidden_size=4), defaults={'beam_size': 0})
+    with expect_fail(MilanError, contains='beam_size'): kept.save(home/'kept')
     shutil.rmtree(home)

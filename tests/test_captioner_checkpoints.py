@@ -39,6 +39,26 @@ from milan.captioner.encoder import PyramidEncoder, normalize
 
 import spacy
 
+import srsly
+
+def small_file(folder, **settings):
+    "A captioner of two words as the original would write it, and its parts."
+    torch.manual_seed(0)
+    vocabulary = Vocabulary(['things', 'red'])
+    decoder, lm = Decoder(vocabulary, 1024, 4, 6, 5), LanguageModel(vocabulary, 4, 5)
+    network = original_encoder('resnet18', pretrained=False).network
+    tensors = {'encoder.mean': torch.tensor([.485, .456, .406]).view(1, 3, 1, 1), 'encoder.std': torch.tensor([.229, .224, .225]).view(1, 3, 1, 1),
+               **{f'encoder.encoder.model.{n}': v for n, v in network.state_dict().items()},
+               **{f'lm.{n}': v for n, v in lm.state_dict().items()}, **decoder.state_dict()}
+    indexer = {'properties': {'vocab': {'properties': {'tokens': vocabulary.words}}, 'tokenize': {'properties': {'nlp': ({}, _our_bytes())}}}}
+    content = {'properties': {'indexer': indexer, 'encoder': {'properties': {'config': 'resnet18', 'pretrained': True}},
+                              'lm': {'properties': {'indexer': indexer, 'embedding_size': 4, 'hidden_size': 5, 'layers': 2, 'dropout': .5}},
+                              'embedding_size': 4, 'hidden_size': 6, 'attention_hidden_size': 5, 'dropout': .5, 'length': 9,
+                              'strategy': 'rerank', 'temperature': .2, 'beam_size': 7},
+               'children': {'encoder': 'PyramidConvEncoder'}, 'state_dict': tensors}
+    torch.save(content, folder/'milan-tiny.pth')
+    return content, decoder, lm, network
+
 
 # 37_checkpoints.ipynb, section "Reading without trusting"
 def test_reading_without_trusting():
@@ -108,7 +128,6 @@ def test_the_rules_that_split_words():
         with expect_fail(MilanError, contains=said): tokenizer_rules(odd)
     assert gc.isenabled()
 
-    import srsly
 
     older = spacy.blank('en')
     older.tokenizer.add_special_case('redthing', [{65: 'red'}, {65: 'thing'}])
@@ -123,7 +142,7 @@ def test_the_rules_that_split_words():
         test_eq(check_rules('older.pth', indexer_of(older.to_bytes(exclude=['vocab'])), vocabulary), ['exceptions'])
     print(caught[0].message)
 
-    broken = srsly.msgpack_dumps({'tokenizer': srsly.msgpack_dumps({'prefix_search': '(', 'exceptions': {}})})
+    broken = srsly.msgpack_dumps({'tokenizer': srsly.msgpack_dumps({'exceptions': {'red': [{65: 3}]}})})
     for odd, said in ((None, 'does not hold its rules'), (b'\x80', 'no tokenizer'), (broken, 'cannot be used')):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
@@ -133,24 +152,6 @@ def test_the_rules_that_split_words():
 
 # 37_checkpoints.ipynb, section "A language model, a captioner"
 def test_a_language_model_a_captioner():
-    def small_file(folder, **settings):
-        "A captioner of two words as the original would write it, and its parts."
-        torch.manual_seed(0)
-        vocabulary = Vocabulary(['things', 'red'])
-        decoder, lm = Decoder(vocabulary, 1024, 4, 6, 5), LanguageModel(vocabulary, 4, 5)
-        network = original_encoder('resnet18', pretrained=False).network
-        tensors = {'encoder.mean': torch.tensor([.485, .456, .406]).view(1, 3, 1, 1), 'encoder.std': torch.tensor([.229, .224, .225]).view(1, 3, 1, 1),
-                   **{f'encoder.encoder.model.{n}': v for n, v in network.state_dict().items()},
-                   **{f'lm.{n}': v for n, v in lm.state_dict().items()}, **decoder.state_dict()}
-        indexer = {'properties': {'vocab': {'properties': {'tokens': vocabulary.words}}, 'tokenize': {'properties': {'nlp': ({}, _our_bytes())}}}}
-        content = {'properties': {'indexer': indexer, 'encoder': {'properties': {'config': 'resnet18', 'pretrained': True}},
-                                  'lm': {'properties': {'indexer': indexer, 'embedding_size': 4, 'hidden_size': 5, 'layers': 2, 'dropout': .5}},
-                                  'embedding_size': 4, 'hidden_size': 6, 'attention_hidden_size': 5, 'dropout': .5, 'length': 9,
-                                  'strategy': 'rerank', 'temperature': .2, 'beam_size': 7},
-                   'children': {'encoder': 'PyramidConvEncoder'}, 'state_dict': tensors}
-        torch.save(content, folder/'milan-tiny.pth')
-        return content, decoder, lm, network
-
     folder = Path(tempfile.mkdtemp())
     published, decoder, lm, network = small_file(folder)
     with warnings.catch_warnings():
@@ -206,7 +207,7 @@ def test_a_language_model_a_captioner():
     found, messages = said({**light, 'children': {'encoder': 'OtherEncoder'}})
     assert found.encoder is None and 'OtherEncoder' in messages[0]
     with expect_fail(MilanError, contains='init_c.0.bias'): said(without(light, 'state_dict', 'init_c.0.bias'))
-    with expect_fail(MilanError, contains='do not fit'): said({**light, 'properties': {**published['properties'], 'hidden_size': 8}})
+    with expect_fail(MilanError, contains='other shapes'): said({**light, 'properties': {**published['properties'], 'hidden_size': 8}})
     with expect_fail(MilanError, contains='encoder.std'): said({**published, 'state_dict': {**published['state_dict'], 'encoder.std': torch.ones(3)}})
     with expect_fail(MilanError, contains='no vocabulary'): said(without(light, 'properties', 'indexer'))
     with expect_fail(MilanError, contains='not one of the original'): said({**light, 'properties': 'none'})
@@ -267,4 +268,61 @@ def test_writing():
         kept = Captioner(made.decoder, None, eye)
         with expect_fail(MilanError, contains=reason): save(kept, folder/'other.pth')
     assert not (folder/'other.pth').exists()
+    shutil.rmtree(folder)
+
+
+# 37_checkpoints.ipynb, section "Errors"
+def test_errors():
+    folder = Path(tempfile.mkdtemp())
+    whole, *_ = small_file(folder)
+    light = {**whole, 'state_dict': {name: value for name, value in whole['state_dict'].items() if not name.startswith('encoder.')}}
+    light['properties'] = {**light['properties'], 'indexer': {'properties': {'vocab': whole['properties']['indexer']['properties']['vocab']}}} # with the rules each takes a while
+    light['properties']['lm'] = {'properties': {**light['properties']['lm']['properties'], 'indexer': light['properties']['indexer']}}
+    def outcome(content):
+        "'read' or what is said; anything but a MilanError is a fault."
+        torch.save(content, folder/'odd.pth')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            try: load(folder/'odd.pth', 'cpu')
+            except MilanError as error: return str(error)
+        return 'read'
+
+
+    def paths(value, here=()):
+        "The path of every entry in nested tables."
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            yield (*here, key)
+            yield from paths(inner, (*here, key))
+
+
+    def changed(content, path, new):
+        "A copy with one entry replaced."
+        made = dict(content)
+        made[path[0]] = changed(content[path[0]], path[1:], new) if len(path) > 1 else new
+        return made
+
+
+    around = {}
+    around['around'] = around
+    told = {(path, kind): outcome(changed(light, path, new)) for path in paths({name: light[name] for name in ('properties', 'children')})
+            for kind, new in {'none': None, 'list': [1], 'table': {'x': 1}, 'minus': -1, 'true': True, 'huge': 10**30, 'nan': float('nan'), 'text': 'x', 'bytes': b'x', 'around': around,
+                              'tensor': torch.zeros(2), 'twice': ['red', 'red']}.items()}
+    refused = {key: said for key, said in told.items() if said != 'read'}
+    assert len(told) > 250 and len(refused) > 120, (len(told), len(refused))
+    for key, said in refused.items(): assert 'odd.pth' in said and len(said) < 2000, (key, said)
+    for name, value in light['state_dict'].items():
+        for new in (value.double() * float('nan'), value.new_zeros(0), value[None], value.long(), torch.zeros(1).expand(10**6, 10**6), torch.empty(10**6, 10**6, device='meta'), None, 'x', around):
+            said = outcome(changed(light, ('state_dict', name), new))
+            assert 'odd.pth' in said and len(said) < 2000, (name, said)
+    for size in ('embedding_size', 'hidden_size', 'attention_hidden_size', 'beam_size', 'length'): assert outcome(changed(light, ('properties', size), 10**9)) != 'read' or size == 'attention_hidden_size', size
+
+    rules = {**{name: '(a|aa)+$' for name in ('prefix_search', 'suffix_search', 'infix_finditer', 'token_match', 'url_match')}, 'exceptions': {}}
+    words = {'properties': {'tokens': ('a' * 40 + '!', 'red')}}
+    for content in ({'tokenizer': srsly.msgpack_dumps(rules)}, {'tokenizer': srsly.msgpack_dumps({**rules, 'exceptions': {'a' * 40: [{65: 'b'}]}})}, {'tokenizer': b''}, {'tokenizer': 3}, [1], {},
+                    {'tokenizer': srsly.msgpack_dumps({'exceptions': 3})}, {'tokenizer': srsly.msgpack_dumps({'exceptions': {'a': [3]}})}, {'tokenizer': srsly.msgpack_dumps({'exceptions': {'a': [{65: 3}]}})}):
+        indexer = {'properties': {'vocab': words, 'tokenize': {'properties': {'nlp': ({}, srsly.msgpack_dumps(content))}}}}
+        assert outcome(changed(changed(light, ('properties', 'indexer'), indexer), ('properties', 'lm', 'properties', 'indexer'), indexer)) == 'read' # with a warning
+    for packed in (b'', b'\xdf\xff\xff\xff\xff', b'\x91' * 100_000, b'\xc7\xff\xff'):
+        indexer = {'properties': {'vocab': words, 'tokenize': {'properties': {'nlp': ({}, packed)}}}}
+        outcome(changed(light, ('properties', 'indexer'), indexer)) # read, or a MilanError
     shutil.rmtree(folder)

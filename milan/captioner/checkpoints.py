@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from ..config import MilanError, atomic
 from ..config import device as find_device
-from . import Captioner
+from ..hashes import explain
+from ..weights import build, check_tensors, fit, require_uncompressed
+from . import Captioner, DecoderSettings, Defaults, LanguageModelSettings, Words
 from .decoder import Decoder
 from .encoder import ORIGINAL, ORIGINAL_SPATIAL, Encoder, SpatialEncoder, original_encoder, original_spatial_encoder
 from .lm import LanguageModel
@@ -38,6 +41,7 @@ def read(path: str | Path, # a .pth file of the original
     if not Path(path).is_file():
         raise MilanError(f'{path} does not exist; give a .pth file of the original, or a folder written by Captioner.save')
     try:
+        require_uncompressed(path)
         with torch.serialization.safe_globals(_ALLOWED):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
@@ -47,9 +51,12 @@ def read(path: str | Path, # a .pth file of the original
     parts = [content.get(name) for name in ('properties', 'state_dict')] if isinstance(content, dict) else [None]
     if not all(isinstance(part, dict) for part in parts):
         raise MilanError(f'{path} is a torch file, but not one of the original (no properties and state_dict)')
-    odd = [name for name, value in content['state_dict'].items() if not isinstance(value, torch.Tensor)]
+    odd = [name for name, value in content['state_dict'].items() if not isinstance(value, torch.Tensor) or not isinstance(name, str)]
     if odd:
-        raise MilanError(f'{path} has entries among its weights that are no tensors ({odd[0]}); fetch it again')
+        raise MilanError(f'{path} has entries among its weights that are no tensors ({str(odd[0])[:100]}); fetch it again')
+    check_tensors(content['state_dict'], path)
+    if not isinstance(content.get('children'), dict | None):
+        raise MilanError(f'{path} has children that are a {type(content["children"]).__name__}, not a table; fetch it again')
     return content
 
 
@@ -76,7 +83,20 @@ def _settings(path: str | Path, properties: dict[str, Any], names: list[str], we
     if missing:
         taken = ', '.join(f'{name} {known[name]}' for name in missing)
         warnings.warn(f'{path} does not say its {", ".join(missing)}; taking {taken}', stacklevel=3)
-    return {name: properties.get(name, known[name]) for name in names}
+    found = {name: properties.get(name, known[name]) for name in names}
+    for kind in (DecoderSettings, LanguageModelSettings, Defaults):
+        if set(names) & set(kind.model_fields):
+            _require(path, kind, found)
+    return found
+
+
+def _require(path: str | Path, kind: type[BaseModel], found: dict[str, Any]) -> None:
+    "Raise `MilanError` for a setting that cannot be what a model of this kind has."
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in kind.model_fields.items() if name in found}
+    try:
+        create_model('Found', __config__=ConfigDict(strict=True), **fields).model_validate(found)
+    except ValidationError as error:
+        raise MilanError(f'{path} has settings that cannot be right ({explain(error)}); fetch it again') from error
 
 
 def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
@@ -89,20 +109,25 @@ def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
     other |= {name: False for name in ('start', 'stop', 'pad', 'unk') if properties.get(name, True) is False}
     if other:
         raise MilanError(f'{path} splits texts in another way than MILAN ({other}); only the published settings can be read')
-    return Vocabulary(list(words))
+    try:
+        return Vocabulary(TypeAdapter(Words).validate_python(list(words) if isinstance(words, list | tuple) else words, strict=True))
+    except ValidationError as error:
+        raise MilanError(f'{path} has a vocabulary that cannot be right ({explain(error)}); fetch it again') from error
 
 # %% ../../nbs/37_checkpoints.ipynb #9a1afc20
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _fill(path: str | Path, name: str, module: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise MilanError(f'{path}: the weights of its {name} do not fit its settings ({" ".join(str(error).split())[:300]})') from error
+def _told(path: str | Path, tensors: dict[str, torch.Tensor], sizes: dict[str, tuple[str, int]]) -> dict[str, int]:
+    "Sizes that weights tell: setting → (name of a matrix, its dimension); a matrix that is absent tells nothing."
+    flat = [name for name, _ in sizes.values() if name in tensors and tensors[name].ndim != 2]
+    if flat:
+        raise MilanError(f'{path}: {flat[0]} has shape {tuple(tensors[flat[0]].shape)} and is no matrix; fetch it again')
+    return {setting: tensors[name].shape[dimension] for setting, (name, dimension) in sizes.items() if name in tensors}
 
 # %% ../../nbs/37_checkpoints.ipynb #c9572bc8
+_EXCEPTIONS, _SPLIT = TypeAdapter(dict[str, list[dict[Any, Any]]]), TypeAdapter(list[str])
 _PATTERNS = ('prefix_search', 'suffix_search', 'infix_finditer', 'token_match', 'url_match')
 
 
@@ -127,7 +152,11 @@ def tokenizer_rules(packed: bytes, # spaCy's bytes, of a pipeline
     if not isinstance(rules, bytes):
         raise MilanError('its spaCy pipeline holds no tokenizer')
     rules = _unpacked(rules)
-    pieces = {text: [piece.get(65, piece.get('ORTH')) for piece in parts] for text, parts in rules.get('exceptions', {}).items()}
+    try:
+        exceptions = _EXCEPTIONS.validate_python(rules.get('exceptions', {}), strict=True)
+        pieces = {text: _SPLIT.validate_python([piece.get(65, piece.get('ORTH')) for piece in parts], strict=True) for text, parts in exceptions.items()}
+    except ValidationError as error:
+        raise MilanError(f'its exceptions cannot be used ({explain(error)})') from error
     return {**{name: rules.get(name) for name in _PATTERNS}, 'exceptions': pieces} # 65 is spaCy's number for ORTH, the text of a piece
 
 
@@ -136,6 +165,11 @@ def _our_bytes() -> bytes:
     import spacy
 
     return spacy.blank('en').to_bytes(exclude=['vocab'])
+
+
+@functools.cache
+def _our_rules() -> dict[str, Any]:
+    return tokenizer_rules(_our_bytes())
 
 # %% ../../nbs/37_checkpoints.ipynb #da8b0230
 def check_rules(path: str | Path, # for the message
@@ -149,27 +183,29 @@ def check_rules(path: str | Path, # for the message
         warnings.warn(f'{path} does not hold its rules for splitting words; taking those of spaCy\'s English', stacklevel=3)
         return []
     try:
-        theirs, ours = tokenizer_rules(packed), tokenizer_rules(_our_bytes())
+        theirs, ours = tokenizer_rules(packed), _our_rules()
         other = [name for name in theirs if theirs[name] != ours[name]]
-        words = _split_otherwise(packed, vocabulary) if other else []
+        words = _split_otherwise(theirs['exceptions'], vocabulary) if 'exceptions' in other else []
     except MilanError as error:
         warnings.warn(f'{path}: {error}; taking those of spaCy\'s English', stacklevel=3)
         return []
     if other:
         found = f'{len(words)} of its {len(vocabulary.words)} words ({", ".join(words[:3])}{", …" * (len(words) > 3)})' if words else 'none of its words'
+        found = f'by its exceptions {found}' if 'exceptions' in other else 'which words (its patterns are not run)'
         warnings.warn(f'{path} was written with other rules for splitting words than spaCy has here ({", ".join(other)}): {found} would be '
                       'split otherwise. Its captions are not affected, texts given to score() may be', stacklevel=3)
     return other
 
 
-def _split_otherwise(packed: bytes, vocabulary: Vocabulary) -> list[str]:
+def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -> list[str]:
+    "Words that a file's exceptions split in another way than ours. Its patterns are never run: one that is made for it can take for ever."
     import spacy
 
+    tokenizer: Any = spacy.blank('en').tokenizer
     try:
-        tokenizer: Any = spacy.blank('en').tokenizer
-        tokenizer.from_bytes(_unpacked(packed)['tokenizer'])
-    except Exception as error: # a pattern that is none, a piece without text: spaCy's complaints share no class
-        raise MilanError(f'its rules for splitting words cannot be used ({error})') from error
+        tokenizer.rules = {text: [{65: piece} for piece in pieces] for text, pieces in exceptions.items()}
+    except Exception as error: # pieces that don't make up the text: spaCy's complaints share no class
+        raise MilanError(f'its rules for splitting words cannot be used ({str(error)[:200]})') from error
     return [word for word in vocabulary.words if [piece.text.lower() for piece in tokenizer(word)] != tokenize(word)]
 
 # %% ../../nbs/37_checkpoints.ipynb #8f13d7ac
@@ -185,11 +221,10 @@ def load_lm(path: str | Path, # a file written by the original's LanguageModel.s
 
 def _lm(path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any], tensors: dict[str, torch.Tensor]) -> LanguageModel:
     told: dict[str, Any] = {'layers': sum(name.startswith('lstm.weight_ih_l') for name in tensors)}
-    for setting, name in (('embedding_size', 'embedding.weight'), ('hidden_size', 'lstm.weight_hh_l0')):
-        if name in tensors:
-            told[setting] = tensors[name].shape[1]
-    model = LanguageModel(vocabulary, **_settings(path, properties, ['embedding_size', 'hidden_size', 'layers', 'dropout'], told))
-    _fill(path, 'language model', model, tensors)
+    told |= _told(path, tensors, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('lstm.weight_hh_l0', 1)})
+    settings = _settings(path, properties, ['embedding_size', 'hidden_size', 'layers', 'dropout'], told)
+    model = build(lambda: LanguageModel(vocabulary, **settings), tensors, f'language model in {path}')
+    assert isinstance(model, LanguageModel)
     return model.eval()
 
 # %% ../../nbs/37_checkpoints.ipynb #9ef7fe13
@@ -204,11 +239,12 @@ def load(path: str | Path, # a published captioner, such as milan-base.pth
     own = {name: value for name, value in tensors.items() if not name.startswith(('encoder.', 'lm.'))}
     if not {'init_h.0.weight', 'attend.query_to_hidden.weight', 'embedding.weight'} <= set(own):
         raise MilanError(f'{path} holds no decoder; a language model alone is read with load_lm')
-    told = {'embedding_size': own['embedding.weight'].shape[1], 'hidden_size': own['init_h.0.weight'].shape[0],
-            'attention_hidden_size': own['attend.query_to_hidden.weight'].shape[0]}
+    told = _told(path, own, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('init_h.0.weight', 0), 'features': ('init_h.0.weight', 1),
+                             'attention_hidden_size': ('attend.query_to_hidden.weight', 0)})
     settings = _settings(path, properties, ['embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout'], told)
-    decoder = Decoder(vocabulary, features=own['init_h.0.weight'].shape[1], **{**settings, 'attention_hidden_size': told['attention_hidden_size']})
-    _fill(path, 'decoder', decoder, own)
+    settings |= {'features': told['features'], 'attention_hidden_size': told['attention_hidden_size']}
+    decoder = build(lambda: Decoder(vocabulary, **settings), own, f'decoder in {path}')
+    assert isinstance(decoder, Decoder)
     lm = _own_lm(path, content, vocabulary)
     defaults = _settings(path, properties, ['strategy', 'temperature', 'beam_size', 'length'])
     if lm is None and defaults['strategy'] == 'rerank':
@@ -239,7 +275,8 @@ _PREFIX = 'encoder.encoder.model.'
 def _encoder(path: str | Path, content: dict[str, Any]) -> Encoder | None:
     "The encoder with the file's weights; None, with a warning, for one that we don't have, or that isn't in the file."
     children, config = content.get('children') or {}, _nested(content['properties'].get('encoder')).get('config')
-    kind, tensors = children.get('encoder', 'PyramidConvEncoder'), _part(content['state_dict'], _PREFIX)
+    config = str(config)[:100] if config is not None else None
+    kind, tensors = str(children.get('encoder', 'PyramidConvEncoder'))[:100], _part(content['state_dict'], _PREFIX)
     if kind not in _KINDS or config not in (*_KINDS[kind][1], None):
         warnings.warn(f'{path} has an encoder {kind}({config!r}) that is not known here; the captioner works on features only', stacklevel=3)
         return None
@@ -253,7 +290,7 @@ def _encoder(path: str | Path, content: dict[str, Any]) -> Encoder | None:
         warnings.warn(f'{path} does not say the {", ".join(absent)} of its encoder; taking {kind}({config!r}) and, for colours, '
                       'ImageNet\'s mean and deviation', stacklevel=3)
     encoder = _KINDS[kind][0](config, pretrained=False)
-    _fill(path, 'encoder', encoder.network, tensors)
+    fit(encoder.network, tensors, f'encoder in {path}')
     _check_colours(path, content['state_dict'])
     return encoder
 
