@@ -270,7 +270,7 @@ def state(name: str, # one of `names()`
          ) -> str:
     "'ready', 'yours' (put there by hand), 'absent', 'partial 43 %', 'outdated', 'changed' since it was fetched, or 'in the way'."
     manifest, place, stamp = load(name), folder_of(name), _stamp(name)
-    if place.is_symlink() and not os.path.exists(place): # to a disk that is away, perhaps
+    if os.path.islink(place) and not os.path.exists(place): # to a disk that is away, perhaps
         return 'in the way'
     if not os.path.exists(place) or (place.is_dir() and not any(place.iterdir())): # a failed download of the original leaves an empty folder
         return _unfinished(manifest) or 'absent'

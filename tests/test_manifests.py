@@ -457,6 +457,9 @@ def test_errors():
     (folder/'disk that is away').mkdir() # it is back, and empty
     fetch('big', quiet=True, given=[folder])
     test_eq(((folder/'data'/'big').is_symlink(), sorted(path.name for path in (folder/'disk that is away').iterdir())), (True, ['a.txt', 'manifest.json']))
+    write_manifest(folder, 'weights', [dict(kind='local', file='w.pth', unpack='none', sha256=None)], place='weights.pth', store='models')
+    with patch.dict(os.environ, MILAN_DATA_DIR='x' * 300, MILAN_MODELS_DIR='x' * 300): # longer than a name may be
+        test_eq([state(name) for name in ('good', 'weights')], ['absent', 'absent'])
     (folder/'data'/'one').write_text('mine')
     write_manifest(folder, 'below', [big], place='one/two')
     with expect_fail(MilanError, contains='one is a file; move it away'): fetch('below', quiet=True, given=[folder])
