@@ -9,10 +9,9 @@ from milan.captioner.encoder import original_spatial_encoder
 from milan.captioner.lm import LanguageModel
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError
-from milan.weights import build
-from milan.weights import read
 from safetensors.torch import save_file
 from torch import nn
+import io
 import torch
 from milan.captioner import (
     Captioner,
@@ -103,7 +102,7 @@ def test_any_number_of_exemplars_any_length():
 # 36_captioner.ipynb, section "A table of descriptions"
 @pytest.mark.training
 def test_a_table_of_descriptions():
-    global read
+    global io
     images, masks, annotations, encoder = small_world()
     captioner = train(encoder.encode(images, masks), annotations, validation=range(16, 20), encoder=encoder, decoder_settings=QUICK, lm_settings=QUICK,
                       device='cpu', progress=False)
@@ -138,11 +137,28 @@ def test_a_table_of_descriptions():
     shutil.rmtree(home)
     tables[1].round(2)
 
+    import io
+    import pickle
+
+
+    images, masks, annotations, encoder = small_world()
+    kept = Captioner(Decoder(Vocabulary(['red', 'things']), features=3, embedding_size=4, hidden_size=4), None, encoder)
+    exemplars = [SimpleNamespace(layer='conv<1>', unit=u, images=images[u], masks=masks[u]) for u in range(12)]
+    table = kept.describe(exemplars, progress=False)
+    shown = table._repr_html_()
+    assert shown.count('<img') == 30 and 'conv&lt;1&gt;' in shown and '12 rows, the first 10 shown' in shown
+    test_eq(table[table.unit < 2]._repr_html_().count('<img'), 6)
+    assert '<img' not in table[['description']]._repr_html_() and '<img' not in str(table)
+    again = pickle.loads(pickle.dumps(table))
+    pd.testing.assert_frame_equal(again, pd.DataFrame(table))
+    assert again.exemplars is None and table.exemplars is exemplars and '<img' not in again._repr_html_()
+    for derived in (table.merge(table, on=['layer', 'unit']), table.groupby('layer').size(), pd.concat([table, table]), table.copy(), table.round(2), table.sort_values('unit')): repr(derived)
+    test_eq(pd.read_csv(io.StringIO(table.to_csv(index=False))).columns.tolist(), ['layer', 'unit', 'description', 'score'])
+
 
 # 36_captioner.ipynb, section "Any annotated set"
 @pytest.mark.training
 def test_any_annotated_set():
-    global read
     images, masks, annotations, encoder = small_world()
     people = [SimpleNamespace(images=images[u], masks=masks[u], annotations=annotations[u] if u != 3 else []) for u in range(20)]
     home = Path(tempfile.mkdtemp())
@@ -200,7 +216,6 @@ def test_the_model_card():
 # 36_captioner.ipynb, section "Saving"
 @pytest.mark.training
 def test_saving():
-    global build
     images, masks, annotations, encoder = small_world()
     features = encoder.encode(images, masks)
     encoder.projection = Projection.fit(features[:16], 2)
@@ -283,6 +298,9 @@ def test_errors():
     test_eq(os.listdir(home/'steps'), ['notes.txt'])
     shutil.rmtree(home)
 
+    from safetensors.torch import load_file
+
+
     def tiny(folder):
         "A saved captioner with every part, and what its files hold."
         torch.manual_seed(0)
@@ -295,7 +313,7 @@ def test_errors():
         card = {'training': {'annotations': 3, 'units': 2, 'held_out': 1, 'decoder_log': log, 'lm_log': log}, 'measures': [{'row': 'ours', 'value': 1.}], 'limits': ['It is tiny.']}
         made = Captioner(Decoder(words, features=2, embedding_size=4, hidden_size=4), LanguageModel(words, 4, 4), encoder, card)
         made.save(folder)
-        return json.loads((folder/'captioner.json').read_text()), read(folder/'weights.safetensors')
+        return json.loads((folder/'captioner.json').read_text()), load_file(folder/'weights.safetensors')
 
 
     def outcome(folder, about=None, tensors=None):

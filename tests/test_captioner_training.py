@@ -4,11 +4,13 @@ from milan.captioner.lm import LanguageModel
 from milan.captioner.search import search
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError
+from pathlib import Path
 from torch import nn
 from torch.nn import functional as F
 import torch
 from milan.captioner.training import (
     _lm_loss,
+    _resume,
     attention_loss,
     collect,
     fit,
@@ -32,6 +34,8 @@ def small_world(units=60, seed=0):
     features[:, :, :len(things)] += F.one_hot(label, len(things))[:, None]
     annotations = [[things[i], f'the {things[i]}', f'{things[i]} mostly'] for i in label]
     return features, annotations
+
+import tempfile
 
 
 # 35_training.ipynb, section "One split, by unit"
@@ -163,3 +167,22 @@ def test_killed_and_going_on():
     with expect_fail(MilanError, contains='other data or settings'):
         train_decoder(features, annotations, epochs=5, checkpoint=f'{folder}/run.pt', seed=1, **small)
     shutil.rmtree(folder)
+
+
+# 35_training.ipynb, section "Errors"
+def test_errors():
+    global Path
+    from pathlib import Path
+
+
+    place = Path(tempfile.mkdtemp())/'decoder.checkpoint'
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    good = {'key': 'k', 'log': [], 'best': -1, 'weights': {}, 'model': model.state_dict(), 'optimizer': optimizer.state_dict()}
+    for odd in ({**good, 'key': 'other'}, {**good, 'model': {}}, {**good, 'model': 3}, {**good, 'optimizer': {}}, {**good, 'optimizer': 3}, {'key': 'k'}, [1], 3):
+        torch.save(odd, place)
+        with expect_fail(MilanError, contains='decoder.checkpoint'): _resume(place, 'k', model, optimizer)
+    for odd in (b'', b'my thesis'):
+        place.write_bytes(odd)
+        with expect_fail(MilanError, contains='decoder.checkpoint'): _resume(place, 'k', model, optimizer)
+        test_eq(place.read_bytes(), odd)

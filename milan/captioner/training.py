@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ..config import MilanError, atomic, fingerprint
 from ..config import device as find_device
+from ..weights import read
 from .decoder import Decoder
 from .lm import LanguageModel
 from .search import search
@@ -192,11 +193,16 @@ def _save(path: str | Path, state: dict[str, Any]) -> None:
 def _resume(path: str | Path | None, key: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list, int, dict]:
     if path is None or not Path(path).exists():
         return [], -1, {}
-    state = torch.load(path, weights_only=True, map_location='cpu')
+    state = read(path)
+    if not isinstance(state, dict) or not {'key', 'log', 'best', 'weights', 'model', 'optimizer'} <= set(state):
+        raise MilanError(f'{path} is no checkpoint of a training; remove it to begin anew, or give another file')
     if state['key'] != key:
         raise MilanError(f'{path} belongs to a training run with other data or settings; remove it, or give another file')
-    model.load_state_dict(state['model'])
-    optimizer.load_state_dict(state['optimizer'])
+    try:
+        model.load_state_dict(state['model'])
+        optimizer.load_state_dict(state['optimizer'])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MilanError(f'{path} is a damaged checkpoint ({str(error)[:200]}); remove it to begin anew') from error
     return state['log'], state['best'], state['weights']
 
 # %% ../../nbs/35_training.ipynb #9afb7151
