@@ -51,11 +51,12 @@ _WRAPPERS, _DEEPEST = ('state_dict', 'model_state_dict', 'model'), 8
 
 def check_tensors(state: Mapping[Any, Any], # name → tensor
                   origin: str | Path, # where they come from, for messages
+                  repeated: bool = False, # allow one number that stands for many: a network of known size will take them
                  ) -> None:
     "Raise `MilanError` for tensors that aren't what they seem: on no device, sparse, quantised, or one number said to be a trillion."
     for name, value in state.items():
         plain = value.layout == torch.strided and not value.is_quantized and value.device.type == 'cpu' and not value.is_nested
-        if not plain or value.untyped_storage().nbytes() < value.numel() * value.element_size():
+        if not plain or not repeated and value.untyped_storage().nbytes() < value.numel() * value.element_size():
             raise MilanError(f'{origin}: {str(name)[:100]} is no plain tensor whose numbers are all in the file; save network.state_dict() of a network on the CPU')
 
 
@@ -69,7 +70,7 @@ def read_state(path: str | Path, # a file of weights
     if not found:
         holds = f'the keys {", ".join(str(key)[:50] for key in list(value)[:8])}' if isinstance(value, Mapping) else type(value).__name__
         raise MilanError(f'{path} holds no weights, but {holds}; save network.state_dict(), bare or under the key {_WRAPPERS[0]!r}')
-    check_tensors(found, path)
+    check_tensors(found, path, repeated=True)
     return found
 
 # %% ../nbs/06_weights.ipynb #54c9611c
@@ -110,7 +111,7 @@ def _require_fit(known: Mapping[str, torch.Tensor], found: Mapping[str, torch.Te
     shapes = [f'{name} {tuple(found[name].shape)}, not {tuple(value.shape)}' for name, value in known.items()
               if name in found and found[name].shape != value.shape]
     kinds = [f'{name} {found[name].dtype}, not {value.dtype}' for name, value in known.items() if name in found and not _same_kind(found[name], value)]
-    nan = [name for name, value in found.items() if value.is_floating_point() and bool(value.isnan().any())]
+    nan = [name for name, value in found.items() if value.is_floating_point() and not shapes and bool(value.isnan().any())]
     faults = {'lacks': missing, 'has unknown names:': unknown, 'has other shapes:': shapes, 'has names twice:': twice, 'has other types:': kinds,
               'has weights that are no numbers (NaN):': nan}
     if any(faults.values()):
