@@ -202,7 +202,10 @@ def _rcc_walk(body: bytes, places: tuple[int, int, int], node: int, at_most: int
         elif not flags & 4:
             size, = struct.unpack('>I', body[data + second:data + second + 4])
             stored = body[data + second + 4:data + second + 4 + size]
-            content = zlib.decompressobj().decompress(stored[4:], at_most) if flags & 1 else stored
+            unpacked = zlib.decompressobj()
+            content = unpacked.decompress(stored[4:], at_most) if flags & 1 else stored
+            if flags & 1 and not unpacked.eof and len(content) < at_most:
+                raise IndexError(f'the bytes of {path} are not whole')
             at_most -= len(content)
             if at_most <= 0:
                 raise IndexError('its files are larger than allowed')
@@ -372,6 +375,8 @@ def unpack(file: Path, # what a source gave
     if source['unpack'] == 'none':
         require_whole(file, source['file'])
         require_space(target, file.stat().st_size)
+        if file.stat().st_size > at_most:
+            raise MilanError(f'{file.name} has {file.stat().st_size:,} bytes, more than the {at_most:,} its manifest allows; it is not what it should be')
         shutil.copyfile(file, target/safe_path(source['file']))
         return
     if source['unpack'] not in ('deb', 'tar', 'zip'):

@@ -9,6 +9,7 @@ __all__ = ['MilanError', 'data_dir', 'models_dir', 'results_dir', 'device', 'see
 
 # %% ../nbs/00_config.ipynb #51337ad4
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -63,6 +64,8 @@ def device(name: str | torch.device | None = None, # 'cpu', 'cuda', 'cuda:1', 'm
 def seed_everything(seed: int, # any integer ≥ 0
                    ) -> None:
     "Seed Python, NumPy and torch alike."
+    if not 0 <= seed < 2**63:
+        raise MilanError(f'seed {str(seed)[:30]}: give an integer from 0 to 2^63 - 1')
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -113,8 +116,17 @@ def atomic(path: str | Path, # the file or folder that shall exist, whole, at th
             raise MilanError(f'{path} is a folder, and a file shall be written there: give another name')
         else:
             os.replace(beside, path)
+    except Exception as error: # safetensors' own share no class with Python's
+        if not _disk_full(error):
+            raise
+        raise MilanError(f'{path} could not be written, its disk is full ({str(error).splitlines()[0]}); make room and try again: nothing was replaced') from error
     finally:
         remove(beside)
+
+
+def _disk_full(error: Exception) -> bool: # or a quota, or the largest file allowed; Python, torch and safetensors say it in their own ways
+    known = getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return known or any(text in str(error) for text in ('inline_container', 'PytorchStreamWriter', 'File too large', 'No space left', 'quota exceeded'))
 
 
 def remove(path: str | Path, # a file, a folder of our own making, or nothing
@@ -133,7 +145,8 @@ def remove_files(folder: str | Path, # may hold other things too
     "Remove these files, then the folders that this leaves empty, `folder` among them."
     folder = Path(folder)
     for name in names:
-        (folder/name).unlink(missing_ok=True)
+        if not (folder/name).is_dir(): # which is somebody else's
+            (folder/name).unlink(missing_ok=True)
     for place, _, _ in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError): # it holds something else
             os.rmdir(place)
@@ -165,6 +178,12 @@ def _named(path: str | Path) -> Path: # with a name of its own: not '.', not 'a/
     path = Path(path).resolve() if Path(path).name in ('', '.', '..') else Path(path)
     if not path.name:
         raise MilanError(f'{path} cannot be replaced: give a file or a folder inside it')
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error: # too long, a zero in it
+        raise MilanError(f'{str(path)[:300]!r} cannot be the name of a file ({error}); give another') from error
     return path
 
 

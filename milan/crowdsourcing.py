@@ -110,6 +110,8 @@ def _claim(folder: Path, exemplars: Exemplars, kind: str, opacity: float) -> Non
     numbers = [[layer, *(getattr(exemplars, name)(layer).tolist() for name in ('unit_numbers', 'ids', 'activations'))] for layer in exemplars.layers]
     looks = [hashlib.sha256(_pixels(exemplars.lookup(layer, units[0]), opacity).tobytes()).hexdigest() for layer, units, *_ in numbers if units]
     about = {'kind': kind, 'opacity': opacity, 'exemplars': fingerprint([numbers, looks])}
+    if folder.exists() and not folder.is_dir():
+        raise MilanError(f'{folder} is a file; give a new folder for the pictures')
     if not (folder/_ABOUT).exists():
         if folder.exists() and any(folder.iterdir()):
             raise MilanError(f'{folder} holds other files; give a new folder for the pictures')

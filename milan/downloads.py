@@ -192,6 +192,9 @@ def _ask(opener: urllib.request.OpenerDirector, address: str, headers: dict[str,
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise MilanError(reason(error)) from error
+        if answer.status not in (200, 206):
+            answer.close()
+            raise MilanError(f'the server answers {answer.status} and sends no file')
         if answer.headers.get('Content-Encoding', 'identity') != 'identity':
             answer.close()
             raise MilanError(f'the server sends it compressed ({answer.headers["Content-Encoding"][:50]!r}), which was not asked for')
@@ -295,7 +298,7 @@ def _go_on(opener: urllib.request.OpenerDirector, address: str, partial: Partial
     said = answer.headers.get('Content-Range') or ''
     if answer.status == 416 and said == f'bytes */{start}' and start:
         return # nothing is left to send
-    if answer.status == 416 or (answer.status == 206 and not said.startswith(f'bytes {start}-')):
+    if answer.status == 416 or (answer.status == 206 and not (asked and said.startswith(f'bytes {start}-'))):
         if not asked:
             raise MilanError('the server sends a piece where the whole was asked for')
         partial.remove()

@@ -526,9 +526,9 @@ def _megabytes(name: str) -> int | None:
 
 def table() -> pd.DataFrame: # one row per asset
     "All assets: state, size of the download, licence, what they are (`milan data list` prints it)."
-    rows = []
+    rows, columns = [], ['name', 'state', 'megabytes', 'licence', 'title', 'credit', 'homepage', 'place']
     for name in names():
         manifest = load(name)
         rows.append({'name': name, 'state': state(name), 'megabytes': _megabytes(name), 'licence': manifest['licence']['spdx'],
                      'title': manifest['title'], 'credit': manifest['credit'], 'homepage': manifest['homepage'], 'place': str(folder_of(name))})
-    return pd.DataFrame(rows).astype({'megabytes': 'Int64'})
+    return pd.DataFrame(rows, columns=columns).astype({'megabytes': 'Int64'})

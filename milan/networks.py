@@ -218,6 +218,8 @@ def _read_file(path: Path) -> _File:
         if not path.is_file() or path.stat().st_size > _LARGEST_FILE:
             raise ValueError(f'it is no file, or larger than {_LARGEST_FILE:,} bytes')
         text = path.read_text(encoding='utf-8')
+        if text.count('[') + text.count('{') > 1_000: # reading what is very deep takes very long
+            raise ValueError('it has more than 1,000 brackets')
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ValueError('it has aliases (*name); write out what they stand for')
         return _File.model_validate(yaml.safe_load(text))
@@ -351,6 +353,8 @@ def register_file(path: str | Path, # a .yaml file, as above
     told = _read_file(path)
     if not trust and not told.library and not _below(told.build.partition(':')[0], _BUILDERS):
         raise _refusal(told.build, path)
+    if told.name in _registry and not isinstance(_registry[told.name], _FileEntry):
+        raise MilanError(f'{path}: name {told.name!r} is that of a network of the registry; give another name')
     weights = f'file {told.weights}' if told.weights else 'of the library' if told.library else 'its own'
 
     def state() -> str:

@@ -12,7 +12,7 @@ import functools
 import os
 import stat
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -256,6 +256,13 @@ def _walk(folder: str, follow: bool, above: frozenset[tuple[int, int]] = frozens
                 yield from _walk(entry.path, follow, above | {(here.st_dev, here.st_ino)})
 
 
+def _is(look: Callable[[], bool]) -> bool: # no, where a link leads to itself
+    try:
+        return look()
+    except OSError:
+        return False
+
+
 def _find_files(folder: Path, # where to look, at any depth
                 endings: Sequence[str], # of pictures, in small letters
                 follow: bool = False, # links to folders
@@ -268,10 +275,10 @@ def _find_files(folder: Path, # where to look, at any depth
         if count >= _MOST_FOLDERS:
             raise MilanError(f'{folder} holds more than {_MOST_FOLDERS:,} folders, perhaps links to each other; give one with fewer')
         for entry in entries or []:
-            if entry.name.lower().endswith(tuple(endings)) and not entry.is_dir():
+            if entry.name.lower().endswith(tuple(endings)) and not _is(entry.is_dir):
                 path = os.path.relpath(entry.path, folder)
                 shown = path.encode(errors='backslashreplace').decode()
-                if entry.is_file() and shown == path:
+                if _is(entry.is_file) and shown == path:
                     files.append(path)
                 else:
                     odd[shown] = 'its name is no text' if shown != path else 'a link to no file' if entry.is_symlink() else 'not a file'

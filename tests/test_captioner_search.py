@@ -131,4 +131,4 @@ def test_the_whole_search():
     with expect_fail(MilanError, contains="'best'"): search(decoder, features, lm, strategy='best')
     with expect_fail(MilanError, contains='language model'): search(decoder, features)
     with expect_fail(MilanError, contains='not both'): search(decoder, features, lm, mi=True)
-    with expect_fail(MilanError, contains='at least 1'): search(decoder, features, lm, beam_size=0)
+    with expect_fail(MilanError, contains='from 1 to'): search(decoder, features, lm, beam_size=0)

@@ -480,6 +480,8 @@ def save(captioner: Captioner, # what to keep
         ) -> Path: # the folder
     "Write a captioner, all of it or none. Raises `MilanError`, and leaves all as it is, where the folder holds anything else than a saved captioner."
     require_replaceable(folder)
+    if Path(folder).is_dir() and any(Path(folder).iterdir()) and not (Path(folder)/'captioner.json').exists():
+        raise MilanError(f'{folder} holds another result than a captioner; it is left alone: give another folder')
     encoder, about = captioner.encoder, _about(captioner)
     try:
         _About.model_validate(json.loads(json.dumps(about, default=str)))

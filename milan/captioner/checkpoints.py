@@ -12,6 +12,7 @@ import gc
 import json
 import pickle
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,8 @@ def read(path: str | Path, # a .pth file of the original
     if odd:
         raise MilanError(f'{path} has entries among its weights that are no tensors ({str(odd[0])[:100]}); fetch it again')
     check_tensors(content['state_dict'], path)
+    if wild := [name for name, value in content['state_dict'].items() if value.is_floating_point() and not bool(value.isfinite().all())]:
+        raise MilanError(f'{path} has weights with numbers that are not finite ({wild[0][:100]}); fetch it again')
     if not isinstance(content.get('children'), dict | None):
         raise MilanError(f'{path} has children that are a {type(content["children"]).__name__}, not a table; fetch it again')
     return content
@@ -317,6 +320,8 @@ def save(captioner: Captioner, # what to write
         ) -> Path: # the file
     "Write a captioner in the original's format; `load` reads it. Raises `MilanError` for an encoder that the original doesn't have."
     kind, config = _kind(captioner) if encoder else (None, None)
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise MilanError(f'{path} is there and is no checkpoint; it is left alone: give another name')
     content = {'properties': _properties(captioner, config), 'children': {'encoder': kind} if kind else {}, 'state_dict': _tensors(captioner, kind)}
     with atomic(path) as beside:
         torch.save(content, beside)

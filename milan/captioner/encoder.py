@@ -491,11 +491,13 @@ class _Kept(_Table): # rows of features on disk, while they are made
 
 # %% ../../nbs/31_encoder.ipynb #f962b39e
 def _opened(place: Path) -> torch.Tensor | None: # finished features, mapped into memory; None where there are none, or damaged ones
+    if not all((place/name).is_file() for name in _FILES): # a pipe would wait for ever
+        return None
     try:
         about = json.loads((place/'about.json').read_text())
         array = np.load(place/'features.npy', mmap_mode='c')
         whole = about['done'] == about['images'] and len(array) == about['units'] * about['k']
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError):
         return None
     return torch.from_numpy(array) if whole else None
 
@@ -514,6 +516,8 @@ def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, c
             _fill_planned(table, encoder, exemplars, plan, batch_size, progress)
             table.save()
             remove_files(place, _FILES)
+            if place.exists():
+                raise MilanError(f'{place} holds something else than features; remove it, and start again')
             os.replace(table.folder, place)
             values = _opened(place)
             assert values is not None

@@ -6,6 +6,7 @@
 __all__ = ['STRATEGIES', 'Rows', 'Speaker', 'beam', 'sample', 'likelihood', 'Found', 'search']
 
 # %% ../../nbs/34_search.ipynb #98ea84ef
+import math
 import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -211,7 +212,7 @@ def search(decoder: Decoder, # p(d | E)
            progress: bool = False, # show a progress bar
           ) -> Found:
     "Describe units from their features (paper, section 3.3). Every unit's result is its own, whatever the batch."
-    _check(strategy, lm, mi, beam_size, length)
+    _check(strategy, lm, mi, beam_size, length, temperature)
     features = decoder.eval().check(features)
     lm = lm.eval() if lm is not None else None
     size = beam_size if strategy in ('beam', 'rerank') else 1
@@ -231,15 +232,17 @@ def search(decoder: Decoder, # p(d | E)
     return _found(decoder, features, lm, ids, scores, log_p, log_lm)
 
 # %% ../../nbs/34_search.ipynb #924ff1d1
-def _check(strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, length: int) -> None:
+def _check(strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, length: int, temperature: float) -> None:
     if strategy not in STRATEGIES:
         raise MilanError(f'unknown strategy {strategy!r}; choose one of {", ".join(STRATEGIES)}')
     if (mi or strategy == 'rerank') and lm is None:
         raise MilanError(f'{"mi=True" if mi else "rerank"} needs a language model, and this captioner has none; use strategy="beam"')
     if mi and strategy == 'rerank':
         raise MilanError('rerank weighs whole sentences, mi every word: choose strategy="rerank" or mi=True, not both')
-    if beam_size < 1 or length < 1:
-        raise MilanError(f'beam_size={beam_size} and length={length} must be at least 1')
+    if not (1 <= beam_size <= 10_000 and 1 <= length <= 1_000):
+        raise MilanError(f'beam_size={beam_size} and length={length} must be from 1 to 10,000 and from 1 to 1,000')
+    if not math.isfinite(temperature):
+        raise MilanError(f'temperature={temperature}: the weight of the language model must be a number')
 
 
 def _nothing(features: torch.Tensor, size: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:

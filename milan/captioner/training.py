@@ -196,6 +196,8 @@ def _resume(path: str | Path | None, key: str, model: nn.Module, optimizer: torc
     state = read(path)
     if not isinstance(state, dict) or not {'key', 'log', 'best', 'weights', 'model', 'optimizer'} <= set(state):
         raise MilanError(f'{path} is no checkpoint of a training; remove it to begin anew, or give another file')
+    if not isinstance(state['log'], list) or not isinstance(state['best'], int) or not 0 <= state['best'] < len(state['log']):
+        raise MilanError(f'{path} is a damaged checkpoint (its log and its best epoch do not fit together); remove it to begin anew')
     if state['key'] != key:
         raise MilanError(f'{path} belongs to a training run with other data or settings; remove it, or give another file')
     try:
