@@ -96,7 +96,7 @@ def annotators_of_scenes(scenes: images.ShapeScenes, # that the exemplars come f
     "What three people might say of a unit's regions, each of whom looks at five."
     inside, said = exemplar.masks[:, 0].numpy() > 0, []
     shown = [[name for name, where in scenes.concepts(int(i)).items() if (where & mask).sum() > .5 * max(1, mask.sum())]
-             for i, mask in zip(exemplar.ids if ids is None else ids, inside, strict=True)]
+             for i, mask in zip(np.asarray(exemplar.ids if ids is None else ids), inside, strict=True)]
     for annotator in range(3):
         seen = [name for i in random.permutation(len(shown))[:5] for name in shown[i]]
         counts = {name: seen.count(name) + .9 * random.random() for name in sorted(set(seen))} # among equals, chance
@@ -122,8 +122,7 @@ def planted_case(scenes: int = 600, # half of them for scoring
     pictures, random = Scenes(images.ShapeScenes(scenes, seed=seed)), np.random.default_rng(seed)
     out = held_out(scenes, seed=seed)
     first, layers = np.flatnonzero(~out), list(network.layers if layers is None else layers)
-    found = exemplars.compute(network, pictures.subset(first), layers, k=15, size=64, batch_size=64, quiet=True,
-                              out=results_dir()/'exemplars'/'planted'/f'comparison-{scenes}-{seed}').select(layers)
+    found = exemplars.compute(network, pictures.subset(first), layers, k=15, size=64, batch_size=64, quiet=True).select(layers)
     references = [annotators_of_scenes(pictures.scenes, one, random, first[np.asarray(one.ids)].tolist()) for one in found]
     training = [demo.concept_phrases([concept.name]) for concept in pictures.concepts]
     planted = network.planted
@@ -204,8 +203,7 @@ def pictures_case(pictures: images.ImageSet | None = None, # None: the demonstra
     first = pictures.subset(~out)
     chosen = demo.some_units(network, layers, units, seed) | demo.some_units(network, list(others), units, seed)
     network = network.to(find_device(device))
-    place = results_dir()/'exemplars'/network.name/f'comparison-{fingerprint([pictures.fingerprint, layers, list(others), units, k, seed])}'
-    found = exemplars.compute(network, first, [*layers, *others], k=k, batch_size=16, units=chosen, out=place, quiet=not progress)
+    found = exemplars.compute(network, first, [*layers, *others], k=k, batch_size=16, units=chosen, quiet=not progress)
     words = words_of(pictures.table)
     said = _annotated(found.select([*layers, *others]), Views.of(first, progress), [words[i] for i in np.flatnonzero(~out)], seed)
     described, labelled = found.select(layers), Pictures(pictures)

@@ -310,8 +310,10 @@ def compare(folder: str | Path, # a set with images
     "How well a set's images agree with the pictures they should be, by transform."
     pictures = numbered(data_dir()/'imagenet'/'val' if images is None else images)
     exemplars, random, rows = Exemplars.open(folder), np.random.default_rng(seed), []
+    for layer in exemplars.layers:
+        exemplars.ids(layer) # a set that does not tell them says so
     chosen = [(exemplars[int(row)], int(random.integers(exemplars.k))) for row in random.integers(len(exemplars), size=sample)]
     for name in TRANSFORMS:
-        gaps = [np.abs((one.images[place] * 255).round().numpy() - _pixels(pictures, int(one.ids[place]), name, one.images.shape[3])).mean() for one, place in chosen]
+        gaps = [np.abs((one.images[place] * 255).round().numpy() - _pixels(pictures, int(np.asarray(one.ids)[place]), name, one.images.shape[3])).mean() for one, place in chosen]
         rows.append((name, float(np.mean([gap == 0 for gap in gaps])), float(np.mean(gaps))))
     return pd.DataFrame(rows, columns=['transform', 'identical', 'difference'])

@@ -519,8 +519,7 @@ def _members(profile: str, looks: dict[str, Look], wanted: set[str], seed: int, 
 def _exemplars(name: str, member: _Member, looks: Mapping[str, Look], size: Sizes, seed: int, progress: bool) -> Exemplars:
     items = looks[member.look].pictures if member.items is None else member.items
     units = {} if member.items is not None else demo.some_units(member.network, member.layers, size.per_layer, seed)
-    return exemplars.compute(member.network, items, list(member.layers), k=size.k, units=units, batch_size=16, seed=seed, quiet=not progress,
-                             out=results_dir()/'generalization'/'exemplars'/f'{name.replace(" ", "-")}-{fingerprint([asdict(size), seed, items.fingerprint])}')
+    return exemplars.compute(member.network, items, list(member.layers), k=size.k, units=units, batch_size=16, seed=seed, quiet=not progress)
 
 
 def simulated_sets(profile: str, # 'smoke' or 'demo'

@@ -18,6 +18,8 @@ from milan.exemplars import (
 import pytest
 
 import contextlib
+import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -29,11 +31,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastcore.test import expect_fail, test_close, test_eq
+from PIL import Image
 from torch import nn
 
 from milan import hooks
 from milan.config import MilanError, oracle_dir
 from milan.shapes import Squares, small_network
+from milan.trials import killed, started
 
 
 def temporary():
@@ -52,6 +56,15 @@ def naive(network, layer, images, k, quantile=.99):
     maps = recording[layer]
     peaks, order = maps.amax((2, 3)).sort(dim=0, descending=True, stable=True)
     return order[:k].T.numpy(), peaks[:k].T.numpy(), np.quantile(maps.numpy(), quantile, axis=(0, 2, 3), method='hazen')
+
+class Failing(Squares):
+    fail_at, read = 25, 0
+    fingerprint = 'squares'
+
+    def __getitem__(self, index):
+        if index == self.fail_at: raise KeyboardInterrupt
+        self.read += 1
+        return super().__getitem__(index)
 
 
 # 15_exemplars.ipynb, section "The naive way"
@@ -124,7 +137,8 @@ def test_what_cannot_work_is_said():
     [len(found) for found in (one, every, lowest)], every.dead()[:1]
 
     test_eq(np.sort(every.ids('conv1')), np.broadcast_to(np.arange(40), (6, 40)))
-    test_eq(len(every.dead()), 6)                                       # nothing exceeds the highest
+    test_eq(every.dead(), [])                                           # nothing exceeds the highest: it counts where it is reached
+    assert all(one.masks.any() for one in every)
     test_close(every.levels('conv1'), every.activations('conv1')[:, 0], eps=1e-6)
     assert (lowest.levels('conv1') < every.activations('conv1')[[0, 5], -1]).all()
     test_eq(lowest.unit_numbers('conv1').tolist(), [0, 5])
@@ -172,16 +186,6 @@ def test_the_same_results_however_they_were_made_slow():
 
 # 15_exemplars.ipynb, section "Stopped and started again"
 def test_stopped_and_started_again():
-    class Failing(Squares):
-        fail_at, read = 25, 0
-        fingerprint = 'squares'
-
-        def __getitem__(self, index):
-            if index == self.fail_at: raise KeyboardInterrupt
-            self.read += 1
-            return super().__getitem__(index)
-
-
     folder, settings = temporary(), {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'save_every': 0., 'quiet': True}
     interrupted, whole = Failing(), Failing()
     with contextlib.suppress(KeyboardInterrupt): compute(small_network(), interrupted, out=folder/'a', **settings)
@@ -199,24 +203,31 @@ def test_stopped_and_started_again():
     other = small_network()
     with torch.no_grad(): other.conv1.weight[0] *= 2
     for network, change in [(other, {}), (small_network(), {'k': 4}), (small_network(), {'transform': lambda x: x - .5}),
-                            (small_network(), {'resume': False})]:
-        whole.read = 0
-        with warnings.catch_warnings(record=True): compute(network, whole, out=folder/'b', **(settings | change))
-        assert whole.read > 40, change
+                            (small_network(), {'units': {'conv1': [1]}})]:
+        with expect_fail(MilanError, contains='other inputs'): compute(network, whole, out=folder/'b', **(settings | change))
+        assert same_files(folder/'a', folder/'b')
+    whole.read = 0
+    compute(other, whole, out=folder/'b', **(settings | {'resume': False}))
+    assert whole.read > 40 and not same_files(folder/'a', folder/'b')
+    compute(small_network(), whole, out=folder/'b', **(settings | {'resume': False}))
+    assert same_files(folder/'a', folder/'b')
 
     pictures = [image for image, _ in Squares()]
     before = compute(small_network(), pictures, 'conv1', k=5, out=folder/'c', quiet=True)
     pictures[1] = 255 - pictures[1]
-    with warnings.catch_warnings(record=True): after = compute(small_network(), pictures, 'conv1', k=5, out=folder/'c', quiet=True)
+    with expect_fail(MilanError, contains='(images)'): compute(small_network(), pictures, 'conv1', k=5, out=folder/'c', quiet=True)
+    after = compute(small_network(), pictures, 'conv1', k=5, out=folder/'d', quiet=True)
     assert before.about['images_hash'] != after.about['images_hash'] and (before.activations('conv1') != after.activations('conv1')).any()
 
-    interrupted.fail_at = 25
-    with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings(record=True): compute(other, interrupted, out=folder/'a', **settings)
-    compute(small_network(), whole, out=folder/'a', **settings)
-    assert (folder/'.a.progress'/'part-0'/'state.pt').exists()
-    interrupted.fail_at, interrupted.read = None, 0
-    with warnings.catch_warnings(record=True): compute(other, interrupted, out=folder/'a', **settings)
-    test_eq(interrupted.read, 40 - 24 + 1)
+    os.environ['MILAN_RESULTS_DIR'] = str(folder/'results')
+    usual = {'layers': 'conv1', 'k': 5, 'quiet': True}
+    places = [compute(network, whole, **(usual | change)).folder for network, change in
+              [(small_network(), {}), (other, {}), (small_network(), {'k': 4}), (small_network(), {'name': 'mine'}), (small_network(), {})]]
+    [str(place.relative_to(folder)) for place in places]
+
+    test_eq((len(set(places)), places[0] == places[4], places[3].name), (4, True, 'mine'))
+    with expect_fail(MilanError, contains='other inputs (network)'): compute(other, whole, name='mine', **usual)
+    del os.environ['MILAN_RESULTS_DIR']
 
     whole.read = 0
     larger = compute(small_network(), whole, out=folder/'b', **(settings | {'resume': True, 'size': 48, 'borders': 'replicate'}))
@@ -257,6 +268,106 @@ def test_stopped_and_started_again():
     with (folder/'again'/'.a.progress'/'part-2'/'images.bytes').open('ab') as file: file.truncate(0)   # a part that lost its images is done again
     compute(small_network(), Counting(), ['conv1', 'conv2'], k=5, batch_size=4, out=folder/'again'/'a', quiet=True)
     assert same_files(folder/'again'/'a', folder/'a')
+
+
+# 15_exemplars.ipynb, section "Images by name, and images that must not change"
+def test_images_by_name_and_images_that_must_not_change():
+    folder = temporary()
+    for number, (image, _) in enumerate(Squares()): Image.fromarray(image.permute(1, 2, 0).numpy()).resize((24, 24)).save(folder/f'{number:02}.png')
+    named = compute(small_network(), str(folder), 'conv1', size=None, k=3, out=folder/'named', quiet=True)
+    loader = torch.utils.data.DataLoader(Squares(), batch_size=7)
+    loaded = compute(small_network(), loader, 'conv1', k=3, size=None, out=folder/'loaded', quiet=True)
+    plain = compute(small_network(), [image.float() / 255 for image, _ in Squares()], 'conv1', k=3, size=None, out=folder/'plain', quiet=True)
+    spoilt = compute(small_network(), [image.float() / 255 for image, _ in Squares()], 'conv1', k=3, size=None, out=folder/'spoilt', quiet=True,
+                     transform=lambda images: images.neg_())
+    named, spoilt.lookup('conv1', 1)
+
+    assert same_files(folder/'loaded'/'conv1', compute(small_network(), Squares(), 'conv1', k=3, size=None, out=folder/'squares', quiet=True).folder/'conv1')
+    kept = np.load(folder/'spoilt'/'images.npy')
+    assert all(np.array_equal(kept[row], Squares()[int(number)][0].numpy()) for row, number in enumerate(np.load(folder/'spoilt'/'image_ids.npy')))
+    shutil.rmtree(folder)
+
+
+# 15_exemplars.ipynb, section "Units that saturate"
+def test_units_that_saturate():
+    folder, clipped = temporary(), nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), relu6=nn.ReLU6()))
+    with torch.no_grad():
+        clipped.conv.weight.mul_(100)
+        clipped.conv.bias.copy_(torch.tensor([9., 9., 9., -1e4]))                       # the last unit is dead: always 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        found = compute(clipped, Squares(), ['relu6', 'conv'], k=5, out=folder/'set', quiet=True)
+    [str(one.message) for one in caught]
+
+    test_eq(len(caught), 1)
+    assert "layer 'relu6': 3 of 4 units" in str(caught[0].message) and 'before its activation' in str(caught[0].message)
+    test_eq(found.dead(), [('relu6', 3)])
+    assert all(one.masks.any((1, 2, 3)).all() for one in found if one.unit != 3)
+    shutil.rmtree(folder)
+
+
+# 15_exemplars.ipynb, section "A full disk, and a state that was damaged"
+def test_a_full_disk_and_a_state_that_was_damaged():
+    def without_room(folder):
+        "In a process whose files may have 60 kB."
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        with expect_fail(MilanError, contains='disk is full'): compute(small_network(), Squares(), 'conv1', k=5, batch_size=4, save_every=0., out=folder/'a', quiet=True)
+
+
+    folder = temporary()
+    if sys.platform == 'linux':
+        test_eq(killed(started(lambda: without_room(folder))), False)
+        assert not (folder/'a').exists()
+    settings = {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'save_every': 0., 'quiet': True}
+    interrupted = Failing()
+    with contextlib.suppress(KeyboardInterrupt): compute(small_network(), interrupted, out=folder/'b', **settings)
+    state = folder/'.b.progress'/'part-0'/'state.pt'
+    state.write_bytes(state.read_bytes()[:-100])
+    interrupted.fail_at, interrupted.read = None, 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        compute(small_network(), interrupted, out=folder/'b', **settings)
+    assert any('damaged' in str(one.message) for one in caught)
+    test_eq(interrupted.read, 40 - 20 + 1)       # one batch more than from the last state
+    interrupted.read = 0
+    compute(small_network(), interrupted, out=folder/'c', **settings)
+    assert same_files(folder/'b', folder/'c')
+
+    (folder/'b'/'notes.txt').write_text('mine')
+    with expect_fail(MilanError, contains='notes.txt'): compute(small_network(), interrupted, out=folder/'b', **settings | {'resume': False})
+    test_eq((folder/'b'/'notes.txt').read_text(), 'mine')
+    here = os.getcwd()
+    os.chdir(folder/'c')
+    with expect_fail(MilanError, contains='current folder'): compute(small_network(), interrupted, out='.', **settings | {'resume': False})
+    os.chdir(here)
+    with expect_fail(MilanError, contains='left alone'): compute(small_network(), interrupted, out=folder/'c'/'..', **settings)
+    with expect_fail(MilanError, contains='left alone'): compute(small_network(), interrupted, out=folder/'b'/'notes.txt', **settings)
+    shutil.rmtree(folder)
+
+
+# 15_exemplars.ipynb, section "Networks and data sets that cannot be read"
+def test_networks_and_data_sets_that_cannot_be_read():
+    quiet = {'quiet': True, 'out': temporary()/'x', 'k': 2}
+
+
+    class Endless(torch.utils.data.IterableDataset):
+        def __len__(self): return 5
+        def __iter__(self): return iter(())
+
+
+    class Broken(Squares):
+        def __getitem__(self, index): raise OSError('no such sector')
+
+
+    scripted = torch.jit.trace(small_network().eval(), torch.rand(1, 3, 24, 24))
+    for network, images, layers, settings, said in [
+        (scripted, Squares(), 'conv1', {}, 'TorchScript'), (nn.Sequential(nn.LazyConv2d(4, 1)), Squares(), '0', {}, 'lazy'),
+        (nn.Sequential(nn.Conv2d(3, 4, 1, device='meta')), Squares(), '0', {}, 'meta device'), (small_network(), Endless(), 'conv1', {}, 'map-style'),
+        (small_network(), Broken(), 'conv1', {}, 'item 0 of the data set'), (small_network(), Squares(), 'conv1', {'workers': -1}, 'workers = -1'),
+        (small_network(), Squares(), 'conv1', {'k': '5'}, "k = '5'"), (small_network(), Squares(), 'conv1', {'units': {'conv1': 'all'}}, "'all'"),
+        (small_network(), Squares(), 'conv1', {'batch_size': 2.5}, 'batch_size = 2.5'), (small_network(), '/no/such/folder', 'conv1', {}, 'folder')]:
+        with expect_fail(MilanError, contains=said): compute(network, images, layers, **quiet | settings)
+    assert not quiet['out'].exists()
 
 
 # 15_exemplars.ipynb, section "Killed"

@@ -47,6 +47,14 @@ def test_an_item_s_image():
     with expect_fail(MilanError, contains='(4, 2, 2)'): image_of(torch.zeros(4, 2, 2), 0)
     with expect_fail(MilanError, contains='the keys label, mask'): image_of({'label': 3, 'mask': 2}, 0)
 
+    ramp = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 2, 2)
+    test_close(image_of(ramp[:, ::-1, ::-1], 0), torch.from_numpy(ramp[:, ::-1, ::-1].copy()))           # a reversed view
+    test_close(image_of(ramp.astype('>f4'), 0), torch.from_numpy(ramp))                                    # another machine's byte order
+    test_close(image_of(torch.from_numpy(ramp).half(), 0), torch.from_numpy(ramp), eps=1e-3)
+    for odd in (np.zeros((3, 2, 2), np.uint16), np.zeros((3, 2, 2), np.int64), np.zeros((3, 2, 2), bool), torch.zeros(3, 2, 2, device='meta'),
+                np.full((3, 2, 2), object()), np.zeros((3, 2, 2), complex), torch.zeros(3, 0, 2), torch.full((3, 2, 2), torch.nan)):
+        with expect_fail(MilanError, contains='7'): image_of(odd, 7)
+
     latent_of((torch.randn(4), 7)), latent_of((torch.zeros(2),)), latent_of({'z': np.zeros(2, np.float32)})
 
     test_eq(latent_of([.5, 1.]), torch.tensor([.5, 1.]))
@@ -167,3 +175,14 @@ def test_knowing_the_same_inputs_again():
 
 
     test_eq(images_hash(Listed(squares)), images_hash(squares))
+
+    class Wrapped(torch.utils.data.Dataset):
+        "A data set of somebody's own, which says nothing of what it holds."
+        def __init__(self, dataset): self.dataset = dataset
+        def __len__(self): return len(self.dataset)
+        def __getitem__(self, index): return self.dataset[index]
+
+
+    changed = many.index_fill(0, torch.tensor(65), 1)
+    assert images_hash(Wrapped(many)) != images_hash(Wrapped(changed))
+    assert images_hash(Wrapped(many)) == images_hash(Wrapped(many.clone()))

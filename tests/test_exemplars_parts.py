@@ -4,16 +4,21 @@ from milan.exemplars.parts import (
     agreed,
     alone,
     dealt,
+    full_disk_told,
     Part,
     processes,
     rank_and_count,
+    saved_state,
     Spool,
+    STATES,
     Tally,
     write_images,
 )
 
 import shutil
+import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +27,7 @@ from fastcore.test import expect_fail, test_eq
 
 from milan.config import MilanError
 from milan.hooks import Layer
+from milan.trials import killed, started
 
 
 def temporary():
@@ -100,6 +106,46 @@ def test_what_one_process_has_seen():
 
     assert torch.equal(again.tallies['conv1'].top.payload, part.tallies['conv1'].top.payload)
     with Part(folder/'part-0', 'other inputs', {'conv1': tally(12)}, torch.device('cpu')) as other: test_eq(other.batches, [])
+
+    with Part(folder/'part-0', 'key', {'conv1': tally(12)}, torch.device('cpu')) as part:
+        part.tallies['conv1'].add(torch.rand(3, 6, 5, 5), torch.arange(9, 12), None)
+        part.batches.append(3)
+        part.save()
+    test_eq(saved_state(folder/'part-0', 'key')['batches'], [0, 2, 3])
+
+    said = []
+    for name in STATES:
+        content = bytearray((folder/'part-0'/name).read_bytes())
+        content[len(content) // 2] ^= 255
+        (folder/'part-0'/name).write_bytes(content)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            said.append((saved_state(folder/'part-0', 'key') or {}).get('batches'))
+        assert 'damaged' in str(caught[0].message)
+    said
+
+    test_eq(said, [[0, 2], None])
+    (folder/'part-0'/'state.pt').write_bytes(b'')
+    with warnings.catch_warnings(record=True), Part(folder/'part-0', 'key', {'conv1': tally(12)}, torch.device('cpu')) as part: test_eq(part.batches, [])
+
+    import resource
+
+
+    def small_files(write):
+        "Run `write` in a process whose files may have 4 kB, and see whether the error is told."
+        def work():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+            with expect_fail(MilanError, contains='disk is full'), full_disk_told(folder): write()
+        return killed(started(work))
+
+
+    def python(): (folder/'python').write_bytes(bytes(10_000))
+    def numpy(): np.save(folder/'numpy.npy', np.zeros(10_000))
+    def pytorch(): torch.save(torch.zeros(10_000), folder/'torch.pt')
+
+
+    if sys.platform == 'linux':
+        test_eq([small_files(write) for write in (python, numpy, pytorch)], [False] * 3)
     shutil.rmtree(folder)
 
 

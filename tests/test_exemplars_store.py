@@ -1,5 +1,6 @@
 # Generated from nbs/13_store.ipynb by `make export`. Edit the notebook, not this file.
 
+import json
 from milan.exemplars.store import (
     _loaded,
     _Native,
@@ -150,7 +151,7 @@ def test_one_layer_in_our_layout():
     test_eq(masks[:, 0].bool(), upsample(torch.from_numpy(np.load(folder/'conv1/maps.npy')[1]), (32, 32)) > layer.levels[1])
     test_eq(layer.view(64, None, None).read(1)[1].shape, (3, 1, 64, 64))
     assert (layer.view(None, .5, None).read(1)[1] >= masks).all() and layer.view(None, .5, None).read(1)[1].sum() > masks.sum()
-    assert layer.view(None, 1, None).read(1)[1].sum() == 0     # nothing exceeds the maximum
+    assert 0 < layer.view(None, 1, None).read(1)[1].sum() <= 32 # nothing exceeds the maximum, so the mask is where it is reached
     test_eq(layer.first(2).read(1)[0].shape, (2, 3, 32, 32))
 
 
@@ -223,6 +224,19 @@ def test_a_set_of_exemplars():
     with expect_fail(MilanError, contains='damaged'): Exemplars.open(folder)
     shutil.rmtree(folder.parent)
 
+    folder = made_up(temporary())
+    maps, quantiles = np.load(folder/'conv1/maps.npy').clip(-9, 0) + 6, np.load(folder/'conv1/quantiles.npy').clip(-9, 0) + 6
+    maps[2], quantiles[2] = 0, 0                                                              # a dead unit
+    for name, values in (('maps', maps), ('quantiles', quantiles), ('activations', maps.max((2, 3))), ('levels', np.array([6., 6, 0]))):
+        np.save(folder/'conv1'/f'{name}.npy', values)
+    saturated = Exemplars.open(folder).select(['conv1'])
+    [float(one.masks.mean()) for one in saturated], saturated.dead()
+
+    assert all(one.masks.mean() > .1 for one in list(saturated)[:2]) and not saturated[2].masks.any()
+    test_eq(saturated.dead(), [Unit('conv1', 7)])
+    test_eq(np.loadtxt(saturated.export(folder/'published')/'conv1'/'thresholds.csv').round(4).tolist(), [6, 6, 0])
+    shutil.rmtree(folder)
+
 
 # 13_store.ipynb, section "Sets of others"
 def test_sets_of_others():
@@ -256,6 +270,15 @@ def test_sets_of_others():
     np.save(folder/'layer1/units.npy', np.arange(4))
     with expect_fail(MilanError, contains='for 3 units'): Exemplars.open(folder)
 
+    folder = published_by_hand(temporary())
+    for name in ('ids', 'activations'): (folder/f'layer1/{name}.csv').unlink()
+    alone = Exemplars.open(folder)
+    alone[0]
+
+    test_eq((alone.k, alone[0].ids, alone[0].activations, alone.select(k=1)[0].images.shape), (2, None, None, (1, 3, 8, 8)))
+    with expect_fail(MilanError, contains='no ids.csv'): alone.ids('layer1')
+    assert not list(alone.export(folder/'copy').glob('*/*.csv'))
+
 
 # 13_store.ipynb, section "From our layout to the published one"
 def test_from_our_layout_to_the_published_one():
@@ -272,6 +295,7 @@ def test_from_our_layout_to_the_published_one():
     test_eq(np.load(folder/'published/conv2/images.npy').shape, (3, 3, 3, 32, 32))
     whole = Exemplars.open(made_up(folder/'whole', units=range(4)))
     assert not (whole.export(folder/'all')/'conv1/units.npy').exists()
+    test_close(np.loadtxt(folder/'published/conv2/thresholds.csv'), found.levels('conv2'), eps=1e-6) # one number a line, as MAIA reads it
     with expect_fail(MilanError, contains='exists already'): found.export(folder/'published')
     with expect_fail(MilanError, contains='no levels'): again.levels('conv1')
 
@@ -293,3 +317,45 @@ def test_from_our_layout_to_the_published_one():
     difference = np.load(folder/'exact/conv1/images.npy').astype(int) - np.load(folder/'cut/conv1/images.npy')
     test_eq((difference.min(), difference.max()), (0, 1))
     shutil.rmtree(folder)
+
+
+# 13_store.ipynb, section "Damaged sets"
+def test_damaged_sets():
+    folder, outside = made_up(temporary()), made_up(temporary())
+    about, ids = json.loads((folder/'exemplars.json').read_text()), np.load(folder/'conv1'/'ids.npy')
+
+
+    def refused(said, **change):
+        "Opened with a change to `exemplars.json`."
+        (folder/'exemplars.json').write_text(json.dumps({**about, **change} if change else said))
+        with expect_fail(MilanError, contains='exemplars.json is damaged'): Exemplars.open(folder)
+
+
+    for layer in ('../x', str(outside/'conv1'), f'../../{outside.parent.name}/set/conv1', '', 'a/../b', 'a\0b', 'a\\b', 3, None): refused('', layers=[layer])
+    for change in ({'layers': []}, {'layers': 'conv1'}, {'size': 0}, {'size': '8'}, {'size': 1.5}, {'borders': 'wrap'}, {'borders': None}): refused('', **change)
+    for said in ([], 'text', None, 7): refused(said)
+    (folder/'exemplars.json').write_text('[' * 100_000)
+    with expect_fail(MilanError, contains='damaged'): Exemplars.open(folder)
+    write_about(folder, about)
+    missing = ids.copy()
+    missing[1, 1] = 5                                        # not kept: another image must not take its place
+    wrong = {'ids': [missing, ids.astype(float), ids[:, :2], ids.ravel()], 'units': [np.array([1, 1, 7]), np.array([-1, 4, 7]), np.array([1., 4, 7])],
+             'levels': [np.zeros(2), np.zeros((3, 1)), np.array(['a', 'b', 'c'])], 'maps': [np.zeros((3, 3, 8)), np.zeros((3, 3, 8, 8), int)]}
+    for name, arrays in wrong.items():
+        kept = (folder/'conv1'/f'{name}.npy').read_bytes()
+        for array in arrays:
+            np.save(folder/'conv1'/f'{name}.npy', array)
+            with expect_fail(MilanError, contains='damaged'): Exemplars.open(folder)
+        (folder/'conv1'/f'{name}.npy').write_bytes(kept)
+    Exemplars.open(folder)
+
+    for name, arrays in {'images': [np.zeros((9, 3, 32, 32)), np.zeros((8, 3, 32, 32), np.uint8), np.zeros((9, 1, 32, 32), np.uint8)],
+                         'image_ids': [np.arange(9)[::-1], np.zeros(9, int), np.arange(9.)]}.items():
+        kept = (folder/f'{name}.npy').read_bytes()
+        for array in arrays:
+            np.save(folder/f'{name}.npy', array)
+            with expect_fail(MilanError, contains='damaged'): Exemplars.open(folder)
+        (folder/f'{name}.npy').write_bytes(kept)
+    np.save(folder/'conv1'/'quantiles.npy', np.zeros((3, 4)))
+    with expect_fail(MilanError, contains='quantiles.npy'): Exemplars.open(folder).view(quantile=.5)
+    for one in (folder, outside): shutil.rmtree(one.parent)

@@ -94,8 +94,7 @@ def probe(what: Recipe, # whose network and pictures
     network = networks.load(what.network)
     units = some_units(network, what.teachers, what.per_teacher, what.seed) | some_units(network, what.described, what.per_described, what.seed)
     return exemplars.compute(network, pictures, [*what.described, *what.teachers], k=what.members, batch_size=8, device=device,
-                             units=units, seed=what.seed,
-                             out=results_dir()/'exemplars'/what.network/f'{what.images}-k{what.members}')
+                             units=units, seed=what.seed)
 
 # %% ../../nbs/38_demo.ipynb #45ddccbb
 @dataclass

@@ -27,8 +27,8 @@ from ..config import MilanError, fingerprint, require_space, results_dir
 from ..hooks import Layer, layers_of, prefix_tokens, record
 from ..networks import Network, as_network
 from .inputs import Items, call, dtype_of, images_hash, name_of, network_hash, prepared, readout_hash, size_of, stack, transform_hash
-from .parts import Part, Tally, agreed, all_here, alone, dealt, processes, rank_and_count, saved_state, write_images
-from .store import BORDERS, FORMAT, Exemplar, Exemplars, read_about, upsample, write_about, write_layer
+from .parts import STATES, Part, Tally, agreed, all_here, alone, dealt, full_disk_told, processes, rank_and_count, saved_state, write_images
+from .store import BORDERS, FILES, FORMAT, Exemplar, Exemplars, read_about, upsample, write_about, write_layer
 
 __all__ = ['Exemplar', 'Exemplars', 'compute', 'processes', 'upsample']
 
@@ -144,9 +144,10 @@ def _write(out: Path, part: Part, others: Sequence[Part], about: dict[str, Any])
     np.save(result/'image_ids.npy', used)
     write_about(result, about)
     if out.exists():
+        _require_ours(out) # somebody may have put something there meanwhile
         os.replace(out, progress/'replaced')
     os.replace(result, out)
-    for path in progress.glob('part-*/state.pt'): # first, so that a kill from here on leaves nothing that looks like work to be taken up
+    for path in [path for name in STATES for path in progress.glob(f'part-*/{name}')]: # first, so that a kill from here on leaves nothing that looks like work to be taken up
         path.unlink()
     config.remove(progress)
 
@@ -204,9 +205,11 @@ def _bar(run: _Run, part: Part, numbers: list[int]) -> Any: # images per second 
 
 # %% ../../nbs/15_exemplars.ipynb #d9fedb44
 def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, units: Mapping[str, Sequence[int]], batch_size: int,
-             size: int | None, seed: int, borders: str) -> None: # raises `MilanError` for what cannot work
-    if not hasattr(images, '__len__') or not hasattr(images, '__getitem__'):
-        raise MilanError(f'{type(images).__name__} is not a map-style data set: it needs a length and integer indices')
+             size: int | None, seed: int, borders: str, workers: int) -> None: # raises `MilanError` for what cannot work
+    whole = {'k': k, 'batch_size': batch_size, 'size': 1 if size is None else size, 'seed': seed, 'workers': workers}
+    for name, value in whole.items():
+        if not hasattr(value, '__index__'):
+            raise MilanError(f'{name} = {value!r}: give a whole number')
     if not len(images):
         raise MilanError('the data set holds no images')
     if not 1 <= k <= len(images):
@@ -217,8 +220,11 @@ def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, unit
         raise MilanError(f'batch_size = {batch_size} and size = {size}: both must be at least 1')
     if borders not in BORDERS:
         raise MilanError(f'borders {borders!r} are unknown: choose {" or ".join(map(repr, BORDERS))}')
-    if seed < 0:
-        raise MilanError(f'seed = {seed}: give an integer from 0 on')
+    if seed < 0 or workers < 0:
+        raise MilanError(f'seed = {seed} and workers = {workers}: give non-negative integers')
+    for name, numbers in units.items():
+        if isinstance(numbers, str) or not all(hasattr(number, '__index__') or getattr(number, 'ndim', 1) == 0 for number in numbers):
+            raise MilanError(f'units of layer {name!r} are {numbers!r}: give a list of unit numbers')
     for name in set(units) - {layer.name for layer in layers}:
         raise MilanError(f'units were given for layer {name!r}, which is not among the layers {[layer.name for layer in layers]}')
 
@@ -231,14 +237,37 @@ def _inputs(run: _Run) -> dict[str, Any]: # all that the result depends on, but 
                              readout_hash(layer.select) if callable(layer.select) else layer.select] for layer in run.layers}
     inputs = {'format': FORMAT, 'network': run.network.name, 'network_hash': network_hash(run.network.module),
               'transform_hash': transform_hash(run.transform, [first, noise], run.device), 'to_image': readout_hash(run.to_image),
-              'images': name_of(run.images), 'images_hash': images_hash(run.images, latents), 'images_count': len(run.images),
+              'images': name_of(run.images), 'images_hash': images_hash(run.images, latents, run.quiet), 'images_count': len(run.images),
               'k': run.k, 'quantile': run.quantile, 'seed': run.seed, 'truncate': run.truncate, 'autocast': str(run.autocast or ''), 'readings': readings,
               'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers if (chosen := run.units_of(layer)) is not None}}
     return json.loads(json.dumps(inputs, default=lambda number: number.item())) # NumPy's numbers become Python's
 
+# %% ../../nbs/15_exemplars.ipynb #ce86ad07
+def _as_data_set(images: Any, size: int) -> Any: # `size`: what the network wants, for pictures that have to be read
+    if isinstance(images, str | Path):
+        from milan.images import load
+
+        return load(str(images), size=size)
+    images = images.dataset if isinstance(images, torch.utils.data.DataLoader) else images
+    iterable = isinstance(images, torch.utils.data.IterableDataset) # it has inherited a __getitem__ that does not work
+    if iterable or not hasattr(images, '__len__') or not hasattr(images, '__getitem__'):
+        raise MilanError(f'{type(images).__name__} is not a map-style data set: it needs a length and integer indices')
+    return images
+
+
+def _require_readable(module: Any) -> None: # a network whose layers can be read
+    if isinstance(module, torch.jit.ScriptModule):
+        raise MilanError(f'{type(module).__name__} is a TorchScript module, whose layers cannot be read while it runs; give the module it was made from')
+    for name, weight in [*module.named_parameters(), *module.named_buffers()] if isinstance(module, nn.Module) else []:
+        if nn.parameter.is_lazy(weight):
+            raise MilanError(f'weight {name!r} of {type(module).__name__} has no shape yet (a lazy module); run the network on one image first')
+        if weight.is_meta:
+            raise MilanError(f'weight {name!r} of {type(module).__name__} is on the meta device, without values; load the weights first')
+
 # %% ../../nbs/15_exemplars.ipynb #c50a037b
 def compute(network: Any, # a torch module, an entry of `milan.networks`, or the key of one
-            images: Any, # map-style data set; its items are, start with, or hold an image: uint8, or float in [0, 1], (3, height, width)
+            images: Any, # map-style data set, whose items are, start with, or hold an image: uint8, or float in [0, 1], (3, height, width);
+                         # or a name of `milan.images`, a folder of pictures, a `DataLoader` (its data set is used)
             layers: str | int | Layer | Sequence[str | int | Layer] | None = None, # module paths, patterns, or `milan.hooks.Layer`; None: the
                                                                                    # registry entry's own choice
             *,
@@ -251,8 +280,9 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             batch_size: int = 64, # images per forward pass
             workers: int = 0, # processes that read images; 0: this one
             device: str | torch.device | None = None, # None: where the network is
-            out: str | Path | None = None, # result folder; None: $MILAN_RESULTS_DIR/exemplars/<network>/<images>
-            resume: bool = True, # go on with a stopped run and reuse a finished one of the same inputs
+            out: str | Path | None = None, # result folder; None: $MILAN_RESULTS_DIR/exemplars/<network>/<images>-<hash of all inputs>
+            name: str | None = None, # of the default folder, instead of '<images>-<hash>'
+            resume: bool = True, # resume an interrupted run and reuse a finished one of the same inputs; False: begin anew, replacing `out`
             seed: int = 0, # of the sample that large layers' levels are estimated from, see `milan.stats`
             transform: Callable[[Any], Any] | None = None, # batch in [0, 1] → network input, a tuple or a dictionary too; None: the network's own
             drop_tokens: int | None = None, # class and register tokens of a transformer; None: as declared by it, or found from their number
@@ -266,11 +296,13 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
     "Every unit's top images and their active regions, from one pass. Within `processes()`, all processes must call it. Raises `MilanError` for what cannot work."
     with contextlib.ExitStack() as meanwhile:
         meanwhile.enter_context(_in_eval(network))
-        entry, units = as_network(network), {str(name): numbers for name, numbers in (units or {}).items()}
+        _require_readable(getattr(network, 'module', network))
+        entry, units = as_network(network), {str(layer): numbers for layer, numbers in (units or {}).items()}
+        images = _as_data_set(images, entry.size)
         chosen = layers_of(entry.module, entry.layers if layers is None else layers)
         chosen = [layer if layer.drop_tokens is not None else replace(layer, drop_tokens=drop_tokens) for layer in chosen]
         chosen = layers_of(entry.module, [*chosen, *(replace(layer, sign=-layer.sign) for layer in chosen)]) if bottom else chosen
-        _checked(images, chosen, k, quantile, units, batch_size, size, seed, borders)
+        _checked(images, chosen, k, quantile, units, batch_size, size, seed, borders, workers)
         for module in (entry.module, *(layer.readout for layer in chosen)):
             meanwhile.enter_context(_in_eval(module))
         if device is not None:
@@ -278,35 +310,46 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         place = next((tensor.device for tensor in [*entry.module.parameters(), *entry.module.buffers()]), torch.device('cpu'))
         run = _Run(entry, images, chosen, int(k), float(quantile), units, int(batch_size), workers, place, int(seed), transform or entry.transform,
                    to_image or entry.to_image, truncate, channels_last, autocast, save_every, quiet)
-        out = Path(out or results_dir()/'exemplars'/_safe(entry.name)/_safe(name_of(images))).absolute()
         meanwhile.enter_context(_laid_out(entry.module, channels_last))
-        return _result(run, out, resume, {'size': size if size is None else int(size), 'borders': borders})
+        return _result(run, out, name, resume, {'size': size if size is None else int(size), 'borders': borders})
 
 # %% ../../nbs/15_exemplars.ipynb #69d5e62d
 def _safe(name: str) -> str:
     return '/'.join(part for part in name.replace(':', '-').split('/') if part not in ('', '.', '..')) or 'unnamed'
 
 
-def _result(run: _Run, out: Path, resume: bool, shown: dict[str, Any]) -> Exemplars: # there already, or made now
+def _place(run: _Run, out: str | Path | None, name: str | None, key: str) -> Path: # of the result
+    if out is not None:
+        return Path(os.path.abspath(Path(out).expanduser()))
+    chosen = f'{_safe(name_of(run.images))}-{key[:8]}' if name is None else _safe(name)
+    return (results_dir()/'exemplars'/_safe(run.network.name)/chosen).absolute()
+
+
+def _result(run: _Run, out: str | Path | None, name: str | None, resume: bool, shown: dict[str, Any]) -> Exemplars: # there already, or made now
     inputs, first = _inputs(run), rank_and_count()[0] == 0
     key = fingerprint(inputs)
+    out = _place(run, out, name, key)
     progress, state_key = out.with_name(f'.{out.name}.progress'), fingerprint([key, run.batch_size, run.channels_last])
-    finished = _finished(out, key) and resume
+    finished = _finished(out, key, inputs, resume)
     agreed(f'{state_key} {finished}', 'inputs') # and all processes have looked before one of them changes anything
     if not finished:
-        _work(run, out, progress, state_key, inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key,
-                                                               'batch_size': run.batch_size, 'versions': config.versions()}, resume)
+        with full_disk_told(out):
+            _work(run, out, progress, state_key, inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key,
+                                                                   'batch_size': run.batch_size, 'versions': config.versions()}, resume)
     elif first:
         _sweep(out, progress, state_key)
     about = read_about(out)
     if first and any(about[name] != value for name, value in shown.items()):
         write_about(out, about | shown)
     all_here()
-    return Exemplars.open(out)
+    found = Exemplars.open(out)
+    if first:
+        _warn_of_ties(found)
+    return found
 
 
 def _sweep(out: Path, progress: Path, key: str) -> None: # what a kill has left that came after the result had been moved to its place
-    used = [path for path in progress.glob('*') if saved_state(path, key) or not (path/'state.pt').exists()] # others' states stay
+    used = [path for path in progress.glob('*') if saved_state(path, key) or not any((path/name).exists() for name in STATES)] # others' states stay
     left = progress.exists() or out.with_name(f'.{out.name}.lock').exists()
     if left and (used or not list(progress.glob('*'))):
         with contextlib.suppress(MilanError), alone(out):
@@ -316,15 +359,42 @@ def _sweep(out: Path, progress: Path, key: str) -> None: # what a kill has left 
                 progress.rmdir() # if it is empty now
 
 # %% ../../nbs/15_exemplars.ipynb #2465489d
-def _finished(out: Path, key: str) -> bool: # whether `out` is this run's result; refuses a folder that is none of ours
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+def _finished(out: Path, key: str, inputs: dict[str, Any], resume: bool) -> bool: # is `out` this run's result? Refuses to replace anything unasked
+    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return False
     if not (out/'exemplars.json').exists():
         raise MilanError(f'{out} exists and holds no exemplars of ours; it is left alone: give another folder as out=')
+    if not resume:
+        _require_ours(out)
+        return False
+    about = read_about(out)
+    if about.get('fingerprint') == key:
+        return True
+    others = [name.removesuffix('_hash') for name in inputs if about.get(name) != inputs[name]]
+    raise MilanError(f'{out} holds finished exemplars of other inputs ({", ".join(dict.fromkeys(others))}); they are left alone: give another folder '
+                     'as out=, or replace them with resume=False (--fresh)')
+
+
+def _require_ours(out: Path) -> None: # raises `MilanError` where replacing `out` would delete what `compute` has not written
     try:
-        same = bool(read_about(out).get('fingerprint') == key)
-    except MilanError:
-        same = False
-    if not same:
-        warnings.warn(f'{out} holds exemplars of other inputs; they will be replaced', stacklevel=4)
-    return same
+        layers = read_about(out)['layers']
+    except MilanError: # damaged: its folders with a layer's files
+        layers = [path.parent.name for path in out.glob('*/ids.npy')]
+    ours = {out/name for name in ('exemplars.json', 'images.npy', 'image_ids.npy')} | {out/layer/f'{name}.npy' for layer in layers for name in FILES}
+    for path in sorted(out.rglob('*')):
+        if path.is_symlink() or (not path.is_dir() and path not in ours):
+            raise MilanError(f'{out} also holds {path.relative_to(out)}, which is not part of the exemplars; move it away, or give another folder as out=')
+    if out.is_symlink() or out in (Path.cwd(), *Path.cwd().parents):
+        raise MilanError(f'{out} is a link, or the current folder or one around it; give another folder as out=')
+
+# %% ../../nbs/15_exemplars.ipynb #e8e0738f
+def _warn_of_ties(found: Exemplars) -> None: # of units whose top images are a tie: which of them are shown says nothing
+    for layer in found.layers:
+        best, chances, quantiles = found.activations(layer), *(np.load(found.folder/layer/f'{name}.npy') for name in FILES[-2:])
+        tied = (best[:, 0] == best[:, -1]) & (best.shape[1] > 1) & (quantiles[:, 0] < best[:, 0])
+        if tied.any():
+            units, shares = found.unit_numbers(layer)[tied], (quantiles[tied] >= best[tied, :1]).argmax(1)
+            some = ', '.join(map(str, units[:5])) + ', …' * (len(units) > 5)
+            warnings.warn(f'layer {layer!r}: {len(units)} of {len(best)} units ({some}) tie at their maximum on all of their top {best.shape[1]} images '
+                          f'(on {1 - np.median(chances[shares]):.0%} of all positions, the median unit), so the choice among them is arbitrary; '
+                          'read the layer before its activation function', stacklevel=4)

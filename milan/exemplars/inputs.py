@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import nn
+from tqdm import tqdm
 
 from ..config import MilanError
 
@@ -38,21 +39,29 @@ def _from_mapping(item: Mapping[str, Any], index: int) -> Any: # the image among
     return found[0]
 
 
+def _as_tensor(item: Any) -> Any: # pictures and arrays of numbers; anything else as it is
+    if isinstance(item, Image.Image):
+        return torch.from_numpy(np.asarray(item.convert('RGB')).copy()).permute(2, 0, 1)
+    if isinstance(item, np.ndarray) and item.dtype.kind in 'buif': # torch knows neither reversed views nor another machine's byte order
+        return torch.from_numpy(np.ascontiguousarray(item.astype(item.dtype.newbyteorder('='), copy=False)))
+    return item.detach() if isinstance(item, torch.Tensor) else item
+
+
 def image_of(item: Any, # of a data set
              index: int, # its number, for error messages
             ) -> torch.Tensor: # (3, height, width), or 1 for grey; bytes or floats in [0, 1]
     "The image of an item. Raises `MilanError` where there is none, or where it has been normalised already."
     item = _from_mapping(item, index) if isinstance(item, Mapping) else item[0] if isinstance(item, tuple | list) else item
-    if isinstance(item, Image.Image):
-        item = torch.from_numpy(np.asarray(item.convert('RGB')).copy()).permute(2, 0, 1)
-    if isinstance(item, np.ndarray):
-        item = torch.from_numpy(item)
-    if not isinstance(item, torch.Tensor) or item.ndim != 3 or item.shape[0] not in (1, 3):
+    item = _as_tensor(item)
+    if not isinstance(item, torch.Tensor) or item.ndim != 3 or item.shape[0] not in (1, 3) or not item.numel():
         shape = tuple(item.shape) if isinstance(item, torch.Tensor) else type(item).__name__
         raise MilanError(f'item {index} of the data set is {shape}, not an image: give tensors of shape (3, height, width)')
     if item.dtype == torch.uint8:
         return item
-    low, high = (float(extreme) for extreme in item.aminmax())
+    if not item.is_floating_point() or item.is_meta:
+        what = 'on the meta device, without values' if item.is_meta else f'of type {item.dtype}'
+        raise MilanError(f'image {index} is {what}: give bytes (uint8), or floats from 0 to 1')
+    low, high = (float(extreme) for extreme in item.float().aminmax())
     if not (-1e-3 <= low and high <= 1 + 1e-3):
         raise MilanError(f'image {index} has values from {low:.3g} to {high:.3g}: give bytes, or floats from 0 to 1, '
                          'and pass the normalisation that the network wants as transform=')
@@ -82,7 +91,11 @@ class Items(torch.utils.data.Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[int, Any]:
-        item = self.images[index]
+        try:
+            item = self.images[index]
+        except Exception as error: # whatever a data set of others raises
+            raise MilanError(f'item {index} of the data set {name_of(self.images)} cannot be read ({type(error).__name__}: {error}); '
+                             'leave it out with torch.utils.data.Subset, or mend the data set') from error
         return index, latent_of(item) if self.latents else image_of(item, index)
 
 
@@ -120,7 +133,8 @@ def prepared(batch: Any, # as `stack` gives it
              channels_last: bool = False, # how images lie in memory
             ) -> Any: # a tensor, or a tuple or dictionary of tensors
     "The network's input: moved, bytes brought to [0, 1], transformed, in the weights' precision."
-    moved = _each(lambda tensor: tensor.to(device, non_blocking=True), batch)
+    # numbers are copied, since a transform or a network that works in place must not change the images that are kept
+    moved = _each(lambda tensor: tensor.to(device, non_blocking=True, copy=tensor.is_floating_point()), batch)
     scaled = moved.float() / 255 if isinstance(moved, torch.Tensor) and moved.dtype == torch.uint8 else moved
 
     def fitted(tensor: torch.Tensor) -> torch.Tensor:
@@ -263,6 +277,7 @@ def _files(images: Any) -> list[Path]: # that the data set lists
 
 def images_hash(images: Any, # map-style data set
                 latents: bool = False, # whether the items go to a generator
+                quiet: bool = True, # no progress bar
                ) -> str: # 16 digits, or the data set's own `fingerprint`
     "Of a data set, without reading all of it where it says itself what it holds."
     known = getattr(images, 'fingerprint', None)
@@ -272,9 +287,12 @@ def images_hash(images: Any, # map-style data set
     if isinstance(images, torch.utils.data.Subset | torch.utils.data.ConcatDataset):
         members = images.datasets if isinstance(images, torch.utils.data.ConcatDataset) else [images.dataset]
         digest.update(f'{[images_hash(member, latents) for member in members]} {list(getattr(images, "indices", []))}'.encode())
-    for path in _files(images):
+    files = _files(images)
+    for path in files:
         digest.update(f'{path} {path.stat().st_size} {path.stat().st_mtime_ns}'.encode())
-    some = len(images) if isinstance(images, torch.Tensor | np.ndarray | list | tuple) else 64
-    for index in np.unique(np.linspace(0, len(images) - 1, some).astype(int)).tolist():
+    parts = torch.utils.data.Subset | torch.utils.data.ConcatDataset | torch.utils.data.TensorDataset
+    known_by_parts = len(files) == len(images) or isinstance(images, parts)
+    numbers = np.unique(np.linspace(0, len(images) - 1, 64).astype(int)).tolist() if known_by_parts else range(len(images))
+    for index in tqdm(numbers, 'are these the same images?', disable=quiet or len(numbers) <= 64, unit=' images'):
         digest.update(repr(_source(Items(images, latents)[index][1])).encode())
     return digest.hexdigest()[:16]

@@ -7,24 +7,29 @@ __all__ = ['BORDERS', 'FORMAT', 'FILES', 'upsample', 'Exemplar', 'write_layer', 
            'Exemplars']
 
 # %% ../../nbs/13_store.ipynb #4f79e7ae
+import base64
 import copy
 import functools
+import html
+import io
 import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
 from torch.nn import functional
 
 from ..config import MilanError, atomic, data_dir, results_dir
+from ..hashes import SafePath, explain
 from ..hooks import Unit
-from ..stats import level_at
+from ..stats import level_at, thresholds
 from .inputs import image_of
 
 # %% ../../nbs/13_store.ipynb #b6d170da
@@ -46,16 +51,30 @@ def upsample(maps: torch.Tensor,    # (…, h, w)
     larger = functional.grid_sample(flat, grid[None], mode='bilinear', padding_mode=BORDERS[borders], align_corners=False)
     return larger.view(*maps.shape[:-2], height, width)
 
+# %% ../../nbs/13_store.ipynb #14819df5
+def _as_html(picture: Image.Image) -> str: # small enough for a notebook: a JPEG inside the page
+    content = io.BytesIO()
+    picture.convert('RGB').save(content, 'JPEG', quality=80)
+    return f'<img src="data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}" style="max-width: 100%">'
+
 # %% ../../nbs/13_store.ipynb #4c945709
-@dataclass
+@dataclass(repr=False)
 class Exemplar:
     "The top images of one unit and the regions in them that excite it."
     layer: str               # module path
     unit: int                # number within the layer
     images: torch.Tensor     # (k, 3, height, width) in [0, 1], the strongest first
     masks: torch.Tensor      # (k, 1, height, width), 0 or 1
-    ids: np.ndarray          # (k,) numbers of the images in the data set
-    activations: np.ndarray  # (k,) the unit's maximum on each
+    ids: np.ndarray | None   # (k,) numbers of the images in the data set; None where a set does not tell them
+    activations: np.ndarray | None # (k,) the unit's maximum on each; None likewise
+
+    def __repr__(self) -> str:
+        span = '' if self.activations is None else f', activations {self.activations[0]:.3g} … {self.activations[-1]:.3g}'
+        size = ' x '.join(map(str, self.images.shape[2:]))
+        return f'Exemplar({self.layer}, unit {self.unit}: {len(self.images)} images of {size}{span})'
+
+    def _repr_html_(self) -> str:
+        return f'<p>{html.escape(repr(self))}</p>{_as_html(self.grid(width=56))}'
 
     def masked(self,
                opacity: float = .75, # how dark the rest becomes: 0 not at all, 1 black
@@ -99,16 +118,28 @@ def write_about(folder: Path, # of the set
     with atomic(folder/'exemplars.json') as beside:
         beside.write_text(json.dumps({'format': FORMAT, **about}, indent=1, sort_keys=True) + '\n')
 
+# %% ../../nbs/13_store.ipynb #cf5e8baa
+class _About(BaseModel): # what must be in `exemplars.json`; there may be more
+    layers: Annotated[list[SafePath], Field(min_length=1)]
+    size: Annotated[int, Field(ge=1, strict=True)] | None
+    borders: Literal['zeros', 'replicate']
+
 # %% ../../nbs/13_store.ipynb #f3b199cd
 def read_about(folder: Path, # of a set in our layout
               ) -> dict[str, Any]:
     "How the set was made. Raises `MilanError` where that cannot be read, or not by this version."
+    path = folder/'exemplars.json'
     try:
-        about = json.loads((folder/'exemplars.json').read_text())
-    except ValueError as error:
-        raise MilanError(f'{folder/"exemplars.json"} is damaged ({error}); remove {folder} and make the set again') from error
-    if about.get('format') != FORMAT:
-        raise MilanError(f'{folder} is written as {about.get("format")!r}, and this version reads {FORMAT!r}; make the set again with compute')
+        about = json.loads(path.read_text(encoding='utf-8'))
+        if isinstance(about, dict) and about.get('format') != FORMAT:
+            raise MilanError(f'{folder} is written as {about.get("format")!r}, and this version reads {FORMAT!r}; make the set again with compute')
+        _About.model_validate(about)
+    except ValidationError as error:
+        raise MilanError(f'{path} is damaged ({explain(error)}); make the set again in another folder') from error
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, MilanError):
+            raise
+        raise MilanError(f'{path} is damaged ({error}); make the set again in another folder') from error
     return about
 
 
@@ -136,6 +167,19 @@ def resized(images: torch.Tensor, # (k, 3, height, width)
         return functional.interpolate(images, size=larger, mode='nearest')
     return functional.interpolate(images, size=larger, mode='bilinear', antialias=True).clamp(0, 1)
 
+# %% ../../nbs/13_store.ipynb #1b7d5174
+def _require(path: Path, true: Any, said: str) -> None: # something of our layout that must hold
+    if not true:
+        raise MilanError(f'{path} {said}; the set is damaged: make it again in another folder')
+
+
+def _shared(folder: Path) -> tuple[np.ndarray, np.ndarray]: # the images of all layers, and their numbers
+    images, ids = _loaded(folder/'images.npy', mapped=True), _loaded(folder/'image_ids.npy')
+    _require(folder/'images.npy', images.ndim == 4 and images.shape[1] == 3 and images.dtype == np.uint8, f'holds {images.dtype} of shape {images.shape}')
+    fits = ids.shape == (len(images),) and ids.dtype.kind in 'iu' and (np.diff(ids) > 0).all()
+    _require(folder/'image_ids.npy', fits, f'does not number the {len(images)} images in ascending order')
+    return images, ids
+
 # %% ../../nbs/13_store.ipynb #26095368
 @dataclass
 class _Native: # one layer in our layout
@@ -148,9 +192,18 @@ class _Native: # one layer in our layout
     def __post_init__(self) -> None:
         self.units, self.ids, self.activations, self.levels = (_loaded(self.folder/f'{name}.npy') for name in FILES[:4])
         self.maps = _loaded(self.folder/'maps.npy', mapped=True)
-        if not self.maps.shape[:2] == self.ids.shape == self.activations.shape == (len(self.units), self.ids.shape[1]):
-            raise MilanError(f'{self.folder}: maps {self.maps.shape}, ids {self.ids.shape} and units {self.units.shape} do not belong together; '
-                             'make the set again')
+        kinds = {'units': 'iu', 'ids': 'iu', 'activations': 'f', 'levels': 'f', 'maps': 'f'}
+        for name, kind in kinds.items():
+            _require(self.folder/f'{name}.npy', (array := getattr(self, name)).dtype.kind in kind, f'holds {array.dtype}')
+        shapes = {'maps': self.maps.shape[:2], 'ids': self.ids.shape, 'activations': self.activations.shape}
+        agree = set(shapes.values()) == {(len(self.units), self.k)} and self.maps.ndim == 4 and self.levels.shape == self.units.shape
+        _require(self.folder, agree and self.k > 0, f'maps {self.maps.shape}, ids {self.ids.shape} and units {self.units.shape} do not belong together')
+        _require(self.folder/'units.npy', self.units.min(initial=0) >= 0 and len(np.unique(self.units)) == len(self.units), 'names a unit twice')
+        _require(self.folder/'ids.npy', np.isin(self.ids, self.image_ids).all(), 'asks for images that images.npy does not hold')
+
+    @property
+    def k(self) -> int:
+        return self.ids.shape[1] if self.ids.ndim == 2 else 0
 
     def read(self, row: int) -> tuple[torch.Tensor, torch.Tensor]: # images, masks
         pixels = self.images[np.searchsorted(self.image_ids, self.ids[row])]
@@ -160,7 +213,17 @@ class _Native: # one layer in our layout
 
     def mask(self, row: int, size: tuple[int, int]) -> torch.Tensor: # (k, height, width) bool
         maps = torch.from_numpy(np.array(self.maps[row]))
-        return upsample(maps, size, self.borders) > float(self.levels[row])
+        if (threshold := self.threshold(row)) < self.levels[row]: # interpolation would nowhere reach the maximum again
+            return upsample((maps > threshold).float(), size, self.borders) > .5
+        return upsample(maps, size, self.borders) > threshold
+
+    def threshold(self, row: int) -> float: # above which a position is active: the unit's level, or just below its maximum if it saturates
+        level, highest = self.levels[row:row + 1], self.activations[row:row + 1, 0]
+        return float(level[0] if highest[0] > level[0] else thresholds(level, self.quantiles[row:row + 1, 0], highest)[0])
+
+    @functools.cached_property
+    def quantiles(self) -> np.ndarray: # (units, p), mapped
+        return _loaded(self.folder/'quantiles.npy', mapped=True)
 
     def first(self, k: int) -> '_Native':
         part = copy.copy(self)
@@ -171,7 +234,10 @@ class _Native: # one layer in our layout
         part = copy.copy(self)
         part.size, part.borders = size or self.size, borders or self.borders
         if quantile is not None:
-            part.levels = level_at(_loaded(self.folder/'probabilities.npy'), _loaded(self.folder/'quantiles.npy'), quantile)
+            chances = _loaded(self.folder/'probabilities.npy')
+            agree = chances.ndim == 1 and len(chances) > 1 and self.quantiles.shape == (len(self.units), len(chances))
+            _require(self.folder/'quantiles.npy', agree, f'is of shape {self.quantiles.shape}')
+            part.levels = level_at(chances, np.array(self.quantiles), quantile)
         return part
 
 # %% ../../nbs/13_store.ipynb #8de25219
@@ -214,12 +280,15 @@ class _Published: # one layer in the published layout
             raise MilanError(f'{self.folder}: masks.npy has {units} units of {k} masks of {height} x {width}, and images.npy is of shape {self.images.shape}; '
                              'fetch the set again, or remove images.npy and put the images in anew with milan.completing')
         self.units = _published_units(self.folder/'units.npy', units)
-        self.ids, self.activations = _table(self.folder/'ids.csv', np.int64), _table(self.folder/'activations.csv', np.float32)
-        self.levels: np.ndarray | None = None
+        told = [name for name in ('ids.csv', 'activations.csv') if (self.folder/name).exists()]
+        alone = not told and self.images is not None # images and masks are all that a captioner needs
+        self.ids = None if alone else _table(self.folder/'ids.csv', np.int64)
+        self.activations = None if alone else _table(self.folder/'activations.csv', np.float32)
+        self.k, self.levels = k, None
         for name, found in (('ids.csv', self.ids), ('activations.csv', self.activations)):
-            if found.shape != (units, k):
+            if found is not None and found.shape != (units, k):
                 raise MilanError(f'{self.folder/name} has {found.shape[0]} rows of {found.shape[1]}, and masks.npy {units} units of {k} images; fetch the set again')
-        if (self.ids < 0).any():
+        if self.ids is not None and (self.ids < 0).any():
             row, column = np.argwhere(self.ids < 0)[0]
             raise MilanError(f'{self.folder/"ids.csv"}, row {row + 1}: image number {self.ids[row, column]} is below 0; fetch the set again')
 
@@ -231,7 +300,7 @@ class _Published: # one layer in the published layout
     def _pixels(self, row: int) -> torch.Tensor: # (k, 3, height, width), as large as the masks
         if self.images is not None:
             return torch.from_numpy(np.array(self.images[row])).float().div_(255)
-        if self.source is None:
+        if self.source is None or self.ids is None:
             raise MilanError(f'{self.folder} holds no images.npy; pass the data set its ids refer to as source=, or write them with milan.completing.complete')
         if self.ids[row].max() >= len(self.source):
             raise MilanError(f'{self.folder/"ids.csv"} asks for picture {self.ids[row].max()}, and the data set given as source= has {len(self.source):,}; '
@@ -249,7 +318,8 @@ class _Published: # one layer in the published layout
 
     def first(self, k: int) -> '_Published':
         part = copy.copy(self)
-        part.ids, part.activations, part.masks = self.ids[:, :k], self.activations[:, :k], self.masks[:, :k]
+        part.ids, part.activations = (None if table is None else table[:, :k] for table in (self.ids, self.activations))
+        part.k, part.masks = min(k, self.k), self.masks[:, :k]
         part.images = self.images[:, :k] if self.images is not None else None
         return part
 
@@ -268,17 +338,20 @@ def _natural(name: str) -> list[tuple[int, int | str]]: # 'blocks.10' after 'blo
 def _export_layer(folder: Path, part: _Native | _Published, truncate: bool) -> None:
     folder.mkdir(parents=True)
     height, width = part.read(0)[1].shape[2:]
-    shape = part.ids.shape
+    shape = (len(part.units), part.k)
     images = np.lib.format.open_memmap(folder/'images.npy', 'w+', np.uint8, (*shape, 3, height, width))
     masks = np.lib.format.open_memmap(folder/'masks.npy', 'w+', np.uint8, (*shape, 1, height, width))
-    for row in range(len(part.ids)):
+    for row in range(len(part.units)):
         pixels, mask = part.read(row)
         images[row] = ((pixels * 255) if truncate else (pixels * 255).round()).to(torch.uint8).numpy()
         masks[row] = mask.numpy()
     images.flush()
     masks.flush()
-    np.savetxt(folder/'ids.csv', part.ids, fmt='%d', delimiter=',')
-    np.savetxt(folder/'activations.csv', part.activations, fmt='%.5e', delimiter=',')
+    if part.ids is not None and part.activations is not None:
+        np.savetxt(folder/'ids.csv', part.ids, fmt='%d', delimiter=',')
+        np.savetxt(folder/'activations.csv', part.activations, fmt='%.5e', delimiter=',')
+    if isinstance(part, _Native): # a published set does not tell them
+        np.savetxt(folder/'thresholds.csv', [part.threshold(row) for row in range(len(part.units))], fmt='%.9g')
     if not np.array_equal(part.units, np.arange(len(part.units))):
         np.save(folder/'units.npy', part.units)
 
@@ -311,7 +384,7 @@ class Exemplars:
         folder = Path(folder)
         if (folder/'exemplars.json').exists():
             about = read_about(folder)
-            images, ids = _loaded(folder/'images.npy', mapped=True), _loaded(folder/'image_ids.npy')
+            images, ids = _shared(folder)
             return cls(folder, {name: _Native(folder/name, images, ids, about['size'], about['borders']) for name in about['layers']}, about)
         layers = sorted((path.parent.name for path in folder.glob('*/masks.npy')), key=_natural)
         parts = {path.parent for name in ('images.npy', 'ids.csv', 'activations.csv') for path in folder.glob(f'*/{name}')}
@@ -330,7 +403,7 @@ class Exemplars:
     @property
     def k(self) -> int:
         "Images per unit."
-        return self.ids(self.layers[0]).shape[1]
+        return self._layer(self.layers[0]).k
 
     def __len__(self) -> int:
         return sum(len(part.units) for part in self._stored.values())
@@ -342,8 +415,12 @@ class Exemplars:
         return (self.lookup(*unit) for unit in self.units)
 
     def __repr__(self) -> str:
-        parts = ', '.join(f'{layer}: {len(part.units)}' for layer, part in self._stored.items())
-        return f'Exemplars({len(self)} units, k={self.k}; {parts})'
+        parts = [f'{layer}: {len(part.units)}' for layer, part in self._stored.items()]
+        shown = parts if len(parts) <= 8 else [*parts[:4], '…', *parts[-3:]]
+        return f'Exemplars({len(self)} units, k={self.k}; {", ".join(shown)})'
+
+    def _repr_html_(self) -> str:
+        return _overview(self)
 
     def lookup(self,
                layer: str | int, # module path
@@ -355,19 +432,26 @@ class Exemplars:
             raise MilanError(f'unit {unit} of layer {str(layer)!r} is not among the {len(part.units)} units there '
                              f'({part.units.min()} … {part.units.max()})')
         images, masks = part.read(row)
-        return Exemplar(str(layer), int(unit), images, masks, part.ids[row], part.activations[row])
+        ids, activations = (None if table is None else table[row] for table in (part.ids, part.activations))
+        return Exemplar(str(layer), int(unit), images, masks, ids, activations)
 
     def ids(self,
             layer: str | int, # module path, or the number that names it
            ) -> np.ndarray: # (units, k)
         "Numbers of the images in the data set, the strongest first."
-        return self._layer(layer).ids
+        return self._told(layer, 'ids')
 
     def activations(self,
                     layer: str | int, # module path, or the number that names it
                    ) -> np.ndarray: # (units, k), descending
         "Each unit's maximum on each of its images."
-        return self._layer(layer).activations
+        return self._told(layer, 'activations')
+
+    def _told(self, layer: str | int, name: str) -> np.ndarray: # 'ids' or 'activations'
+        table = getattr(self._layer(layer), name)
+        if table is None:
+            raise MilanError(f'{self.folder/str(layer)} holds images and masks only, and no {name}.csv')
+        return table
 
     def unit_numbers(self, layer: str | int) -> np.ndarray: # (units,)
         "Which unit of the layer each row is."
@@ -392,9 +476,11 @@ class Exemplars:
         return torch.stack([part.mask(row, shape) for row in range(len(part.units))])
 
     def dead(self) -> list[Unit]:
-        "Units that never exceed their own level, such as those that are always 0: their masks are empty."
-        return [Unit(layer, int(unit)) for layer in self.layers
-                for unit, best, level in zip(self.unit_numbers(layer), self.activations(layer)[:, 0], self.levels(layer), strict=True) if best <= level]
+        "Units that never exceed their own threshold, such as those that are always 0: their masks are empty."
+        for layer in self.layers:
+            self.levels(layer) # a published set has none, and says so
+        return [Unit(layer, int(part.units[row])) for layer, part in self._stored.items() if isinstance(part, _Native)
+                for row in np.flatnonzero(part.activations[:, 0] <= part.levels) if part.activations[row, 0] <= part.threshold(int(row))]
 
     def view(self, *,
              size: int | None = None, # shorter side of images and masks, pixels; None: as it is
@@ -418,6 +504,10 @@ class Exemplars:
         chosen = {str(layer): self._layer(layer) for layer in (self.layers if layers is None else layers)}
         return Exemplars(self.folder, {name: part.first(k or self.k) for name, part in chosen.items()}, self.about)
 
+    def _readable(self, layer: str | int) -> bool: # are the images at hand?
+        part = self._layer(layer)
+        return part.images is not None or part.source is not None
+
     def _layer(self, layer: str | int) -> _Native | _Published:
         if str(layer) not in self._stored:
             raise MilanError(f'{self.folder} has no layer {str(layer)!r}; it has {", ".join(self.layers)}')
@@ -437,6 +527,16 @@ class Exemplars:
         if folder is None:
             _link(place)
         return place
+
+# %% ../../nbs/13_store.ipynb #24ec7e4b
+def _overview(found: Exemplars, layers: int = 6, units: int = 3) -> str: # HTML: a few units of a few layers
+    rows = []
+    for layer in found.layers[:layers]:
+        numbers = [int(unit) for unit in found.unit_numbers(layer)[:units]]
+        pictures = [_as_html(found.lookup(layer, unit).grid(columns=5, width=40)) if found._readable(layer) else '' for unit in numbers]
+        cells = ''.join(f'<td>unit {unit}<br>{picture}</td>' for unit, picture in zip(numbers, pictures, strict=True))
+        rows.append(f'<tr><th>{html.escape(layer)}</th>{cells}</tr>')
+    return f'<p>{html.escape(repr(found))}</p><table>{"".join(rows)}</table>'
 
 # %% ../../nbs/13_store.ipynb #4c96e7c5
 def _usual_place(found: Exemplars) -> Path: # where the original would have put it
