@@ -274,7 +274,7 @@ def test_stopped_and_started_again():
 def test_images_by_name_and_images_that_must_not_change():
     folder = temporary()
     for number, (image, _) in enumerate(Squares()): Image.fromarray(image.permute(1, 2, 0).numpy()).resize((24, 24)).save(folder/f'{number:02}.png')
-    named = compute(small_network(), str(folder), 'conv1', size=None, k=3, out=folder/'named', quiet=True)
+    named = compute(small_network(), str(folder), 'conv2', size=None, k=3, out=folder/'named', quiet=True)
     loader = torch.utils.data.DataLoader(Squares(), batch_size=7)
     loaded = compute(small_network(), loader, 'conv1', k=3, size=None, out=folder/'loaded', quiet=True)
     plain = compute(small_network(), [image.float() / 255 for image, _ in Squares()], 'conv1', k=3, size=None, out=folder/'plain', quiet=True)
