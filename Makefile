@@ -7,6 +7,8 @@ READY := $(VENV)/.installed
 DATA := tuxpaint-stamps gcompris-photos openclipart emoji efficientnet-lite0
 # Generated shapes need neither a network nor photographs, so they run in the small profile.
 PROFILE := $(if $(IMAGES),smoke,demo)
+# Your own runs go to the results folder, which git ignores; only `make reports` and `make benchmarks` change the reports under version control.
+DEMO = $(or $(MILAN_RESULTS_DIR),results)/reports/describe_a_network/$(PROFILE)$(if $(IMAGES),-$(IMAGES))
 say = @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
@@ -38,9 +40,8 @@ endif
 	$(say) 'demo: find exemplars, train a captioner (once), describe'
 	@$(BIN)/milan reproduce describe_a_network --profile $(PROFILE) $(if $(IMAGES),--images $(IMAGES))
 	$(say) 'demo: done. Look at'
-	@find reports/describe_a_network/$(PROFILE)$(if $(IMAGES),-$(IMAGES)) -maxdepth 2 \
-	    \( -name report.ipynb -o -name descriptions.csv -o -name index.html \) | sed 's/^/  /'
-	@printf '  pages in a browser: $(BIN)/milan browse reports/describe_a_network/$(PROFILE)$(if $(IMAGES),-$(IMAGES))\n'
+	@find "$(DEMO)" -maxdepth 2 \( -name report.ipynb -o -name descriptions.csv -o -name index.html \) | sed 's/^/  /'
+	@printf '  pages in a browser: $(BIN)/milan browse %s\n' "$(DEMO)"
 
 test: check lint types smoke docs pytest ## all checks and tests, as CI runs them
 
@@ -56,11 +57,11 @@ types: $(READY)
 	$(say) 'types: mypy'
 	@$(BIN)/mypy
 
-# In a folder of their own: the committed reports stay as they are.
+# In a folder of their own, so that they do not take the place of your own results.
 smoke: $(READY) ## run all guides, experiments and benchmarks on generated data
 	$(say) 'smoke: every guide, experiment and benchmark, on generated data (build/smoke)'
 	@mkdir -p build/smoke
-	@cd build/smoke && $(CURDIR)/$(BIN)/milan reproduce --all --profile smoke
+	@cd build/smoke && $(CURDIR)/$(BIN)/milan reproduce --all --profile smoke --out reports
 
 pytest: $(READY) ## the tests alone, with coverage, in one process per core
 	$(say) 'pytest: the tests made from the notebooks (lines never run: build/coverage.txt)'
@@ -79,14 +80,14 @@ export: $(READY) ## write package, tests and README from the notebooks
 	$(say) 'export: package, tests, README'
 	@$(BIN)/python -m milan.publishing export
 
-reports: $(READY) ## run all guides and experiments into reports/
+reports: $(READY) ## run all guides and experiments into reports/, which git tracks
 	$(say) 'reports: every guide and experiment, on photographs and on shapes'
-	@$(BIN)/milan reproduce --all --profile demo
-	@$(BIN)/milan reproduce --all --profile smoke
+	@$(BIN)/milan reproduce --all --profile demo --out reports
+	@$(BIN)/milan reproduce --all --profile smoke --out reports
 
 benchmarks: $(READY) ## measure speed and memory (two hours; leave the machine alone meanwhile)
 	$(say) 'benchmarks: into reports/benchmarks'
-	@$(BIN)/milan reproduce exemplars annotations captioner formulas --profile demo --jobs 1
+	@$(BIN)/milan reproduce exemplars annotations captioner formulas --profile demo --jobs 1 --out reports
 
 hooks: ## let git clean notebooks before each commit
 	git config core.hooksPath .githooks

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'PAPER_NUMBERS', 'COLOURS', 'KINDS', 'Record', 'Metrics', 'check', 'read', 'collect', 'style',
-           'plot_agreement', 'commit', 'small_png', 'report_folder', 'Report', 'listed', 'missing_assets',
-           'missing_weights', 'require', 'notebooks_dir', 'Parameter', 'Experiment', 'find', 'get', 'Run', 'run',
-           'literal', 'cores', 'reproduce', 'overview']
+           'plot_agreement', 'commit', 'small_png', 'reports_dir', 'committed_reports', 'report_folder', 'Report',
+           'listed', 'missing_assets', 'missing_weights', 'require', 'notebooks_dir', 'Parameter', 'Experiment', 'find',
+           'get', 'Run', 'run', 'literal', 'cores', 'reproduce', 'overview']
 
 # %% ../nbs/60_experiments.ipynb #ec5fa44b
 import contextlib
@@ -34,6 +34,7 @@ import pandas as pd
 
 from . import manifests, networks
 from .config import MilanError, atomic, file_hash, fingerprint, remove, results_dir, versions
+from .tables import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as _Figure
@@ -148,18 +149,24 @@ def read(folder: str | Path, # a report's folder
     return Metrics(**{**content, 'records': records})
 
 # %% ../nbs/60_experiments.ipynb #3a9f955f
-def collect(reports: str | Path = 'reports', # the folder of all reports
+def collect(reports: str | Path | None = None, # the folder of all reports; None: yours, and the committed ones of what you have not run
             profile: str | None = None, # only that one
-           ) -> pd.DataFrame: # one row per record: experiment, profile, name, value, low, high, paper, n, note, seconds, commit
-    "All records below a folder. Raises `MilanError` naming the first file that departs from the schema."
+           ) -> pd.DataFrame: # one row per record: experiment, profile, name, value, low, high, paper, n, note, seconds, commit, report
+    "All records of a folder of reports. Raises `MilanError` naming the first file that departs from the schema."
     parts = []
-    for path in sorted(Path(reports).rglob('metrics.json')):
+    for path in _record_files(reports):
         found = read(path.parent)
         if profile in (None, found.profile):
             about: dict[str, Any] = {'experiment': found.experiment, 'profile': found.profile, 'seconds': found.seconds, 'commit': found.commit, 'report': path.parent.as_posix()}
             parts.append(found.table().assign(**about).astype(object))
     columns = ['experiment', 'profile', 'name', 'value', 'low', 'high', 'paper', 'n', 'note', 'seconds', 'commit', 'report']
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _record_files(reports: str | Path | None) -> list[Path]: # of the same report in two folders, only the first
+    folders = [Path(reports)] if reports is not None else [reports_dir(), *filter(None, [committed_reports()])]
+    found = {path.relative_to(folder): path for folder in reversed(folders) for path in folder.rglob('metrics.json')}
+    return [found[name] for name in sorted(found)]
 
 # %% ../nbs/60_experiments.ipynb #c3060958
 def _paper_numbers() -> pd.DataFrame:
@@ -253,31 +260,52 @@ def small_png(figure: '_Figure', # any matplotlib figure
     return packed.getvalue()
 
 # %% ../nbs/60_experiments.ipynb #58499a68
+def reports_dir() -> Path:
+    "The folder of the reports that are made here: `$MILAN_RESULTS_DIR/reports`."
+    return results_dir()/'reports'
+
+
+def committed_reports() -> Path | None:
+    "The reports that came with the checkout; None outside one."
+    folder = _package().parent/'reports'
+    return folder if folder.is_dir() else None
+
+
 def report_folder(name: str, # of the notebook
                   profile: str, # 'smoke', 'demo' or 'paper'
                   images: str | None = None, # images that replace the profile's own
-                  reports: str | Path = 'reports', # the folder of all reports
+                  reports: str | Path | None = None, # the folder of all reports; None: `reports_dir()`
                   kind: str = 'experiments', # the folder of the notebook: 'guides', 'experiments' or 'benchmarks'
+                  *,
+                  out: str | Path = '', # the folder that somebody chose instead; '': nobody did
+                  profiles: Sequence[str] = PROFILES, # those that the notebook knows
                  ) -> Path:
-    "Where the report of a run belongs."
-    others = [images.strip('/').replace('/', '-')] if images else []
+    "Where the report of a run belongs. Raises `MilanError` for a profile that the notebook does not have."
+    _check_profile(profile, profiles, name)
+    if out:
+        return Path(out)
+    root, others = Path(reports or reports_dir()), [images.strip('/').replace('/', '-')] if images else []
     if kind == 'benchmarks':
-        return Path(reports)/kind/'-'.join([name, *([] if profile == 'demo' else [profile]), *others])
-    return Path(reports)/name/'-'.join([profile, *others])
+        return root/kind/'-'.join([name, *([] if profile == 'demo' else [profile]), *others])
+    return root/name/'-'.join([profile, *others])
+
+
+def _check_profile(profile: str, known: Sequence[str], name: str) -> None:
+    if profile not in known:
+        raise MilanError(f'{name} has no profile {profile!r}: choose {", ".join(known)}')
 
 # %% ../nbs/60_experiments.ipynb #941f0033
 class Report:
     "Collects what a notebook measures and draws; `save` writes all of it into one folder."
 
-    def __init__(self, folder: str | Path, # reports/<name>/<profile>; the two last parts are the defaults below
+    def __init__(self, folder: str | Path, # <name>/<profile> of a folder of reports; these two parts are the defaults below
                  name: str | None = None, # of the notebook
                  profile: str | None = None, # 'smoke', 'demo' or 'paper'
                  parameters: Mapping[str, Any] | None = None, # as given to the notebook
                 ) -> None:
         self.folder = Path(folder)
         profile = profile or self.folder.name.partition('-')[0]
-        if profile not in PROFILES:
-            raise MilanError(f'profile {profile!r} is unknown: choose {", ".join(PROFILES)}')
+        _check_profile(profile, PROFILES, name or self.folder.parent.name)
         plain = {key: value if isinstance(value, int | float | bool | None) else str(value) for key, value in (parameters or {}).items()}
         self.metrics = Metrics(name or self.folder.parent.name, profile, plain, commit(), versions())
         self._files: dict[str, bytes] = {}
@@ -326,8 +354,8 @@ class Report:
     def table(self, table: pd.DataFrame, # any table
               name: str, # file name without ending
              ) -> Path: # where `save` will put it
-        "Keep a table as CSV, without its index."
-        self._files[f'{name}.csv'] = table.to_csv(index=False).encode()
+        "Keep a table as CSV, without its index; see `milan.tables`."
+        self._files[f'{name}.csv'] = csv_text(table).encode()
         return self.folder/f'{name}.csv'
 
     def save(self) -> Metrics:
@@ -474,16 +502,15 @@ def _identity(experiment: Experiment, parameters: Mapping[str, Any]) -> str:
         digest.update(path.relative_to(_package()).as_posix().encode() + path.read_bytes())
     if experiment.reads_reports:
         own = Path(str(parameters.get('out', ''))).absolute()
-        for path in sorted(Path(str(parameters.get('reports') or 'reports')).absolute().rglob('metrics.json')):
-            if path.parent != own:
-                digest.update(str(path).encode() + path.read_bytes())
+        for path in _record_files(parameters.get('reports') or None):
+            if path.parent.absolute() != own:
+                digest.update(str(path.absolute()).encode() + path.read_bytes())
     cells = [[cell['cell_type'], ''.join(cell['source'])] for cell in json.loads(experiment.path.read_text())['cells']]
     return fingerprint([cells, digest.hexdigest(), dict(parameters)])
 
 
 def _chosen(experiment: Experiment, profile: str, out: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    if profile not in experiment.profiles:
-        raise MilanError(f'{experiment.name} has no profile {profile!r}: choose {", ".join(experiment.profiles)}')
+    _check_profile(profile, experiment.profiles, experiment.name)
     known = [one.name for one in experiment.parameters]
     for name in given:
         if name not in known:
@@ -522,13 +549,16 @@ def run(name: str, # of the notebook
         parameters: Mapping[str, Any] | None = None, # more parameters of the notebook
         *,
         out: str | Path | None = None, # folder of the report; None: `report_folder`
+        reports: str | Path | None = None, # folder of all reports, also of those that a notebook reads; None: `reports_dir()`
         force: bool = False, # also where nothing has changed
         progress: bool = True, # show a bar
         notebooks: str | Path | None = None, # None: `notebooks_dir()`
        ) -> Run:
     "Run one notebook into its report's folder. Raises `MilanError` where it fails, after keeping what there is of it."
     experiment, given = get(name, notebooks), dict(parameters or {})
-    folder = Path(out) if out else report_folder(name, profile, given.get('images'), kind=experiment.kind)
+    folder = report_folder(name, profile, given.get('images'), reports, experiment.kind, out=out or '', profiles=experiment.profiles)
+    if reports is not None and experiment.reads_reports:
+        given.setdefault('reports', str(reports))
     chosen = _chosen(experiment, profile, folder, given)
     report, failed, started = folder/'report.ipynb', folder/'report.failed.ipynb', time.monotonic()
     identity, stamp = _identity(experiment, chosen), results_dir()/'runs'/f'{name}-{fingerprint(str(report.absolute()))}.json'
@@ -592,19 +622,20 @@ def literal(text: str, # from the command line
     return text
 
 
-def _attempt(name: str, profile: str, parameters: Mapping[str, Any], force: bool, progress: bool, notebooks: str | Path | None) -> Run:
+def _attempt(name: str, profile: str, parameters: Mapping[str, Any], reports: str | Path | None, force: bool, progress: bool,
+             notebooks: str | Path | None) -> Run:
     started = time.monotonic()
     try:
-        return run(name, profile, parameters, force=force, progress=progress, notebooks=notebooks)
+        return run(name, profile, parameters, reports=reports, force=force, progress=progress, notebooks=notebooks)
     except MilanError as error:
-        folder = report_folder(name, profile, parameters.get('images'), kind=get(name, notebooks).kind)
+        folder = report_folder(name, profile, parameters.get('images'), reports, get(name, notebooks).kind)
         return Run(name, profile, 'failed', time.monotonic() - started, folder/'report.failed.ipynb', str(error))
 
 # %% ../nbs/60_experiments.ipynb #9e21326d
 def _child(request: str) -> None: # JSON; what a process of `_Pool` does
     threading.Thread(target=_end_with_parent, daemon=True).start()
     asked = json.loads(request)
-    done = _attempt(asked['name'], asked['profile'], asked['parameters'], asked['force'], False, asked['notebooks'])
+    done = _attempt(asked['name'], asked['profile'], asked['parameters'], asked['reports'], asked['force'], False, asked['notebooks'])
     with atomic(asked['answer']) as beside:
         beside.write_text(json.dumps({**asdict(done), 'report': str(done.report)}))
 
@@ -664,6 +695,7 @@ def cores() -> int:
 
 
 def _chosen_notebooks(names: Sequence[str], profile: str, notebooks: str | Path | None) -> list[Experiment]:
+    _check_profile(profile, PROFILES, 'milan reproduce')
     if names:
         return [get(name, notebooks) for name in dict.fromkeys(names)] # a wrong name is told before the first one starts
     return [one for one in find(notebooks).values() if profile in one.profiles and (one.kind != 'benchmarks' or profile == 'smoke')]
@@ -673,6 +705,7 @@ def reproduce(names: Sequence[str], # of notebooks; empty: all that know the pro
               profile: str = 'demo', # 'smoke', 'demo' or 'paper'
               parameters: Mapping[str, Any] | None = None, # for all of them
               *,
+              reports: str | Path | None = None, # folder of all reports; None: `reports_dir()`
               jobs: int | None = None, # how many at a time, which share the cores; None: one per core
               force: bool = False, # also where nothing has changed
               progress: bool = True, # show bars, or who begins and ends
@@ -687,19 +720,20 @@ def reproduce(names: Sequence[str], # of notebooks; empty: all that know the pro
     for last in (False, True):
         part = [one for one in chosen if one.reads_reports == last]
         if alone:
-            runs.update({one.name: _attempt(one.name, profile, given, force, progress, notebooks) for one in part})
+            runs.update({one.name: _attempt(one.name, profile, given, reports, force, progress, notebooks) for one in part})
         elif part:
-            runs.update(_beside(part, profile, given, jobs or cores(), force, progress, notebooks))
+            runs.update(_beside(part, profile, given, reports, jobs or cores(), force, progress, notebooks))
     return [runs[one.name] for one in chosen]
 
 
-def _beside(part: Sequence[Experiment], profile: str, given: Mapping[str, Any], jobs: int, force: bool, progress: bool,
-            notebooks: str | Path | None) -> dict[str, Run]:
+def _beside(part: Sequence[Experiment], profile: str, given: Mapping[str, Any], reports: str | Path | None, jobs: int, force: bool,
+            progress: bool, notebooks: str | Path | None) -> dict[str, Run]:
     jobs = min(jobs, len(part))
     threads = max(1, int(os.environ.get('OMP_NUM_THREADS') or cores()) // jobs)
     pool = _Pool(jobs, threads, lambda text: print(text, file=sys.stderr, flush=True) if progress else None)
     requests = [{'name': one.name, 'profile': profile, 'parameters': dict(given), 'force': force, 'notebooks': str(notebooks) if notebooks else None,
-                 'report': str(report_folder(one.name, profile, given.get('images'), kind=one.kind)/'report.failed.ipynb')} for one in part]
+                 'reports': str(reports) if reports else None,
+                 'report': str(report_folder(one.name, profile, given.get('images'), reports, one.kind)/'report.failed.ipynb')} for one in part]
     runs = pool.run(requests)
     again = [i for i, one in enumerate(runs) if one.state == 'failed' and 'another process is writing' in one.message]
     for i in again:

@@ -13,6 +13,7 @@ from milan.experiments import (
     check,
     collect,
     commit,
+    committed_reports,
     find,
     get,
     listed,
@@ -27,6 +28,7 @@ from milan.experiments import (
     Record,
     Report,
     report_folder,
+    reports_dir,
     reproduce,
     require,
     run,
@@ -137,10 +139,13 @@ def test_the_report_of_one_run():
     assert small <= 20_000 < large
     large, small
 
-    test_eq(report_folder('sweep', 'demo'), Path('reports/sweep/demo'))
-    test_eq(report_folder('speed', 'demo', kind='benchmarks'), Path('reports/benchmarks/speed'))
-    test_eq(report_folder('speed', 'smoke', kind='benchmarks'), Path('reports/benchmarks/speed-smoke'))
-    report_folder('sweep', 'demo', 'shapes')
+    test_eq(report_folder('sweep', 'demo'), reports_dir()/'sweep'/'demo')
+    test_eq(report_folder('speed', 'demo', kind='benchmarks'), reports_dir()/'benchmarks'/'speed')
+    test_eq(report_folder('speed', 'smoke', reports='reports', kind='benchmarks'), Path('reports/benchmarks/speed-smoke'))
+    test_eq(report_folder('sweep', 'demo', out='elsewhere'), Path('elsewhere'))
+    with expect_fail(MilanError, contains="sweep has no profile 'bogus': choose smoke, demo, paper"): report_folder('sweep', 'bogus', out='elsewhere')
+    with expect_fail(MilanError, contains="speed has no profile 'paper': choose smoke, demo"): report_folder('speed', 'paper', profiles=('smoke', 'demo'))
+    report_folder('sweep', 'demo', 'shapes', reports='reports')
 
     folder = Path(tempfile.mkdtemp())/'toy'/'demo'
     report = Report(folder, parameters={'profile': 'demo', 'images': Path('pictures')})
@@ -157,10 +162,21 @@ def test_the_report_of_one_run():
     (read(folder).experiment, read(folder).profile, read(folder).parameters)
 
     with expect_fail(MilanError, contains='nan is not a finite'): report.record('x', float('nan'))
-    with expect_fail(MilanError, contains="profile 'quick'"): Report('reports/toy/quick')
+    with expect_fail(MilanError, contains="toy has no profile 'quick'"): Report('reports/toy/quick')
     report.agreement(agreement(['dog', 'sky'], [['dogs'], ['grass']], measures=['exact']), 'stamps')
     test_eq(report.metrics['stamps/exact/ours'].value, .5)
     shutil.rmtree(folder.parent.parent)
+
+    before = os.environ.get('MILAN_RESULTS_DIR')
+    os.environ['MILAN_RESULTS_DIR'] = tempfile.mkdtemp()
+    mine = Report(report_folder('sweep', 'smoke'))
+    mine.record('mine', 1.)
+    mine.save()
+    found = collect(profile='smoke')
+    test_eq(found[found.experiment == 'sweep'][['name', 'report']].values.tolist(), [['mine', (reports_dir()/'sweep'/'smoke').as_posix()]])
+    test_eq(set(found[found.experiment != 'sweep'].report), {one for one in collect(committed_reports(), 'smoke').report if '/sweep/' not in one})
+    shutil.rmtree(os.environ.pop('MILAN_RESULTS_DIR'))
+    if before: os.environ['MILAN_RESULTS_DIR'] = before
 
 
 # 60_experiments.ipynb, section "What is missing, all at once"
@@ -232,7 +248,9 @@ def test_running_several():
     test_eq([(one.state, 'no profile' in one.message) for one in found], [('failed', True)])
     (notebooks/'guides').rename(notebooks/'benchmarks')
     test_eq(reproduce([], 'demo', notebooks=notebooks), [])
-    test_eq(reproduce(['toy'], 'paper', notebooks=notebooks)[0].report, Path('reports/benchmarks/toy-paper/report.failed.ipynb'))
+    test_eq(reproduce(['toy'], 'paper', notebooks=notebooks)[0].report, reports_dir()/'benchmarks'/'toy-paper'/'report.failed.ipynb')
+    for names in ([], ['toy']):
+        with expect_fail(MilanError, contains="no profile 'bogus'"): reproduce(names, 'bogus', notebooks=notebooks)
     shutil.rmtree(notebooks.parent)
     overview(found)
 
@@ -252,12 +270,12 @@ other.exists(), os.environ['OMP_NUM_THREADS']
 """
     here, before = Path(tempfile.mkdtemp()).resolve(), os.getcwd()
     os.chdir(here)
-    os.environ.update(MILAN_RESULTS_DIR=str(here/'results'), OMP_NUM_THREADS='4')
+    os.environ.update(MILAN_RESULTS_DIR='results', OMP_NUM_THREADS='4')
     for name, friend in (('one', 'two'), ('two', 'one')):
         toy_notebooks(WAIT, folder=here/'nbs', name=name, more=f"name = '{name}'  # its own\nfriend = '{friend}'  # the other's")
     toy_notebooks('1 / 0', folder=here/'nbs', name='three')
     toy_notebooks('import os, signal', 'os.kill(os.getppid(), signal.SIGKILL)', 'import time; time.sleep(60)', folder=here/'nbs', name='five')
-    toy_notebooks('from pathlib import Path', "sorted(path.parent.parent.name for path in Path('reports').rglob('report*.ipynb') if not path.name.startswith('.'))",
+    toy_notebooks('from pathlib import Path', "sorted(path.parent.parent.name for path in Path('results/reports').rglob('report*.ipynb') if not path.name.startswith('.'))",
                   folder=here/'nbs', name='four', more="reports = ''  # whose records are read")
     runs = reproduce(['four', 'one', 'two', 'three', 'five'], 'smoke', jobs=2, progress=False, notebooks=here/'nbs')
     test_eq([(one.name, one.state) for one in runs], [('four', 'done'), ('one', 'done'), ('two', 'done'), ('three', 'failed'), ('five', 'failed')])
@@ -269,7 +287,7 @@ other.exists(), os.environ['OMP_NUM_THREADS']
 
     for name in ('three', 'five'): (here/f'nbs/guides/{name}.ipynb').rename(here/f'{name}.ipynb')
     test_eq({one.name: one.state for one in reproduce([], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')}, dict.fromkeys(('four', 'one', 'two'), 'skipped'))
-    Report(here/'reports/one/smoke').save()
+    Report(here/'results/reports/one/smoke').save()
     test_eq([one.state for one in reproduce(['one', 'four'], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')], ['skipped', 'done'])
 
     toy_notebooks('import os, time', 'from pathlib import Path', "first = not Path('pid').exists()", "Path('pid').write_text(str(os.getpid()))",
@@ -289,11 +307,22 @@ other.exists(), os.environ['OMP_NUM_THREADS']
         raise AssertionError('the kernel runs on')
     done = reproduce(['one', 'sleepy'], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')
     test_eq([one.state for one in done], ['skipped', 'done'])
-    test_eq([path.name for path in (here/'reports/sleepy/smoke').iterdir()], ['report.ipynb'])
+    test_eq([path.name for path in (here/'results/reports/sleepy/smoke').iterdir()], ['report.ipynb'])
     os.chdir(before)
     del os.environ['MILAN_RESULTS_DIR']
     shutil.rmtree(here)
     seen
+
+    here, notebooks = Path(tempfile.mkdtemp()), toy_notebooks('reports', more="reports = ''  # whose records are read")
+    before = os.environ.get('MILAN_RESULTS_DIR')
+    os.environ['MILAN_RESULTS_DIR'] = str(here/'results')
+    [done] = reproduce(['toy'], 'smoke', reports=here/'mine', progress=False, notebooks=notebooks)
+    test_eq(done.report, here/'mine'/'toy'/'smoke'/'report.ipynb')
+    test_eq(nbformat.read(done.report, as_version=4).cells[-1].outputs[0].data['text/plain'], repr(str(here/'mine')))
+    assert not reports_dir().exists()
+    shutil.rmtree(os.environ.pop('MILAN_RESULTS_DIR'))
+    if before: os.environ['MILAN_RESULTS_DIR'] = before
+    for folder in (here, notebooks.parent): shutil.rmtree(folder)
 
     here, notebooks = Path(tempfile.mkdtemp()), toy_notebooks("f'{profile} {seeds * 2}'")
     os.environ['MILAN_RESULTS_DIR'] = str(here/'results')
