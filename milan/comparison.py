@@ -475,6 +475,7 @@ def cases(profile: str, # 'smoke', 'demo' or 'paper'
           device: str | None = None, # None: a GPU where there is one
          ) -> dict[str, Case]: # name → case
     "The units and pictures of a profile. Raises `MilanError` with everything that is missing."
+    _check_profile(profile)
     if profile == 'smoke':
         return {'planted units': planted_case(400, seed + 5, device=device)}
     if profile == 'demo':
@@ -493,6 +494,11 @@ def cases(profile: str, # 'smoke', 'demo' or 'paper'
     return found
 
 
+def _check_profile(profile: str) -> None:
+    if profile not in NOTES:
+        raise MilanError(f'no profile {profile!r}: choose {", ".join(NOTES)}')
+
+
 def _own_imagenet() -> Any: # None where it is not here; then no set needs it
     return images.load('imagenet') if (data_dir()/'imagenet'/'val').is_dir() else None
 
@@ -505,6 +511,7 @@ def captioner_for(profile: str, # as for `cases`
                   device: str | None = None, # None: a GPU where there is one
                  ) -> model.Captioner:
     "The captioner of a case, trained where it is not kept already."
+    _check_profile(profile)
     if profile == 'smoke':
         return planted_captioner(device=device)
     if profile == 'demo':

@@ -10,6 +10,7 @@ import html
 import json
 import re
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from PIL import Image
 from torch.nn import functional
 from tqdm import tqdm
 
-from .config import MilanError, atomic, require_replaceable
+from .config import MilanError, atomic, fingerprint, require_replaceable
 from .exemplars import Exemplar, Exemplars
 
 # %% ../nbs/51_gallery.ipynb #c92f4546
@@ -34,6 +35,7 @@ def strip(exemplar: Exemplar, # one unit
           gap: int = 3, # pixels between images
          ) -> Image.Image: # RGB, one row
     "The unit's masked images in a row, for pages and reports."
+    _check_sizes(width, count)
     images, masks = exemplar.images[:count], exemplar.masks[:count]
     size = (max(1, round(width * images.shape[2] / images.shape[3])), width)
     images = functional.interpolate(images, size=size, mode='bilinear', antialias=True)
@@ -45,6 +47,15 @@ def strip(exemplar: Exemplar, # one unit
     row = functional.pad(pictures, (0, gap), value=1)[..., :width + gap].permute(2, 0, 3, 1).flatten(1, 2)[:, :-gap or None]
     return Image.fromarray((row.clamp(0, 1) * 255).round().byte().numpy())
 
+
+def _check_sizes(width: int, count: int | None, megabytes: float = 1.) -> None: # raises `MilanError`
+    if not (isinstance(width, Integral) and 1 <= width <= 2000):
+        raise MilanError(f'width is {width!r}: give the pixels of one image, from 1 to 2000')
+    if count is not None and not (isinstance(count, Integral) and count >= 1):
+        raise MilanError(f'count is {count!r}: at least one image must be shown of each unit')
+    if not megabytes > 0:
+        raise MilanError(f'megabytes is {megabytes!r}: give a number above 0')
+
 # %% ../nbs/51_gallery.ipynb #dc2b823d
 def _text(value: Any) -> str: # for HTML
     return html.escape(str(value), quote=True)
@@ -54,21 +65,43 @@ def _figure(value: Any) -> str: # a number as people read it
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e6 else f'{value:.2f}' if abs(value) >= .1 else f'{value:.2g}'
 
 
-def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]: # numbers, and texts, besides layer, unit and description
+def _checked(table: pd.DataFrame, layers: Sequence[str]) -> pd.DataFrame: # unit: int, layer and description: text; raises `MilanError`
+    table = table.rename(columns=str)
     missing = [name for name in ('layer', 'unit', 'description') if name not in table]
-    if missing:
-        raise MilanError(f'the table has no column {", ".join(missing)}; it has {", ".join(map(str, table.columns))}')
-    others = [str(name) for name in table.columns if name not in ('layer', 'unit', 'description')]
-    numbers = [name for name in others if pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])]
-    return sorted(numbers, key=lambda name: name != 'score'), [name for name in others if name not in numbers]
+    if missing or table.columns.duplicated().any():
+        told = f'has no column {", ".join(missing)}' if missing else f'has two columns {table.columns[table.columns.duplicated()][0]!r}'
+        raise MilanError(f'the table {told}; it has {", ".join(table.columns)}')
+    if not len(table):
+        raise MilanError('the table has no rows: there is no unit to show')
+    units = pd.to_numeric(table['unit'], errors='coerce').astype(float).to_numpy(na_value=np.nan)
+    wrong = ~((units >= 0) & (units < 2**31) & (np.floor(units) == units))
+    if wrong.any():
+        raise MilanError(f'row {int(wrong.argmax()) + 1} of the table: unit {table["unit"].iloc[int(wrong.argmax())]!r} is not a non-negative integer')
+    table = table.assign(layer=table['layer'].map(str), unit=units.astype(int), description=table['description'].map(_shown_text)).reset_index(drop=True)
+    if unknown := set(table['layer']) - set(layers):
+        raise MilanError(f'the table has units of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(layers)}')
+    if (twice := table.duplicated(['layer', 'unit'])).any():
+        raise MilanError(f'unit {table["unit"][twice].iloc[0]} of {table["layer"][twice].iloc[0]} stands in two rows of the table; give a row per unit')
+    return table
+
+
+def _shown_text(value: Any) -> str: # '' for what is missing, and for False
+    return '' if value is None or value is False or (pd.api.types.is_scalar(value) and pd.isna(value)) else str(value)
+
+
+def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]: # numbers, and texts, besides layer, unit and description
+    def is_number(name: str) -> bool:
+        return pd.api.types.is_any_real_numeric_dtype(table[name])
+    others = [name for name in table.columns if name not in ('layer', 'unit', 'description')]
+    return sorted(filter(is_number, others), key=lambda name: name != 'score'), [name for name in others if not is_number(name)]
 
 
 def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str, size: tuple[int, int], shown: int) -> str:
     "One unit on its layer's page."
     facts = [f'{_text(name)} {_figure(row[name])}' for name in numbers if pd.notna(row[name])]
-    facts += [f'{_text(name)}: {_text(row[name])}' for name in texts if pd.notna(row[name]) and row[name] not in ('', False)]
-    values = ' '.join(f'data-{number}="{row[name]}"' for number, name in enumerate(numbers) if pd.notna(row[name]))
-    words = _text(f'{row["description"]} {" ".join(str(row[name]) for name in texts)}'.lower())
+    facts += [f'{_text(name)}: {_text(told)}' for name in texts if (told := _shown_text(row[name]))]
+    values = ' '.join(f'data-{number}="{row[name]}"' for number, name in enumerate(numbers) if pd.notna(row[name]) and np.isfinite(row[name]))
+    words = _text(' '.join([row['description'], *(_shown_text(row[name]) for name in texts)]).lower())
     return (f'<article id="unit-{row["unit"]}" data-unit="{row["unit"]}" data-words="{words}" {values}>\n'
             f'<h2>{_text(row["description"])}</h2>\n'
             f'<p class="facts"><a href="#unit-{row["unit"]}">unit {row["unit"]}</a>{"".join(f"<span>{fact}</span>" for fact in facts)}</p>\n'
@@ -142,11 +175,13 @@ _MARK = 'gallery.json' # tells a gallery from any other folder
 
 
 def _shown(units: int, k: int, width: int, megabytes: float) -> int: # images per strip; a JPEG takes about a third of a byte per pixel
-    return int(np.clip(megabytes * 1e6 / units / (width * width / 3), min(3, k), k))
+    most = max(1, min(k, 60_000 // (width + 3))) # a JPEG has at most 65,535 columns
+    return int(np.clip(megabytes * 1e6 / units / (width * width / 3), min(3, most), most))
 
 
 def _slug(layer: str) -> str: # a file name that differs for different layers
-    return 'layer-' + re.sub(r'[^A-Za-z0-9._-]', lambda match: f'~{ord(match[0]):x}', layer)
+    name = re.sub(r'[^A-Za-z0-9._-]', lambda match: f'~{ord(match[0]):x}', layer)
+    return f'layer-{name}' if len(name) <= 100 else f'layer-{name[:100]}~{fingerprint(layer)}'
 
 
 def _layer_page(title: str, layer: str, layers: Sequence[str], cards: str, numbers: Sequence[str], units: int) -> str:
@@ -184,35 +219,32 @@ def write(exemplars: Exemplars, # the units' images and masks
           megabytes: float = 60., # what the pictures may take; with many units fewer images are shown of each
           quiet: bool = True, # no progress bar
          ) -> Path: # index.html
-    "Write the pages; the folder appears as a whole. Raises `MilanError` for a table without rows or with units unknown."
+    "Write the pages; the folder appears as a whole. Raises `MilanError` for a table with rows that cannot be shown, and for a folder that is not a gallery."
     folder = Path(folder)
-    numbers, texts = _columns(table)
-    if not len(table):
-        raise MilanError('the table has no rows: there is no unit to show')
-    if folder.exists() and not (folder/_MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise MilanError(f'{folder} exists and is no gallery; it is left alone: give another folder')
-    require_replaceable(folder)
-    table = table.assign(layer=table['layer'].astype(str), unit=table['unit'].astype(int))
-    layers = [layer for layer in exemplars.layers if layer in set(table['layer'])]
-    unknown = set(table['layer']) - set(layers)
-    if unknown:
-        raise MilanError(f'the table speaks of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(exemplars.layers)}')
+    _check_sizes(width, count, megabytes)
+    table = _checked(table, exemplars.layers)
     shown = _shown(len(table), min(count, exemplars.k), width, megabytes)
-    with atomic(folder, listed=True) as beside, tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar:
-        _write_pages(beside, exemplars, table, layers, numbers, texts, title, note, shown, width, bar)
+    try:
+        if folder.exists() and not (folder/_MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise MilanError(f'{folder} exists and is no gallery; it is left alone: give another folder')
+        require_replaceable(folder)
+        with atomic(folder, listed=True) as beside, tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar:
+            _write_pages(beside, exemplars, table, title, note, shown, width, bar)
+    except OSError as error:
+        raise MilanError(f'the gallery cannot be written to {folder} ({error.strerror or error}); give another folder') from error
     return folder/'index.html'
 
 
-def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, layers: Sequence[str], numbers: Sequence[str],
-                 texts: Sequence[str], title: str, note: str, shown: int, width: int, bar: Any) -> None:
+def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title: str, note: str, shown: int, width: int, bar: Any) -> None:
     (folder/'layers').mkdir(parents=True)
+    (numbers, texts), layers = _columns(table), [layer for layer in exemplars.layers if layer in set(table['layer'])]
     parts, size = [], 0
     for layer in layers:
         rows, cards = table[table['layer'] == layer], []
         if 'score' in numbers:
             rows = rows.sort_values('score', ascending=False, kind='stable')
         (folder/'images'/_slug(layer)).mkdir(parents=True)
-        for row in ({str(name): value for name, value in record.items()} for record in rows.to_dict('records')):
+        for row in rows.to_dict('records'):
             picture = strip(exemplars.lookup(layer, row['unit']), width, shown)
             file = folder/'images'/_slug(layer)/f'{row["unit"]}.jpg'
             picture.save(file, quality=82, optimize=True)
@@ -220,9 +252,9 @@ def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, layers
             cards.append(_card(row, numbers, texts, f'../images/{_slug(layer)}/{file.name}', picture.size, shown))
             bar.update()
         page = _layer_page(title, layer, layers, ''.join(cards), numbers, len(rows))
-        (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8')
+        (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8', errors='replace')
         parts.append((layer, rows, _preview(layer, rows)))
-    (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8')
+    (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
     (folder/'style.css').write_text(_STYLE, encoding='utf-8')
     (folder/'gallery.js').write_text(_SCRIPT, encoding='utf-8')
     (folder/_MARK).write_text(json.dumps({'units': len(table), 'layers': list(layers), 'picture_bytes': size}) + '\n')

@@ -141,7 +141,20 @@ def _cached_or_fetched(name: str, pretrained: bool) -> tuple[Any, bool]: # the m
     except (OSError, ValueError):
         if Path(name).is_dir() or terms().offline:
             raise
+    _reach_hub()
     return _model(name, pretrained, False), False
+
+
+def _reach_hub() -> None: # raises `OSError` after one retry; the hub's own library would try six times, for half a minute
+    from huggingface_hub import constants, get_session
+
+    for last in (False, True):
+        try:
+            get_session().head(constants.ENDPOINT, timeout=10)
+            return
+        except Exception as error: # of whichever HTTP client that library has
+            if last:
+                raise OSError(f'it is not in the cache, and {constants.ENDPOINT} does not answer: {error}') from error
 
 # %% ../nbs/08_libraries.ipynb #5bf5d389
 def from_huggingface(name: str, # '<owner>/<model>' on the hub, or a folder

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from milan.cli import (
+    _check_out,
     app,
     matching,
     parse_parameters,
@@ -11,15 +12,21 @@ from milan.cli import (
 )
 import pytest
 
+import http.client
 import json
 import os
 import re
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import types
 import urllib.request
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -51,6 +58,48 @@ def shown(text: str) -> None:
     print('\n'.join(line.rstrip() for line in re.sub(r'\x1b\[[0-9;]*m', '', text).splitlines() if line.strip()))
 
 
+def ask(address: str, path: str = '/', host: str | None = None) -> int:
+    "The status of an answer."
+    place = address.split('/')[2]
+    connection = http.client.HTTPConnection(place, timeout=10)
+    connection.request('GET', path, headers={'Host': place if host is None else host})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def examples() -> list[list[str]]:
+    "All commands that the help texts show, as words."
+    from typer.main import get_command
+
+    pages, group = [], get_command(app)
+    for command in [group, *group.commands.values(), *group.commands['data'].commands.values()]: pages.append(command.help or '')
+    return [shlex.split(line.strip()[2:]) for page in pages for line in page.splitlines() if line.strip().startswith('$ ')]
+
+
+def understood(words: list[str]) -> bool:
+    "Whether the options and arguments are the command's own; nothing runs."
+    from typer.main import get_command
+
+    context, command = None, get_command(app)
+    words = ['exemplars', *words[words.index('milan.exemplars') + 1:]] if words[0] == 'torchrun' else words[1:]
+    while hasattr(command, 'commands'):
+        command, words = command.commands[words[0]], words[1:]
+    return command.make_context('milan', list(words)) is not None
+
+import milan.captioner.demo
+
+import milan.exemplars
+
+import milan.networks
+
+import milan.captioner.demo
+
+import milan.experiments
+
+import milan.images
+
+
 # 61_cli.ipynb, section "The frame"
 def test_the_frame():
     result = call('--version')
@@ -59,16 +108,17 @@ def test_the_frame():
 
     test_eq(parse_units(['blocks.3:0-2', 'blocks.3:7,9', 'head:1']), {'blocks.3': [0, 1, 2, 7, 9], 'head': [1]})
     test_eq(parse_units(None), None)
-    with expect_fail(MilanError, contains="'blocks.3'"): parse_units(['blocks.3'])
-    for text in ('a:0-99999999999', 'a:-1', 'a:5-3', 'a:' + '9' * 5000, 'a:1-2-3'):
-        with expect_fail(MilanError, contains='cannot be read'): parse_units([text])
+    for wrong in ('blocks.3', ':3', 'head:', 'head:3-1', 'head:-1', 'head:1,,2', 'head:x', 'head:0-99999999999'):
+        with expect_fail(MilanError, contains=repr(wrong)): parse_units([wrong])
+    with expect_fail(MilanError, contains='cannot be read'): parse_units(['a:' + '9' * 5000])
 
     theirs = Path(tempfile.mkdtemp())
     (theirs/'own.py').write_text("from torch import nn\nopen('ran', 'w').close()\ndef make(): return nn.Conv2d(3, 4, 3)\n".replace("'ran'", repr(str(theirs/'ran'))))
     (theirs/'net.yaml').write_text('name: own/pictures\nbuild: own:make')
-    for first, said, ran in (((), 'could run any code', False), (('--trust',), 'no-such-images', True)): # a network file is code
-        refused = call(*first, 'exemplars', theirs/'net.yaml', theirs/'no-such-images', '--device', 'cpu')
-        test_eq((refused.exit_code, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
+    (theirs/'pictures').mkdir()
+    for first, said, ran in (((), 'could run any code', False), (('--trust',), 'pictures', True)): # a network file is code
+        refused = shell(*first, 'exemplars', theirs/'net.yaml', theirs/'pictures', '--device', 'cpu')
+        test_eq((refused.returncode, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
 
 
 # 61_cli.ipynb, section "Exemplars and descriptions"
@@ -81,6 +131,7 @@ def test_exemplars_and_descriptions():
 # 61_cli.ipynb, section "Exemplars and descriptions"
 @pytest.mark.slow
 def test_exemplars_and_descriptions_slow():
+    global _check_out
     class Numbers:
         "Stands in for a captioner."
         def describe(self, exemplars, **settings):
@@ -97,21 +148,58 @@ def test_exemplars_and_descriptions_slow():
     sys.modules['milan.captioner.demo'] = types.SimpleNamespace(train=lambda name, device=None: Numbers())
     arguments = 'describe', 'planted/shapes', home/'pictures', '--units', 'colours:0-3', '--k', '2', '--captioner', 'shapes', '--device', 'cpu', '--beam-size', '5'
     results = [call(*arguments) for _ in range(2)]
-    print(results[0].stdout, results[0].stderr.splitlines()[-1:])
+    print(results[0].stdout.replace(str(home), '…'))
     sys.modules.pop('milan.captioner.demo') if before is None else sys.modules.update({'milan.captioner.demo': before})
     test_eq([one.exit_code for one in results], [0, 0])
     test_eq(given[0], {'strategy': None, 'temperature': None, 'beam_size': 5})
     [table] = (home/'results').rglob('descriptions.csv')
     test_eq(pd.read_csv(table).description.tolist(), ['unit 0', 'unit 1', 'unit 2', 'unit 3'])
     assert (table.parent/'gallery'/'index.html').is_file()
+    [made] = (home/'results'/'exemplars').rglob('exemplars.json')
+    test_eq(table.parent.parent.relative_to(home/'results'/'descriptions'), made.parent.relative_to(home/'results'/'exemplars'))
+    assert table.parent.name.startswith('shapes-') # with a hash, as the beam is not the captioner's own
 
     planted = 'exemplars', 'planted/shapes', home/'pictures', '--random-weights'
+    (home/'pictures'/'damaged.png').write_bytes(b'not a picture')
+    tolerant = call(*planted, '--layers', 'colours', '--units', 'colours:0', '--k', '6', '--skip-broken')
+    test_eq((tolerant.exit_code, tolerant.stderr.count('left out: '), 'left out: damaged.png' in tolerant.stderr), (0, 1, True))
+    fatal = call(*planted, '--layers', 'colours', '--k', '6')
+    test_eq((fatal.exit_code, 'damaged.png' in fatal.stderr), (1, True))
+    (home/'pictures'/'damaged.png').unlink()
     failures = [call(*planted, '--layers', 'colour'), call('exemplars', 'planted/shape', 'shapes'), call(*planted, '--device', 'gpu7'),
                 call(*planted, '--units', 'colours'), call(*planted, '--k', '7'), call(*planted[:2], home/'nothing')]
     test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in failures], [(1, False)] * 6)
     for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
     shutil.rmtree(home)
-    print('\n'.join(one.stderr.strip() for one in failures))
+    print('\n'.join(one.stderr.strip() for one in failures).replace(str(home), '…'))
+
+    def never(*given, **named): raise AssertionError('this must not be reached')
+
+
+    home = Path(tempfile.mkdtemp())
+    before = os.getcwd()
+    os.chdir(home)
+    os.environ.update(MILAN_RESULTS_DIR=str(home/'results'), MILAN_DATA_DIR=str(home/'data'))
+    for name in ('pictures', 'mine/gallery', 'made/gallery', 'table'): (home/name).mkdir(parents=True)
+    Image.new('RGB', (70, 70)).save(home/'pictures'/'1.png')
+    for name in ('file', 'mine/gallery/diary.txt', 'made/gallery/gallery.json', 'made/descriptions.csv', 'table/descriptions.csv'): (home/name).touch()
+    kept = milan.exemplars.compute, milan.captioner.demo.train, milan.networks.load
+    milan.exemplars.compute = milan.captioner.demo.train = never
+    planted = 'describe', 'planted/shapes', 'pictures', '--random-weights', '--captioner', 'shapes', '--device', 'cpu', '--k', '1'
+    after_loading = [call(*planted, '--k', '2'), call(*planted, '--layers', 'colour'), call(*planted, '--layers', 'shapes', '--units', 'colours:1')]
+    milan.networks.load = never
+    at_once = [call('describe', 'planted/shapes', './mypics'), call('describe', 'hf:nobody/nothing', 'mypics'), call(*planted, '--captioner', './my.pth'),
+               call(*planted, '--captioner', 'bse+clip'), call(*planted, '--units', 'colours:'), call(*planted, '--device', 'gpu7'), call(*planted, '--out', 'file'),
+               call(*planted, '--out', 'mine'), call(*planted, '--out', 'table'), call('describe', 'resnet18/imagenet', 'imagenet')]
+    told = [one.stderr.strip().replace(str(home), '…') for one in (*after_loading, *at_once)]
+    test_eq([one.exit_code for one in (*after_loading, *at_once)], [1] * len(told))
+    from milan.cli import _check_out
+    for good in ('made', 'new', 'pictures'): _check_out(Path(good))
+    milan.exemplars.compute, milan.captioner.demo.train, milan.networks.load = kept
+    os.chdir(before)
+    for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
+    shutil.rmtree(home)
+    print('\n'.join(one.split('; ')[0][:150] for one in told))
 
 
 # 61_cli.ipynb, section "Training"
@@ -144,9 +232,13 @@ def test_training_slow():
     result = call('train', home/'set', '--encoder', 'planted/shapes', '--out', home/'captioner', '--device', 'cpu')
     test_eq(result.exit_code, 0)
     assert 'milan describe' in result.stdout
-    said = milan.pretrained(home/'captioner', 'cpu')(torch.from_numpy(images[:8]), beam_size=4).captions
-    named = sum(word in text.lower() for word, text in zip(words, said))
-    assert named >= 7, said # what is learnt differs in its last digits from one processor to the next
+    trained = milan.pretrained(home/'captioner', 'cpu')
+    said = trained(torch.from_numpy(images[:8]), beam_size=4).captions
+    log = trained.card['training']['decoder_log']
+    assert log[-1]['validation_loss'] < log[0]['validation_loss']
+    assert sum(word in text.lower() for word, text in zip(words, said, strict=True)) >= 7, said # what is learnt differs in its last digits between processors
+    test_eq(shell('train', 'shapes', '--profile', 'bogus').returncode, 2)
+    with expect_fail(MilanError, contains="no profile 'bogus'"): milan.captioner.demo.train('shapes', profile='bogus')
     missing = call('train', home/'nothing')
     test_eq(missing.exit_code, 1)
     missing.stderr.replace(str(home), '…')
@@ -170,12 +262,28 @@ def test_training_slow():
 def test_browsing():
     folder = Path(tempfile.mkdtemp())
     with expect_fail(MilanError, contains='no index.html'): server(folder)
-    (folder/'gallery').mkdir()
-    (folder/'gallery'/'index.html').write_text('<h1>Units</h1>')
-    with serving(folder) as address:
+    (folder/'mine'/'gallery'/'empty').mkdir(parents=True)
+    (folder/'mine'/'gallery'/'index.html').write_text('<h1>Units</h1>')
+    with serving(folder/'mine') as address:
         test_eq(urllib.request.urlopen(address).read(), b'<h1>Units</h1>')
         taken = int(address.rsplit(':')[-1].strip('/'))
-        with expect_fail(MilanError, contains=f'port {taken}'): server(folder, taken)
+        with expect_fail(MilanError, contains=f'port {taken}'): server(folder/'mine', taken)
+
+    (folder/'diary.txt').write_text('private')
+    (folder/'mine'/'gallery'/'diary.txt').symlink_to(folder/'diary.txt')
+    (folder/'mine'/'gallery'/'outside').symlink_to(folder)
+    (folder/'mine'/'gallery'/'page').mkdir()
+    (folder/'mine'/'gallery'/'page'/'index.html').symlink_to(folder/'diary.txt')
+    (folder/'mine'/'gallery'/'same.html').symlink_to('index.html')
+    os.mkfifo(folder/'mine'/'gallery'/'waits')
+    with serving(folder/'mine') as address:
+        inside, outside = ('/', '/index.html', '/same.html'), ('/diary.txt', '/outside/diary.txt', '/outside/', '/page/', '/../diary.txt', '/%2e%2e/diary.txt', '/empty/', '/waits')
+        test_eq([ask(address, path) for path in (*inside, *outside)], [200] * len(inside) + [404] * len(outside))
+        ours, others = ('localhost', 'LOCALHOST:8000', '127.0.0.1', '[::1]:80'), ('evil.example', f'evil.example:{taken}', '127.0.0.1.evil.example', '', '192.168.0.1', 'localhost@evil.example')
+        test_eq([ask(address, host=host) for host in (*ours, *others)], [200] * len(ours) + [403] * len(others))
+    (folder/'linked').mkdir()
+    (folder/'linked'/'gallery').symlink_to(folder/'mine'/'gallery')
+    with expect_fail(MilanError, contains='no index.html'): server(folder/'linked')
     shutil.rmtree(folder)
 
     result = call('browse', '/nowhere/at/all', '--no-open')
@@ -189,6 +297,15 @@ def test_networks():
     result = call('networks', 'planted')
     test_eq(result.exit_code, 0)
     shown(result.output)
+
+    table = milan.networks.table()
+    lines = shell('networks').stdout.splitlines()
+    test_eq([line.split()[0] for line in lines[1:]], table['name'].tolist()) # each on one line, whole
+    assert all(source in line for source, line in zip(table['weights'], lines[1:])) and not any(line.endswith(' ') for line in lines)
+    test_eq(json.loads(call('networks', 'PLANTED', '--json').output), table[table['name'] == 'planted/shapes'].to_dict('records'))
+    unknown = call('networks', 'zzz')
+    test_eq((unknown.exit_code, unknown.stdout), (1, ''))
+    print(unknown.stderr)
 
 
 # 61_cli.ipynb, section "Data"
@@ -211,6 +328,9 @@ def test_data():
     test_eq(result.exit_code, 1)
     assert 'efficientnet-lite0: ' in result.stdout and 'milan data fetch tuxpaint-stamps' in result.stderr and "'unheard-of'" in result.stderr
     test_eq(call('data', 'list', 'unheard-of').exit_code, 1)
+    rows = json.loads(call('data', 'list', 'milan-*', '--json').output)
+    assert len(rows) > 5 and all(row['name'].startswith('milan-') and {'state', 'megabytes', 'licence', 'title'} <= set(row) for row in rows)
+    test_eq([line.split()[0] for line in shell('data', 'list', 'milan-*').stdout.splitlines()[1:]], [row['name'] for row in rows])
     test_eq([line.split()[:2] for line in call('data', 'list', 'efficientnet-lite[01]').output.splitlines() if line.startswith('eff')],
             [['efficientnet-lite0', 'ready'], ['efficientnet-lite1', 'absent']])
 
@@ -245,7 +365,7 @@ def test_reproducing():
     (home/'guides').mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3', 'language': 'python'}}),
                    home/'guides'/'toy.ipynb')
-    os.environ.update(MILAN_NOTEBOOKS_DIR=str(home), MILAN_RESULTS_DIR=str(home/'results'))
+    os.environ.update(MILAN_NOTEBOOKS_DIR=str(home), MILAN_RESULTS_DIR='results')
     before = os.getcwd()
     os.chdir(home)
     shown(call('reproduce').output)
@@ -255,10 +375,13 @@ def test_reproducing():
     failed = call('reproduce', '--all', '--profile', 'smoke', '-p', 'by=0', '--jobs', '1')
     test_eq((failed.exit_code, failed.stdout.splitlines()[1].split()[:2]), (1, ['toy', 'failed']))
     assert '1 of 1 failed' in failed.stderr
-    assert 'ZeroDivisionError' in failed.stderr and Path('reports/toy/smoke/report.failed.ipynb').is_file()
+    assert 'ZeroDivisionError' in failed.stderr and Path('results/reports/toy/smoke/report.failed.ipynb').is_file()
     print(runs[1].stdout, failed.stdout, failed.stderr.splitlines()[-1])
 
     test_eq(call('reproduce', 'toi').exit_code, 1)
+    test_eq([shell('reproduce', *given, '--profile', 'bogus').returncode for given in (['toy'], ['--all'])], [2, 2])
+    test_eq(call('reproduce', 'toy', '--profile', 'smoke', '--out', 'elsewhere').exit_code, 0)
+    assert Path('elsewhere/toy/smoke/report.ipynb').is_file() and not Path('reports').exists()
     test_eq(call('reproduce', 'toy', '-p', 'by').exit_code, 1)
     os.chdir(before)
     del os.environ['MILAN_NOTEBOOKS_DIR'], os.environ['MILAN_RESULTS_DIR']
@@ -273,8 +396,85 @@ def test_the_command_as_a_whole():
     HEAVY = ['torch', 'pandas', 'numpy', 'matplotlib', 'spacy', 'transformers', 'torchvision', 'papermill']
     test_eq(json.loads(shell('--help', *HEAVY, code=code).stdout.splitlines()[-1]), [])
 
+    completed = subprocess.run([sys.executable, '-c', 'from milan.cli import app; app(prog_name="milan")'], text=True, capture_output=True,
+                               env={**os.environ, '_MILAN_COMPLETE': 'complete_bash', 'COMP_WORDS': 'milan re', 'COMP_CWORD': '1'})
+    test_eq(completed.stdout.split(), ['reproduce'])
+
     usage = [shell('paint'), shell('exemplars', 'planted/shapes', 'shapes', '--k', '0')]
     test_eq([one.returncode for one in usage], [2, 2])
     test_eq(call('browse', '/nowhere').exit_code, 1)
     assert isinstance(call('--debug', 'browse', '/nowhere').exception, MilanError)
     shown(usage[0].stderr)
+
+
+# 61_cli.ipynb, section "The command as a whole"
+@pytest.mark.slow
+def test_the_command_as_a_whole_slow():
+    asked = []
+    deaf = socket.create_server(('127.0.0.1', 0))
+
+
+    def hang_up():
+        "Accept connections and close them at once."
+        while True:
+            try: one, _ = deaf.accept()
+            except OSError: return
+            asked.append(one.recv(99).split(b' ')[0])
+            one.close()
+
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    folder = Path(tempfile.mkdtemp())
+    os.environ |= {'HF_ENDPOINT': f'http://127.0.0.1:{deaf.getsockname()[1]}', 'HF_HOME': str(folder), 'MILAN_RESULTS_DIR': str(folder/'results'), 'NO_PROXY': '127.0.0.1'}
+    for name in ('HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE', 'MILAN_OFFLINE'): os.environ.pop(name, None)
+    result = shell('exemplars', 'hf:nobody/nothing', 'shapes', '--device', 'cpu')
+    deaf.close()
+    for name in ('HF_ENDPOINT', 'HF_HOME', 'MILAN_RESULTS_DIR', 'NO_PROXY'): del os.environ[name]
+    shutil.rmtree(folder)
+    test_eq((result.returncode, asked.count(b'HEAD'), 'Traceback' in result.stderr), (1, 2, False))
+    print(result.stderr.split('). ')[0])
+
+
+# 61_cli.ipynb, section "From an empty folder"
+def test_from_an_empty_folder():
+    found = examples()
+    assert all(understood(words) for words in found) and len(found) > 20
+    ' '.join(found[0])
+
+
+# 61_cli.ipynb, section "From an empty folder"
+@pytest.mark.slow
+def test_from_an_empty_folder_slow():
+    home, before = Path(tempfile.mkdtemp()), os.getcwd()
+    for name in [name for name in os.environ if name.startswith('MILAN_') and name.endswith('_DIR')]: del os.environ[name]
+    kept = dict(milan.captioner.demo.RECIPES), dict(milan.images._MAKERS)
+    milan.captioner.demo.RECIPES['shapes'] = replace(kept[0]['shapes'], scenes=60, drawn=60, components=16, epochs=1)
+    milan.images._MAKERS['shapes'] = lambda size: milan.images.ShapeScenes(40)
+    os.chdir(home)
+    ran = {}
+    for words in examples():
+        line = ' '.join(words[1:])
+        offline = words[0] == 'milan' and ('planted' in line or 'train shapes' in line or words[1] == 'networks' or words[1:3] in (['data', 'list'], ['data', 'verify'])
+                                           or line == 'reproduce')
+        if offline and 'tuxpaint' not in line: ran[line] = call(*words[1:])
+    for line, one in ran.items(): assert one.exit_code == 0, (line, one.output, one.exception)
+    described = sorted((home/'results'/'descriptions').rglob('descriptions.csv'))
+    pages = [re.search('milan browse (.*)', one.output)[1] for line, one in ran.items() if line.startswith('describe')]
+    os.chdir(before)
+    list(ran)
+
+    os.chdir(home)
+    os.environ['PYTHONPATH'] = str(Path(milan.__file__).parent.parent)
+    browsing = subprocess.Popen([sys.executable, '-u', '-c', 'from milan.cli import app; app(prog_name="milan")', 'browse', pages[0], '--port', '0', '--no-open'],
+                                stdout=subprocess.PIPE, text=True)
+    address = re.search(r'http://\S+', browsing.stdout.readline())[0]
+    test_eq([ask(address), ask(address, '/style.css'), ask(address, '/nothing')], [200, 200, 404])
+    browsing.terminate()
+    browsing.wait()
+    browsing.stdout.close()
+    milan.captioner.demo.RECIPES.update(kept[0])
+    milan.images._MAKERS.update(kept[1])
+    assert {path.name for path in home.iterdir()} <= {'data', 'models', 'results'}
+    os.chdir(before)
+    shutil.rmtree(home)
+    [path.relative_to(home).as_posix() for path in described]

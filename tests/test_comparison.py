@@ -258,6 +258,8 @@ def test_the_three_profiles():
     os.environ['MILAN_DATA_DIR'] = tempfile.mkdtemp()
     with expect_fail(MilanError, contains='broden1_224'): cases('paper', ['resnet152/imagenet'])
     with expect_fail(MilanError, contains='milannotations-alexnet-imagenet'): cases('paper')
+    with expect_fail(MilanError, contains="no profile 'bogus': choose smoke, demo, paper"): cases('bogus')
+    with expect_fail(MilanError, contains="no profile 'bogus'"): captioner_for('bogus', 'photographs')
     del os.environ['MILAN_DATA_DIR']
 
 

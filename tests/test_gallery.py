@@ -2,6 +2,7 @@
 
 from milan.gallery import (
     _card,
+    _checked,
     _columns,
     _figure,
     _page,
@@ -40,6 +41,26 @@ def described(exemplars, words='a round blob', **columns):
     return pd.DataFrame(rows).assign(**columns)
 
 
+class Renamed:
+    "Exemplars whose layers have other names."
+    def __init__(self, found, names): self.found, self.names, self.layers, self.k = found, names, list(names), found.k
+    def lookup(self, layer, unit): return self.found.lookup(self.names[layer], unit)
+
+
+class Links(html.parser.HTMLParser):
+    "The links, pictures and tags of a page."
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.images, self.tags = [], [], []
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        self.links += [attributes[name] for name in ('href', 'src') if name in attributes]
+        if tag == 'img': self.images.append(attributes['alt'])
+
+
 # 51_gallery.ipynb, section "A strip of exemplars"
 def test_a_strip_of_exemplars():
     strip(Exemplars.open(made_up_exemplars())[1])
@@ -62,7 +83,7 @@ def test_what_goes_on_a_page():
     test_eq(_columns(pd.DataFrame([{'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2, 'abstained': False}])),
             (['score', 'purity'], ['rated', 'abstained']))
     test_eq([_figure(value) for value in (3., .512, .0512, -7.25, 1e9)], ['3', '0.51', '0.051', '-7.25', '1000000000.00'])
-    with expect_fail(MilanError, contains='no column description'): _columns(pd.DataFrame([{'layer': 'a', 'unit': 1}]))
+    with expect_fail(MilanError, contains='no column description'): _checked(pd.DataFrame([{'layer': 'a', 'unit': 1}]), ['a'])
 
 
 # 51_gallery.ipynb, section "Look and behaviour"
@@ -84,19 +105,6 @@ def test_the_pages():
     folder = temporary()/'gallery'
     index = write(found, described(found, purity=.4, rated='yes'), folder, title='Blobs', note='Nobody looked at these.')
     sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
-
-    class Links(html.parser.HTMLParser):
-        def __init__(self, page):
-            super().__init__()
-            self.links, self.images, self.tags = [], [], []
-            self.feed(page.read_text())
-
-        def handle_starttag(self, tag, attributes):
-            attributes = dict(attributes)
-            self.tags.append(tag)
-            self.links += [attributes[name] for name in ('href', 'src') if name in attributes]
-            if tag == 'img': self.images.append(attributes['alt'])
-
 
     for page in folder.rglob('*.html'):
         links = Links(page)
@@ -157,4 +165,47 @@ def test_replaced_or_left_alone():
     partly.loc[0, 'score'] = np.nan
     write(found, partly, place/'gallery', count=2, width=48)
     test_eq((place/'gallery/layers/layer-blocks.2.html').read_text().count('<span>score'), 3)
+    shutil.rmtree(place)
+
+
+# 51_gallery.ipynb, section "Odd tables"
+def test_odd_tables():
+    layers = ['x' * 250, 'x' * 249 + 'y', 'é' * 120]
+    found, place = Exemplars.open(made_up_exemplars(['a', 'b', 'c'], units=2)), temporary()
+    found = Renamed(found, dict(zip(layers, found.layers)))
+    table = pd.DataFrame([(layer, str(unit), None if unit else 'NA', value, ['two', 'words'], unit == 0, '\ud800') for layer in layers for unit, value in enumerate((np.nan, np.inf))],
+                         columns=['layer', 'unit', 'description', 'score', 'annotations', 'rated', 0])
+    write(found, table, place/'gallery')
+    pages = sorted((place/'gallery'/'layers').iterdir())
+    test_eq((len(pages), max(len(page.name) for page in pages) < 150), (3, True))
+    page = pages[0].read_text()
+    test_eq(Links(pages[0]).images[0].count('bright where it is active'), 1)
+    assert 'score inf' in page and 'nan' not in page.lower().replace('&#x27;', '') and 'two' in page and 'rated: True' in page and 'rated: False' not in page
+    [page.name[:12] + '…' for page in pages]
+
+    shutil.rmtree(place)
+    _shown(1, 4000, 2000, 1e9) # a strip is no wider than a JPEG may be
+
+
+# 51_gallery.ipynb, section "Errors"
+def test_errors():
+    found, place = Exemplars.open(made_up_exemplars()), temporary()
+    table = described(found)
+    for unit, told in ((np.nan, 'nan'), (None, 'None'), ('first', "'first'"), (1.5, '1.5'), (-1, '-1'), (np.inf, 'inf'), (2**40, str(2**40)), ('1e99', '1e99'), (pd.NA, '<NA>'), ('', "''")):
+        odd = table.astype({'unit': object})
+        odd.loc[2, 'unit'] = unit
+        with expect_fail(MilanError, contains='row 3 of the table: unit'): write(found, odd, place/'gallery')
+        with expect_fail(MilanError, contains=told): write(found, odd, place/'gallery')
+    for named in ({'width': 0}, {'width': -3}, {'width': 2.5}, {'width': 10**9}, {'count': 0}, {'count': -1}, {'megabytes': 0}, {'megabytes': np.nan}):
+        with expect_fail(MilanError, contains=[*named][0]): write(found, table, place/'gallery', **named)
+    for named in ({'width': 0}, {'count': 0}):
+        with expect_fail(MilanError, contains=[*named][0]): strip(found[0], **named)
+    with expect_fail(MilanError, contains='no column unit, description'): write(found, table[['layer']], place/'gallery')
+    with expect_fail(MilanError, contains="two columns 'score'"): write(found, pd.concat([table, table[['score']]], axis=1), place/'gallery')
+    with expect_fail(MilanError, contains='unit 0 of blocks.2 stands in two rows'): write(found, pd.concat([table, table]), place/'gallery')
+    with expect_fail(MilanError, contains="layer 'nan'"): write(found, table.assign(layer=np.nan), place/'gallery')
+    (place/'file').touch()
+    for folder in (place/('n' * 250), place/'file'/'gallery', place/('n' * 300)):
+        with expect_fail(MilanError): write(found, table, folder)
+    test_eq([path.name for path in place.iterdir()], ['file'])
     shutil.rmtree(place)

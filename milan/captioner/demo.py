@@ -416,13 +416,15 @@ NOTE = {
 
 
 def train(name: str = 'stamps', # 'stamps' or 'shapes'
-          profile: str = 'demo', # 'smoke' trains for two epochs only, to see that all is well
+          profile: str = 'demo', # or 'smoke', which trains for two epochs only, to see that all is well
           device: str | None = None, # None: a GPU where there is one
           course: Course | None = None, # prepared before; None: `prepare(name)`
           progress: bool = True, # show bars
          ) -> model.Captioner:
     "The captioner of a recipe, trained now or read from its folder."
     what = recipe(name)
+    if profile not in ('smoke', 'demo'):
+        raise MilanError(f'captioners have no profile {profile!r}: choose smoke or demo')
     pictures = _pictures(what) if course is None else course.pictures
     epochs = 2 if profile == 'smoke' else what.epochs
     key = fingerprint([what.key, pictures.fingerprint, epochs])
