@@ -10,6 +10,8 @@ __all__ = ['SETS', 'BASE', 'GROUPS', 'FORMAT', 'resolve', 'read_annotations', 'A
 import csv
 import difflib
 import json
+import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +63,8 @@ def read_annotations(path: str | Path, # annotations.csv
     header = [name.strip() for name in lines[0][1]] if lines else []
     if missing := [name for name in ('layer', 'unit', 'summary') if name not in header]:
         raise MilanError(f'{path} has no column {", ".join(missing)}; its columns are {", ".join(header) or "none: it is empty"}; {_REMEDY}')
+    if twice := [name for name in ('layer', 'unit', 'summary') if header.count(name) > 1]:
+        raise MilanError(f'{path} has the column {twice[0]} more than once; {_REMEDY}')
     places = [header.index(name) for name in ('layer', 'unit', 'summary')]
     rows = [_annotation(path, line, row, len(header), places) for line, row in lines[1:]]
     return pd.DataFrame([row for row in rows if row[2]], columns=['layer', 'unit', 'summary']).astype({'layer': str, 'unit': int, 'summary': str})
@@ -70,8 +74,8 @@ def _annotation(path: str | Path, line: int, row: list[str], width: int, places:
     if len(row) != width:
         raise MilanError(f'{path}, line {line}: {len(row)} values for {width} columns; {_REMEDY}')
     layer, unit, summary = (row[place].strip() for place in places)
-    if not (unit.isascii() and unit.isdigit()):
-        raise MilanError(f'{path}, line {line}: unit {unit!r} is not a whole number')
+    if not re.fullmatch('[0-9]{1,9}', unit):
+        raise MilanError(f'{path}, line {line}: unit {unit[:50]!r} is not a whole number of at most nine digits')
     if not layer:
         raise MilanError(f'{path}, line {line}: the layer is missing')
     return layer, int(unit), summary
@@ -247,7 +251,7 @@ def load(key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet
          source: Any = None, # for sets published without images: the data set to take them from, such as `milan.images.load('imagenet')`
         ) -> AnnotatedExemplars:
     "Open annotated exemplars. Raises `MilanError` for an unknown key or a missing folder, with the remedy."
-    if isinstance(key, Path) or (key not in SETS and key not in GROUPS and Path(key).is_dir()):
+    if isinstance(key, Path) or (key not in SETS and key not in GROUPS and os.path.isdir(key)): # also for what cannot be a path
         places = {'/'.join(Path(key).absolute().parts[-2:]): Path(key)}
     else:
         root = _data_dir() if data_dir is None else Path(data_dir)

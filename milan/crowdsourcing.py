@@ -236,7 +236,7 @@ def _faults(asked: Any) -> Iterator[str]: # what is wrong with a question, and w
         yield 'is not a list of `name: value` lines; give id, image_urls, options, answer_index'
         return
     yield from (f'lacks {name}' for name in Question._fields if name not in asked)
-    if 'id' in asked and (isinstance(asked['id'], bool) or not _is_text(str(asked['id'] or ''))):
+    if 'id' in asked and (type(asked['id']) not in (str, int) or not _is_text(str(asked['id'] or ''))):
         yield f'has the id {asked["id"]!r}; give a short name in quotes'
     for name in sorted(str(name) for name in asked if name not in Question._fields):
         near = difflib.get_close_matches(name, Question._fields, n=1)
@@ -303,7 +303,7 @@ def _ask(form: ElementTree.Element, number: int, question: Question) -> None:
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         told = yaml.safe_load(Path(path).read_text(encoding='utf-8-sig'))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise MilanError(f'{path} cannot be read as YAML: {" ".join(str(error).split())}') from error
     if not isinstance(told, dict):
         raise MilanError(f'{path} does not hold `name: value` lines')
@@ -415,11 +415,15 @@ def _expect(told: Mapping[str, Any], known: Mapping[str, type], place: str, also
             raise MilanError(f'{place}: {name} is {value!r}, which should be {_IN_WORDS[known[name]]}')
 
 
+def _hashable(value: Any) -> Any: # what is no text becomes none, to be told as such
+    return value if isinstance(value, str) else None
+
+
 def _rules(told: Any, place: str) -> Rules:
     known = [kind.name for kind in fields(Rules)]
     if not isinstance(told, dict) or not set(told) <= set(known):
         raise MilanError(f'{place}: replacements are given under {", ".join(known)}; this is {told!r}')
-    found = {kind: dict.fromkeys(given, '') if isinstance(given, list) else given for kind, given in told.items()}
+    found = {kind: dict.fromkeys(map(_hashable, given), '') if isinstance(given, list) else given for kind, given in told.items()}
     for kind, given in found.items():
         if not isinstance(given, dict) or not all(isinstance(text, str) for pair in given.items() for text in pair) or '' in given:
             raise MilanError(f'{place}: {kind} should be a list of texts to take away, or lines `found: instead`, all of them texts in quotes; it is {told[kind]!r}')
@@ -448,6 +452,8 @@ class Cleaning:
         kinds = [kind.name for kind in fields(Rules)]
         others = {name: value for name, value in told.items() if name not in kinds}
         _expect(others, {'workers': dict, 'spelling': bool, 'ignore': list, 'at_most': int, 'columns': dict}, str(path), also=kinds)
+        if others.get('at_most', 1) < 1:
+            raise MilanError(f"{path}: at_most is {others['at_most']}; give how many answers to keep for each unit, 1 or more")
         workers = {str(worker): _rules(rules, f'{path}, worker {worker}') for worker, rules in others.get('workers', {}).items()}
         rules = _rules({name: told[name] for name in kinds if name in told}, str(path))
         _expect(others.get('columns', {}), dict.fromkeys(COLUMNS, str), f'{path}, columns')
@@ -467,8 +473,8 @@ def _results(given: pd.DataFrame | str | Path, columns: Mapping[str, str]) -> pd
     told = pd.DataFrame({what: [str(one) for one in table[name].astype(object).where(table[name].notna(), '')] if name else '' for what, name in names.items()},
                         index=range(1, len(table) + 1), dtype=str)
     told['unit'] = told.unit.str.replace(r'\.0$', '', regex=True).str.strip()
-    for row, unit in told.unit[~told.unit.str.fullmatch(r'\d+')].items():
-        raise MilanError(f'{place}, row {row}: unit {unit!r} is not a whole number')
+    for row, unit in told.unit[~told.unit.str.fullmatch('[0-9]{1,9}')].items():
+        raise MilanError(f'{place}, row {row}: unit {unit[:50]!r} is not a whole number of at most nine digits')
     return told.assign(layer=told.layer.str.strip(), rejected=told.rejected.str.strip(), worker=told.worker.str.strip())
 
 # %% ../nbs/52_crowdsourcing.ipynb #ecc64fd8

@@ -6,6 +6,7 @@
 __all__ = ['Concept', 'Segmentations', 'Labelled', 'Scenes', 'Pictures', 'shrink', 'Broden', 'load']
 
 # %% ../nbs/24_segmentations.ipynb #d2fb96f7
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -210,15 +211,32 @@ def _csv(path: Path, *columns: str) -> pd.DataFrame: # all as text
         raise MilanError(f'{path} has no column {", ".join(missing)}: it has {", ".join(map(str, table))}')
     return table
 
+
+def _whole(path: Path, column: str, text: str, most: int = 10**9) -> int: # a whole number in a table
+    if not re.fullmatch('[0-9]{1,9}', text) or int(text) > most:
+        raise MilanError(f'{path}: {column} {text[:50]!r} is not a whole number up to {most:,}; get the data set again')
+    return int(text)
+
+
+def _share(path: Path, text: str) -> float: # of the images
+    try:
+        if math.isfinite(share := float(text)):
+            return share
+    except ValueError:
+        pass
+    raise MilanError(f'{path}: coverage {text[:50]!r} is not a number; get the data set again')
+
 # %% ../nbs/24_segmentations.ipynb #9c86b058
 def _broden_concepts(folder: Path, categories: Sequence[str]) -> dict[int, Concept]: # by number, ascending
     labels = _csv(folder/'label.csv', 'number', 'name')
     synonyms_of = labels['syns'] if 'syns' in labels else [''] * len(labels)
-    names = {int(number): (str(name), str(others)) for number, name, others in zip(labels['number'], labels['name'], synonyms_of, strict=True)}
+    names = {_whole(folder/'label.csv', 'number', number): (str(name), str(others)) for number, name, others in zip(labels['number'], labels['name'], synonyms_of, strict=True)}
     most: dict[int, tuple[float, str]] = {}
     for category in categories:
         table = _csv(folder/f'c_{category}.csv', 'number', 'coverage')
-        for number, coverage in zip(table.number.astype(int), table.coverage.astype(float), strict=True):
+        place = folder/f'c_{category}.csv'
+        for text, share in zip(table.number, table.coverage, strict=True):
+            number, coverage = _whole(place, 'number', text), _share(place, share)
             if number and coverage > most.get(number, (-1., ''))[0]:
                 most[number] = (coverage, category)
     taken = {name for name, _ in names.values()}
@@ -253,7 +271,10 @@ class Broden(Segmentations):
         if not len(index):
             raise MilanError(f'{self.folder/"index.csv"} lists no image of split {split!r} with a label in {", ".join(self._categories)}')
         self.index, self.name = index.reset_index(drop=True), self.folder.name
-        self.size = int(self.index.sh[0]), int(self.index.sw[0])
+        rows, columns = (_whole(self.folder/'index.csv', side, self.index[side][0], 10_000) for side in ('sh', 'sw'))
+        if not rows or not columns:
+            raise MilanError(f'{self.folder/"index.csv"}: masks of {rows} x {columns} cells; get the data set again')
+        self.size = rows, columns
         by_number = _broden_concepts(self.folder, self._categories)
         self.concepts, self._number = list(by_number.values()), {number: i for i, number in enumerate(by_number)}
         self.fingerprint = fingerprint([file_hash(self.folder/'index.csv'), file_hash(self.folder/'label.csv'), self._categories, split])
@@ -271,7 +292,7 @@ class Broden(Segmentations):
         found: dict[int, np.ndarray] = {}
         for category in self._categories:
             for item in filter(None, self.index[category][index].split(';')):
-                labels = np.full(self.size, int(item)) if item.isdigit() else shrink(self._labels(item), self.size)
+                labels = np.full(self.size, int(item)) if re.fullmatch('[0-9]{1,9}', item) else shrink(self._labels(item), self.size)
                 for number in np.unique(labels):
                     if number in self._number:
                         concept = self._number[number]

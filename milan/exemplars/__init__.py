@@ -12,7 +12,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from .. import config
 from ..config import MilanError, fingerprint, require_space, results_dir
 from ..hooks import Layer, layers_of, prefix_tokens, record
 from ..networks import Network, as_network
-from .inputs import Items, call, dtype_of, images_hash, name_of, network_hash, prepared, readout_hash, size_of, stack, transform_hash
+from .inputs import Items, call, dtype_of, images_hash, name_of, network_hash, prepared, readout_hash, size_of, stack, told, transform_hash
 from .parts import STATES, Part, Tally, agreed, all_here, alone, dealt, full_disk_told, processes, rank_and_count, saved_state, write_images
 from .store import BORDERS, FILES, FORMAT, Exemplar, Exemplars, read_about, upsample, write_about, write_layer
 
@@ -210,8 +210,12 @@ def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, unit
     for name, value in whole.items():
         if not hasattr(value, '__index__'):
             raise MilanError(f'{name} = {value!r}: give a whole number')
-    if not len(images):
+    with told('the length of the data set'):
+        count = len(images)
+    if not count:
         raise MilanError('the data set holds no images')
+    if not isinstance(quantile, int | float | np.number):
+        raise MilanError(f'quantile {quantile!r} is not a number between 0 and 1')
     if not 1 <= k <= len(images):
         raise MilanError(f'k = {k} top images were asked for, and the data set has {len(images)}; choose k from 1 to {len(images)}')
     if not 0 <= quantile <= 1:
@@ -223,7 +227,7 @@ def _checked(images: Any, layers: Sequence[Layer], k: int, quantile: float, unit
     if seed < 0 or workers < 0:
         raise MilanError(f'seed = {seed} and workers = {workers}: give non-negative integers')
     for name, numbers in units.items():
-        if isinstance(numbers, str) or not all(hasattr(number, '__index__') or getattr(number, 'ndim', 1) == 0 for number in numbers):
+        if isinstance(numbers, str) or not isinstance(numbers, Iterable) or not all(hasattr(number, '__index__') or getattr(number, 'ndim', 1) == 0 for number in numbers):
             raise MilanError(f'units of layer {name!r} are {numbers!r}: give a list of unit numbers')
     for name in set(units) - {layer.name for layer in layers}:
         raise MilanError(f'units were given for layer {name!r}, which is not among the layers {[layer.name for layer in layers]}')
@@ -297,8 +301,12 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
     with contextlib.ExitStack() as meanwhile:
         meanwhile.enter_context(_in_eval(network))
         _require_readable(getattr(network, 'module', network))
+        if units is not None and not isinstance(units, Mapping):
+            raise MilanError(f'units={units!r}: give a dictionary of layers and their unit numbers')
         entry, units = as_network(network), {str(layer): numbers for layer, numbers in (units or {}).items()}
         images = _as_data_set(images, entry.size)
+        if autocast is not None and not autocast.is_floating_point:
+            raise MilanError(f'autocast={autocast}: give a type of floating-point numbers, such as torch.bfloat16')
         chosen = layers_of(entry.module, entry.layers if layers is None else layers)
         chosen = [layer if layer.drop_tokens is not None else replace(layer, drop_tokens=drop_tokens) for layer in chosen]
         chosen = layers_of(entry.module, [*chosen, *(replace(layer, sign=-layer.sign) for layer in chosen)]) if bottom else chosen

@@ -16,6 +16,7 @@ import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from .. import config
 from ..config import MilanError, atomic
+from ..hashes import Record
 from ..hooks import Layer
 from ..stats import RunningQuantile, RunningTopK
 
@@ -53,7 +56,10 @@ class Tally:
             size: tuple[int, int] | None, # height and width of the network's input, for the shape of a token grid
            ) -> torch.Tensor: # (rows,) bool: images that are, for now, among the best of some unit
         "Take in a batch. Raises `MilanError` for activations that are not finite."
-        maps = self._chosen(self.layer.maps(output, size, self.prefix).detach(), ids)
+        maps = self.layer.maps(output, size, self.prefix).detach()
+        if maps.is_complex() or maps.layout != torch.strided or not maps.numel():
+            raise MilanError(f'layer {self.layer.name!r} gives an output of {maps.dtype}, {maps.layout} and shape {tuple(maps.shape)}; name a layer that gives numbers')
+        maps = self._chosen(maps, ids)
         maps = maps if maps.is_floating_point() else maps.float()
         # maps in half precision stay so: a copy of them would cost more than all the rest
         peaks, lowest = maps.amax((2, 3)).float(), maps.amin((2, 3)).float()
@@ -107,6 +113,7 @@ class Spool:
         self.truncate = truncate
         self.ids: list[int] = []
         self.shape: tuple[int, ...] = ()
+        self.sum = 0 # a check sum of all bytes
         self.file = open(path, 'a+b')
 
     def add(self,
@@ -122,16 +129,17 @@ class Spool:
             raise MilanError(f'image {int(ids[0])} is {tuple(images.shape[2:])} pixels, image {self.ids[0]} is {self.shape[1:]}: resize all images to one size')
         self.shape = tuple(images.shape[1:])
         self.ids += ids.tolist()
-        self.file.write(images.contiguous().numpy().data)
+        self.file.write(body := images.contiguous().numpy().data)
+        self.sum = zlib.crc32(body, self.sum)
 
     def state(self) -> dict[str, Any]:
         "Everything needed to go on later; the images themselves are in the file."
         self.file.flush()
-        return {'ids': self.ids, 'shape': list(self.shape)}
+        return {'ids': self.ids, 'shape': list(self.shape), 'sum': self.sum}
 
     def restore(self, state: dict[str, Any]) -> None:
         "Go on from a saved state."
-        self.ids, self.shape = list(state['ids']), tuple(state['shape'])
+        self.ids, self.shape, self.sum = list(state['ids']), tuple(state['shape']), state['sum']
         self.file.truncate(len(self.ids) * math.prod(self.shape)) # what was written after the state was saved comes again
 
 # %% ../../nbs/14_parts.ipynb #a9ed488f
@@ -155,8 +163,37 @@ def write_images(spools: Sequence[Spool], # that hold the images between them
 STATES = ('state.pt', 'previous.pt') # the last state of a part, and the one before it
 
 
+class _Spooled(Record):
+    ids: list[int]
+    shape: list[int]
+    sum: int
+
+
+class _State(Record):
+    key: str
+    batches: list[int]
+    spool: _Spooled
+    layers: dict[str, Any]
+
+
+def _plausible(state: Any) -> bool:
+    try:
+        found = _State.model_validate(state)
+    except ValidationError:
+        return False
+    return len(set(found.batches)) == len(found.batches) and bool(found.batches) == bool(found.layers)
+
+
+def _same_images(path: Path, spool: dict[str, Any]) -> bool: # as they were when the state was saved
+    left, found = len(spool['ids']) * math.prod(spool['shape']), 0
+    with open(path, 'rb') as file:
+        while piece := file.read(min(left, 1 << 24)):
+            left, found = left - len(piece), zlib.crc32(piece, found)
+    return not left and found == spool['sum']
+
+
 def _whole_state(path: Path) -> dict[str, Any] | None: # None where there is none, or a damaged one, of which a warning tells
-    if not path.exists():
+    if not path.is_file():
         return None
     try:
         with zipfile.ZipFile(path) as archive: # torch reads what a disk has damaged without a word
@@ -164,7 +201,7 @@ def _whole_state(path: Path) -> dict[str, Any] | None: # None where there is non
         state = None if damaged else torch.load(path, weights_only=True, map_location='cpu', mmap=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
         state = None
-    if not isinstance(state, dict) or not {'key', 'batches', 'spool', 'layers'} <= set(state):
+    if not _plausible(state):
         warnings.warn(f'{path} is damaged and not used; what it held is computed again', stacklevel=4)
         return None
     return state
@@ -200,7 +237,7 @@ class Part:
         for path in self.folder.glob('.*.partial'): # a kill came while a state was saved
             path.unlink()
         self.spool = Spool(self.folder/'images.bytes', self.truncate)
-        state = saved_state(self.folder, self.key) or {'batches': [], 'spool': {'ids': [], 'shape': []}, 'layers': {}}
+        state = saved_state(self.folder, self.key) or {'batches': [], 'spool': {'ids': [], 'shape': [], 'sum': 0}, 'layers': {}}
         self.batches = state['batches']
         self.spool.restore(state['spool'])
         for name, saved in state['layers'].items():
@@ -225,11 +262,10 @@ def saved_state(folder: Path, # of a part
                 names: Sequence[str] = STATES, # files to look at, in this order
                ) -> dict[str, Any] | None: # None where there is no state of these inputs, or its images are gone
     "What a part has saved: the last state, or the one before it where that is damaged. Tensors are read when they are used."
-    if not (folder/'images.bytes').exists():
+    if not (folder/'images.bytes').is_file() or any((folder/name).exists() and not (folder/name).is_file() for name in names):
         return None
     for state in filter(None, (_whole_state(folder/name) for name in names)):
-        there = (folder/'images.bytes').stat().st_size >= len(state['spool']['ids']) * math.prod(state['spool']['shape'])
-        if state['key'] == key and there:
+        if state['key'] == key and _same_images(folder/'images.bytes', state['spool']):
             return state
     return None
 
@@ -305,15 +341,17 @@ def alone(out: Path, # a folder that will be written
          ) -> Iterator[None]:
     "While the block lasts, no other run writes to `out`; a kill lifts this too. Raises `MilanError` where one does already."
     path = out.with_name(f'.{out.name}.lock')
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=0)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         while not path.exists(): # its holder removed it between our opening and our locking it
             lock.release()
             lock.acquire()
     except Timeout as error:
         raise MilanError(f'another process is writing exemplars to {out}; wait for it, or give another folder as out=') from error
+    except (OSError, ValueError) as error: # no right to write there, a file in the way, a name that is none
+        raise MilanError(f'{str(out)[:300]!r} cannot be written to ({error}); give another folder as out=') from error
     try:
         yield
     finally:

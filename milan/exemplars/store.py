@@ -13,6 +13,7 @@ import functools
 import html
 import io
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from torch.nn import functional
 
 from ..config import MilanError, atomic, data_dir, results_dir
@@ -121,8 +122,15 @@ def write_about(folder: Path, # of the set
 # %% ../../nbs/13_store.ipynb #cf5e8baa
 class _About(BaseModel): # what must be in `exemplars.json`; there may be more
     layers: Annotated[list[SafePath], Field(min_length=1)]
-    size: Annotated[int, Field(ge=1, strict=True)] | None
+    size: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None
     borders: Literal['zeros', 'replicate']
+
+    @field_validator('layers')
+    @classmethod
+    def _different(cls, layers: list[str]) -> list[str]:
+        if len({os.path.normpath(layer) for layer in ['.', *layers]}) <= len(layers):
+            raise ValueError('two of them are one folder, or one is the set itself')
+        return layers
 
 # %% ../../nbs/13_store.ipynb #f3b199cd
 def read_about(folder: Path, # of a set in our layout
@@ -130,6 +138,8 @@ def read_about(folder: Path, # of a set in our layout
     "How the set was made. Raises `MilanError` where that cannot be read, or not by this version."
     path = folder/'exemplars.json'
     try:
+        if not path.is_file(): # a pipe would wait for ever
+            raise ValueError('it is no file')
         about = json.loads(path.read_text(encoding='utf-8'))
         if isinstance(about, dict) and about.get('format') != FORMAT:
             raise MilanError(f'{folder} is written as {about.get("format")!r}, and this version reads {FORMAT!r}; make the set again with compute')
@@ -175,7 +185,7 @@ def _require(path: Path, true: Any, said: str) -> None: # something of our layou
 
 def _shared(folder: Path) -> tuple[np.ndarray, np.ndarray]: # the images of all layers, and their numbers
     images, ids = _loaded(folder/'images.npy', mapped=True), _loaded(folder/'image_ids.npy')
-    _require(folder/'images.npy', images.ndim == 4 and images.shape[1] == 3 and images.dtype == np.uint8, f'holds {images.dtype} of shape {images.shape}')
+    _require(folder/'images.npy', images.ndim == 4 and images.shape[1] == 3 and min(images.shape[2:]) > 0 and images.dtype == np.uint8, f'holds {images.dtype} of shape {images.shape}')
     fits = ids.shape == (len(images),) and ids.dtype.kind in 'iu' and (np.diff(ids) > 0).all()
     _require(folder/'image_ids.npy', fits, f'does not number the {len(images)} images in ascending order')
     return images, ids
@@ -192,11 +202,14 @@ class _Native: # one layer in our layout
     def __post_init__(self) -> None:
         self.units, self.ids, self.activations, self.levels = (_loaded(self.folder/f'{name}.npy') for name in FILES[:4])
         self.maps = _loaded(self.folder/'maps.npy', mapped=True)
-        kinds = {'units': 'iu', 'ids': 'iu', 'activations': 'f', 'levels': 'f', 'maps': 'f'}
-        for name, kind in kinds.items():
-            _require(self.folder/f'{name}.npy', (array := getattr(self, name)).dtype.kind in kind, f'holds {array.dtype}')
+        kinds = {'units': ('iu', 1), 'ids': ('iu', 2), 'activations': ('f', 2), 'levels': ('f', 1), 'maps': ('f', 4)}
+        for name, (kind, dimensions) in kinds.items():
+            array = getattr(self, name)
+            fits = array.dtype.kind in kind and array.ndim == dimensions and (name == 'maps' or kind == 'iu' or np.isfinite(array).all())
+            _require(self.folder/f'{name}.npy', fits, f'holds {array.dtype} of shape {array.shape}, or numbers that are not finite')
+        _require(self.folder/'activations.npy', (np.diff(self.activations, axis=1) <= 0).all(), 'does not have the strongest first')
         shapes = {'maps': self.maps.shape[:2], 'ids': self.ids.shape, 'activations': self.activations.shape}
-        agree = set(shapes.values()) == {(len(self.units), self.k)} and self.maps.ndim == 4 and self.levels.shape == self.units.shape
+        agree = set(shapes.values()) == {(len(self.units), self.k)} and min(self.maps.shape[2:]) > 0 and self.levels.shape == self.units.shape
         _require(self.folder, agree and self.k > 0, f'maps {self.maps.shape}, ids {self.ids.shape} and units {self.units.shape} do not belong together')
         _require(self.folder/'units.npy', self.units.min(initial=0) >= 0 and len(np.unique(self.units)) == len(self.units), 'names a unit twice')
         _require(self.folder/'ids.npy', np.isin(self.ids, self.image_ids).all(), 'asks for images that images.npy does not hold')
@@ -212,7 +225,8 @@ class _Native: # one layer in our layout
         return images, self.mask(row, (height, width)).float()[:, None]
 
     def mask(self, row: int, size: tuple[int, int]) -> torch.Tensor: # (k, height, width) bool
-        maps = torch.from_numpy(np.array(self.maps[row]))
+        maps = torch.from_numpy(np.array(self.maps[row], dtype=self.maps.dtype.newbyteorder('=')))
+        _require(self.folder/'maps.npy', maps.isfinite().all(), f'is not finite for unit {self.units[row]}')
         if (threshold := self.threshold(row)) < self.levels[row]: # interpolation would nowhere reach the maximum again
             return upsample((maps > threshold).float(), size, self.borders) > .5
         return upsample(maps, size, self.borders) > threshold
@@ -288,6 +302,8 @@ class _Published: # one layer in the published layout
         for name, found in (('ids.csv', self.ids), ('activations.csv', self.activations)):
             if found is not None and found.shape != (units, k):
                 raise MilanError(f'{self.folder/name} has {found.shape[0]} rows of {found.shape[1]}, and masks.npy {units} units of {k} images; fetch the set again')
+        if self.activations is not None and not np.isfinite(self.activations).all():
+            raise MilanError(f'{self.folder/"activations.csv"} has numbers that are not finite; fetch the set again')
         if self.ids is not None and (self.ids < 0).any():
             row, column = np.argwhere(self.ids < 0)[0]
             raise MilanError(f'{self.folder/"ids.csv"}, row {row + 1}: image number {self.ids[row, column]} is below 0; fetch the set again')
@@ -393,7 +409,10 @@ class Exemplars:
         if not layers:
             raise MilanError(f'{folder} holds no exemplars: neither exemplars.json nor <layer>/masks.npy is there; '
                              'make some with milan.exemplars.compute')
-        return cls(folder, {name: _Published(folder/name, source) for name in layers}, {})
+        stored: dict[str, _Native | _Published] = {name: _Published(folder/name, source) for name in layers}
+        if len(counts := {name: part.k for name, part in stored.items()}) and len(set(counts.values())) > 1:
+            raise MilanError(f'{folder}: the layers have different numbers of images for each unit, k: {counts}; fetch the set again')
+        return cls(folder, stored, {})
 
     @property
     def layers(self) -> list[str]:
