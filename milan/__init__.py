@@ -76,6 +76,10 @@ def pretrained(name_or_path: 'str | Path', # 'stamps', 'shapes', 'base' and the 
               ) -> 'Captioner':
     "A captioner, ready to describe exemplars. Raises `MilanError` for what is neither a name nor a path, or can't be had."
     name, place = str(name_or_path), None if device is None else str(device)
+    if not name.strip():
+        from milan.config import MilanError
+
+        raise MilanError(f'the captioner is {name!r}: give a .pth, a folder, or one of {", ".join([*TRAINED_HERE, *PUBLISHED])}')
     base, clip = _with_clip(name)
     if clip is not None and not Path(name).exists():
         from milan.captioner import rerank

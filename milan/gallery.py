@@ -10,7 +10,7 @@ import html
 import json
 import re
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def _check_sizes(width: int, count: int | None, megabytes: float = 1.) -> None: 
         raise MilanError(f'width is {width!r}: give the pixels of one image, from 1 to 2000')
     if count is not None and not (isinstance(count, Integral) and count >= 1):
         raise MilanError(f'count is {count!r}: at least one image must be shown of each unit')
-    if not megabytes > 0:
+    if not (isinstance(megabytes, Real) and megabytes > 0):
         raise MilanError(f'megabytes is {megabytes!r}: give a number above 0')
 
 # %% ../nbs/51_gallery.ipynb #dc2b823d
@@ -66,6 +66,8 @@ def _figure(value: Any) -> str: # a number as people read it
 
 
 def _checked(table: pd.DataFrame, layers: Sequence[str]) -> pd.DataFrame: # unit: int, layer and description: text; raises `MilanError`
+    if not isinstance(table, pd.DataFrame):
+        raise MilanError(f'the table is a {type(table).__name__}: give a pandas DataFrame with the columns layer, unit and description')
     table = table.rename(columns=str)
     missing = [name for name in ('layer', 'unit', 'description') if name not in table]
     if missing or table.columns.duplicated().any():
