@@ -22,13 +22,21 @@ help: ## list the targets
 
 install: $(READY) ## make .venv and install the package with all it needs
 
-# Only pyproject.toml says what is installed, so only a change of it installs again.
-$(READY): pyproject.toml
-	$(say) 'install: $(VENV) (a few minutes the first time)'
+# pip's own words go to a log; what is fetched and how far it has got is said here.
+PROGRESS := /^Collecting/ { n++; if (n % 20 == 0) print "  " n " packages found, " $$2 " among them" } \
+    /^ *Downloading .*\([0-9.]+ (GB|[0-9][0-9.]+ MB)\)/ { print " " $$0 } \
+    /^Installing collected/ { print "  installing " n " packages (a minute or two)" } \
+    /ERROR|error:/ { print } { fflush() }
+
+$(READY): pyproject.toml constraints.txt
+	$(say) 'install: $(VENV) (some minutes the first time; all of it in $(VENV)/install.log)'
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'milan needs Python 3.11 or later; name one: make install PYTHON=python3.11'; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@{ $(BIN)/python -u -m pip install --progress-bar off --disable-pip-version-check -c constraints.txt -e '.[all,dev]' 2>&1; \
+	    echo $$? > $(VENV)/install.status; } | tee $(VENV)/install.log | awk '$(PROGRESS)'
+	@test "$$(cat $(VENV)/install.status)" = 0 || { tail -n 20 $(VENV)/install.log; exit 1; }
+	@echo '  installed'
 	@touch $@
 
 demo: $(READY) ## describe neurons of an ImageNet-trained network (IMAGES=shapes: without downloads)

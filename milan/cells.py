@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .config import MilanError
+from .config import MilanError, extra
 
 # %% ../nbs/67_cells.ipynb #cacdcb34
 def write_notebook(path: str | Path, # where it goes; its folder is made
                    *sources: str, # one a cell; one that starts with `# `, `## ` or `> ` becomes a Markdown cell
                   ) -> Path:
     "Write a notebook with these cells, not executed."
-    import nbformat
+    with extra('notebooks'):
+        import nbformat
 
     made = nbformat.v4.new_notebook(metadata={'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}})
     for number, source in enumerate(sources):
@@ -50,7 +51,8 @@ class Cell(NamedTuple):
 def read_cells(notebook: str | Path, # an .ipynb file
               ) -> list[Cell]:
     "The notebook's cells in order. Raises `MilanError` for a file that is no notebook."
-    import nbformat
+    with extra('notebooks'):
+        import nbformat
 
     try:
         found = nbformat.read(notebook, as_version=4).cells

@@ -31,7 +31,7 @@ import yaml
 from PIL import Image
 from tqdm import tqdm
 
-from .config import MilanError, atomic, fingerprint, require_space
+from .config import MilanError, atomic, extra, fingerprint, require_space
 from .exemplars import Exemplar, Exemplars
 from .metrics import measure, shuffled
 
@@ -549,10 +549,8 @@ def corrections(texts: Iterable[str], # in lower case
                ) -> dict[str, str]: # wrong word → what takes its place
     "The words that the spell-checker does not know and has a proposal for. Raises `MilanError` if none is installed."
     if checker is None:
-        try:
+        with extra('crowdsourcing'):
             from spellchecker import SpellChecker
-        except ImportError as error:
-            raise MilanError("spelling needs pyspellchecker: pip install 'milan[crowdsourcing]', or leave `spelling` out") from error
         checker = SpellChecker(distance=1)
     found = {word for text in texts for word in _WORD.findall(text)} - {word.lower() for word in ignore}
     proposed = {word: sorted(checker.candidates(word) or (), key=lambda one: (-checker[one], one)) for word in sorted(checker.unknown(found))}

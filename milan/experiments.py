@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from . import manifests, networks
-from .config import MilanError, atomic, file_hash, fingerprint, remove, results_dir, versions
+from .config import MilanError, atomic, extra, file_hash, fingerprint, remove, results_dir, versions
 from .tables import csv_text
 
 if TYPE_CHECKING:
@@ -193,7 +193,8 @@ COLOURS = {'ours': '#0173b2', 'shuffled': '#de8f05', 'human': '#029e73', 'paper'
 def style() -> None:
     "Set the house style for the figures that follow."
     import matplotlib
-    import seaborn
+    with extra('experiments'):
+        import seaborn
     from matplotlib import pyplot
 
     seaborn.set_theme(context='notebook', style='ticks', palette='colorblind', font_scale=.9)
@@ -446,7 +447,8 @@ class Experiment:
 
 # %% ../nbs/60_experiments.ipynb #ef6b208e
 def _describe(path: Path) -> Experiment:
-    from papermill import inspect_notebook
+    with extra('notebooks'):
+        from papermill import inspect_notebook
 
     try:
         cells = json.loads(path.read_text())['cells']
@@ -520,7 +522,8 @@ def _chosen(experiment: Experiment, profile: str, out: Path, given: Mapping[str,
 
 # %% ../nbs/60_experiments.ipynb #3c437b2b
 def _tidy(path: Path, source: str) -> None:
-    import nbformat
+    with extra('notebooks'):
+        import nbformat
 
     notebook = nbformat.read(path, as_version=4)
     whole = notebook.metadata.get('papermill', {})
@@ -533,7 +536,8 @@ def _tidy(path: Path, source: str) -> None:
 
 
 def _execute(experiment: Experiment, output: Path, parameters: Mapping[str, Any], progress: bool) -> None:
-    import papermill
+    with extra('notebooks'):
+        import papermill
 
     quiet = ['--IPKernelApp.log_level=40'] # the kernel's warnings about its own sockets are of no use to a reader
     try:

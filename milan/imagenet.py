@@ -12,14 +12,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from .config import MilanError, import_torchvision
+from .config import MilanError, extra, import_torchvision
 
 # %% ../nbs/27_imagenet.ipynb #7e7359fc
 @functools.cache
 def class_names() -> tuple[tuple[str, ...], ...]: # (1000,) names of each class, lower-cased
     "All names of ImageNet's classes, in the order in which networks know them."
     import_torchvision() # timm wants it, in the way that works here
-    from timm.data import ImageNetInfo
+    with extra('demo'):
+        from timm.data import ImageNetInfo
 
     return tuple(tuple(name.strip().lower() for name in names.split(',')) for names in ImageNetInfo().label_descriptions())
 

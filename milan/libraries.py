@@ -8,7 +8,6 @@ __all__ = ['IMAGENET_MEAN', 'IMAGENET_DEVIATION', 'Found', 'nearest', 'default_l
 
 # %% ../nbs/08_libraries.ipynb #a8932e27
 import difflib
-import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from .config import MilanError, import_torchvision
+from .config import MilanError, extra, import_torchvision
 from .downloads import terms
 
 # %% ../nbs/08_libraries.ipynb #0978320c
@@ -79,10 +78,8 @@ def from_timm(name: str, # as `timm.list_models()` has it, perhaps with '.' and 
              ) -> Found:
     "A network of timm. Raises `MilanError` for an unknown one."
     import_torchvision()
-    try:
+    with extra('demo'):
         import timm
-    except ImportError as error:
-        raise MilanError(f'timm:{name} needs the package timm: pip install timm') from error
     if name.split('.')[0] not in timm.list_models():
         raise MilanError(f'timm has no network {name!r}{nearest(name, timm.list_models())}')
     module = timm.create_model(name, pretrained=pretrained)
@@ -118,7 +115,8 @@ def _vision(model: Any, name: str) -> Any: # the part of a model that sees
 
 
 def _processing(name: str, local: bool) -> dict[str, Any]: # what a model's authors do to an image; empty where they don't say
-    from transformers import ImageProcessingMixin
+    with extra('clip'):
+        from transformers import ImageProcessingMixin
 
     try:
         return dict(ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)[0])
@@ -128,7 +126,8 @@ def _processing(name: str, local: bool) -> dict[str, Any]: # what a model's auth
 
 
 def _model(name: str, pretrained: bool, local: bool) -> Any: # of `transformers`, from a folder or the cache alone, or from the hub
-    from transformers import AutoConfig, AutoModel
+    with extra('clip'):
+        from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False) # None would ask on the terminal
     return AutoModel.from_pretrained(name, config=config, local_files_only=local, trust_remote_code=False) if pretrained else AutoModel.from_config(
@@ -146,7 +145,8 @@ def _cached_or_fetched(name: str, pretrained: bool) -> tuple[Any, bool]: # the m
 
 
 def _reach_hub() -> None: # raises `OSError` after one retry; the hub's own library would try six times, for half a minute
-    from huggingface_hub import constants, get_session
+    with extra('clip'):
+        from huggingface_hub import constants, get_session
 
     for last in (False, True):
         try:
@@ -162,8 +162,8 @@ def from_huggingface(name: str, # '<owner>/<model>' on the hub, or a folder
                     ) -> Found:
     "A vision model for `transformers`, fetched only if it isn't in the cache. Raises `MilanError` where that package, or the model, can't be had."
     import_torchvision()
-    if importlib.util.find_spec('transformers') is None:
-        raise MilanError(f'hf:{name} needs the package transformers: pip install transformers')
+    with extra('clip'):
+        import transformers  # noqa: F401
     try:
         model, local = _cached_or_fetched(name, pretrained)
     except (OSError, ValueError, KeyError) as error:

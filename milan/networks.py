@@ -22,7 +22,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from torch import nn
 
 from . import libraries, manifests, shapes
-from .config import MilanError, import_torchvision
+from .config import MilanError, extra, import_torchvision
 from .config import device as best_device
 from .hashes import Record, explain
 from .hooks import resolve
@@ -136,7 +136,8 @@ _SIZES = {0: 224, 1: 240, 2: 260}
 def _build_efficientnet_lite(version: int) -> Callable[[bool], nn.Module]:
     "How to build one of the three versions."
     def build(pretrained: bool) -> nn.Module:
-        from efficientnet_lite_pytorch import EfficientNet
+        with extra('demo'):
+            from efficientnet_lite_pytorch import EfficientNet
 
         module = EfficientNet.from_name(f'efficientnet-lite{version}')
         if pretrained:
@@ -247,7 +248,8 @@ def _builds_networks(found: Any) -> bool: # and does nothing else
         models = import_torchvision().models
         return name in models.list_models() and models.get_model_builder(name) is found
     if home == 'timm':
-        import timm
+        with extra('demo'):
+            import timm
         return timm.is_model(name) and timm.model_entrypoint(name) is found
     return False
 

@@ -146,23 +146,27 @@ def unexecuted(notebook: str | Path, # an .ipynb file
 
 # %% ../nbs/70_publishing.ipynb #194114aa
 def requirements(root: str | Path, # the repository
-                ) -> tuple[set[str], set[str]]:
-    "What `pyproject.toml` asks for (with its `dev` extra), and what `environment.yml` does, as 'name==version'."
+                ) -> tuple[set[str], set[str], set[str]]:
+    "Names that `pyproject.toml` asks for, with all extras; the pins 'name==version' of `constraints.txt`; those of `environment.yml`."
     import tomllib
 
     import yaml
 
     project = tomllib.loads((Path(root)/'pyproject.toml').read_text())['project']
+    asked = [*project['dependencies'], *(one for extra in project['optional-dependencies'].values() for one in extra)]
+    names = {re.split(r'[^\w.-]', one)[0].lower() for one in asked} - {project['name']} # extras name other extras
     listed = yaml.safe_load((Path(root)/'environment.yml').read_text())['dependencies']
-    pip = next(entry['pip'] for entry in listed if isinstance(entry, dict))
-    return {*project['dependencies'], *project['optional-dependencies']['dev']}, set(pip) - {'--no-deps -e .', '-e .'}
+    conda = set(next(entry['pip'] for entry in listed if isinstance(entry, dict)))
+    lines = (Path(root)/'constraints.txt').read_text().splitlines()
+    return names, {line for line in lines if line and not line.startswith('#')}, conda
 
 
 def different_requirements(root: str | Path, # the repository
-                          ) -> list[str]:
-    "Requirements that only one of the two lists has."
-    project, conda = requirements(root)
-    return [f'{name} is in {"pyproject.toml" if name in project else "environment.yml"} only' for name in sorted(project ^ conda)]
+                          ) -> list[str]: # one line each; empty where all is in step
+    "Pins that only one of the two lists has, and requirements without a pin."
+    names, pins, conda = requirements(root)
+    lines = [f'{pin} is in {"constraints.txt" if pin in pins else "environment.yml"} only' for pin in sorted(pins ^ conda)]
+    return lines + [f'{name} is in pyproject.toml and has no version in constraints.txt' for name in sorted(names - {pin.split('==')[0].lower() for pin in pins})]
 
 # %% ../nbs/70_publishing.ipynb #eba6289f
 def problems(root: str | Path, # the repository

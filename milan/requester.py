@@ -24,15 +24,13 @@ from xml.etree import ElementTree
 import pandas as pd
 from tqdm import tqdm
 
-from .config import MilanError, fingerprint
+from .config import MilanError, extra, fingerprint
 from .crowdsourcing import COLUMNS, INSTRUCTIONS, SCHEMAS, Qualification, document, image_columns, pictures, task_page, web_address
 
 # %% ../nbs/54_requester.ipynb #cefce5d7
 def _client(service: str, region: str | None = None, endpoint: str | None = None) -> Any: # of boto3
-    try:
+    with extra('crowdsourcing'):
         import boto3
-    except ImportError as error:
-        raise MilanError("Amazon's services need boto3: pip install 'milan[crowdsourcing]'") from error
     return boto3.client(service, region_name=region, endpoint_url=endpoint)
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .cells import Cell, library, module_of, read_cells, relink
-from .config import MilanError, atomic, require_replaceable
+from .config import MilanError, atomic, extra, require_replaceable
 
 # %% ../nbs/69_site.ipynb #b1c8b2d3
 def _comments(source: str) -> dict[int, str]:
@@ -108,7 +108,8 @@ def page(notebook: str | Path, # an executed notebook
          fold: bool = False, # fold all code away, as in a report
         ) -> Any: # a notebook for myst-nb
     "The notebook as a page. Cell tags tell myst-nb what to hide."
-    import nbformat
+    with extra('notebooks'):
+        import nbformat
 
     made = nbformat.v4.new_notebook()
     made.metadata = {'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'},
@@ -133,7 +134,8 @@ def _site_links(text: str, change: Callable[[str], str]) -> str:
 
 def _code_cells(cell: Cell, change: Callable[[str], str], fold: bool) -> list[Any]:
     "A code cell, and before it the signatures of what it exports; nothing for exported imports."
-    import nbformat
+    with extra('notebooks'):
+        import nbformat
 
     if cell.exported and all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(cell.source).body):
         return []
@@ -231,7 +233,8 @@ def write_pages(root: str | Path, # the repository
                 place: str | Path, # the folder to write to
                ) -> list[Page]:
     "Write what Sphinx reads: each page with its links mended, and the navigation below the home page."
-    import nbformat
+    with extra('notebooks'):
+        import nbformat
 
     root, place, pages = Path(root), Path(place), site_pages(root)
     moved = _moved(root, pages)
@@ -323,8 +326,9 @@ def write_site(out: str | Path, # the folder for the site; replaced
                root: str | Path = '.', # the repository
               ) -> Path: # its home page
     "Build the site from the saved notebooks. Raises `MilanError` with Sphinx's warnings and the `broken` pages, if any."
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace, patch_docutils
+    with extra('dev'):
+        from sphinx.application import Sphinx
+        from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     require_replaceable(out)
     with tempfile.TemporaryDirectory() as work, atomic(out, listed=True) as beside, patch_docutils(), docutils_namespace():

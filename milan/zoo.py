@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from . import architectures, manifests
-from .config import MilanError, import_torchvision, models_dir
+from .config import MilanError, extra, import_torchvision, models_dir
 from .downloads import terms
 from .weights import Rename, by_path, fit, read_state
 
@@ -124,7 +124,8 @@ def _biggan(data: str) -> Row: # which can only say why not
 # %% ../nbs/07_zoo.ipynb #ee7892af
 def _dino() -> nn.Module:
     import_torchvision()
-    import timm
+    with extra('demo'):
+        import timm
 
     return timm.create_model('vit_small_patch8_224', pretrained=False, num_classes=0)
 

@@ -10,6 +10,7 @@ from milan.config import (
     atomic,
     data_dir,
     device,
+    extra,
     file_hash,
     fingerprint,
     import_torchvision,
@@ -63,6 +64,16 @@ def test_fingerprints():
     assert fingerprint({'a': 1}) != fingerprint({'a': 2})
     with tempfile.NamedTemporaryFile() as file: test_eq(file_hash(file.name), hashlib.sha256().hexdigest())
     fingerprint({'a': 1})
+
+
+# 00_config.ipynb, section "Optional libraries"
+def test_optional_libraries():
+    with expect_fail(MilanError, contains="pip install 'milan-neurons[text]'"), extra('text'):
+        import no_such_library
+    try:
+        with extra('text'): import no_such_library
+    except MilanError as error: said = str(error)
+    said
 
     test_eq(versions()['torch'], torch.__version__)
     versions()

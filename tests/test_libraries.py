@@ -13,6 +13,7 @@ from milan.libraries import (
 )
 import pytest
 
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -102,9 +103,9 @@ def test_hugging_face_slow():
     folder = tempfile.mkdtemp()
     BertConfig(hidden_size=24, num_hidden_layers=1, num_attention_heads=4, intermediate_size=48, vocab_size=50).save_pretrained(folder)
     with expect_fail(MilanError, contains='input_ids'): from_huggingface(folder, pretrained=False)
-    with mock.patch('huggingface_hub.get_session'), mock.patch('transformers.AutoConfig.from_pretrained', side_effect=OSError('no route to host')) as asked:
+    with mock.patch.object(sys.modules[from_huggingface.__module__], '_reach_hub'), mock.patch('transformers.AutoConfig.from_pretrained', side_effect=OSError('no route to host')) as asked:
         with expect_fail(MilanError, contains='no route to host'): from_huggingface('nobody/nothing')
         test_eq([call.kwargs['local_files_only'] for call in asked.mock_calls], [True, False])    # first the cache, then the hub
         with mock.patch.dict('os.environ', MILAN_OFFLINE='1'), expect_fail(MilanError, contains='HF_HOME'): from_huggingface('nobody/nothing')
         test_eq(len(asked.mock_calls), 3)
-    with mock.patch('importlib.util.find_spec', return_value=None), expect_fail(MilanError, contains='pip install transformers'): from_huggingface('nobody/nothing')
+    with mock.patch.dict(sys.modules, transformers=None), expect_fail(MilanError, contains='[clip]'): from_huggingface('nobody/nothing')

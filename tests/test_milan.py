@@ -4,6 +4,7 @@ from pathlib import Path
 from milan import (
     _with_clip,
 )
+import pytest
 
 import os
 import shutil
@@ -110,3 +111,38 @@ def test_captioners_by_name():
     try: milan.pretrained('gen')
     except MilanError as error: print(str(error).replace(f'{folder}/data', '$MILAN_DATA_DIR').replace(str(folder), '$MILAN_MODELS_DIR'))
     forget(folder)
+
+
+# 62_milan.ipynb, section "With few libraries"
+@pytest.mark.slow
+def test_with_few_libraries_slow():
+    FEW = '''
+import sys
+extras = {"spacy", "sacrebleu", "rouge_score", "srsly", "jupyterlab", "ipykernel", "papermill", "nbformat", "IPython", "efficientnet_lite_pytorch", "timm", "transformers",
+          "huggingface_hub", "boto3", "spellchecker", "seaborn", "bert_score", "sklearn", "scipy", "nbdev", "fastcore", "pytest", "sphinx"}
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = lambda name, path=None, target=None: None if name.partition(".")[0] in extras else found(name, path, target)
+import numpy as np
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+import milan
+from milan.cli import app
+for number in range(4): Image.fromarray(np.full((32, 32, 3), 60 * number, np.uint8)).save(f"{number}.png")
+for words in (["--help"], ["networks"], ["exemplars", "planted/shapes", "./", "--random-weights", "--units", "colours:0-3", "--k", "2", "--device", "cpu", "--out", "found"]):
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, (words, done.output, done.exception)
+features = torch.rand(4, 2, 3)
+needs = {"text": lambda: milan.captioner.text.tokenize("a dog"), "demo": lambda: milan.networks.load("timm:resnet18"), "clip": lambda: milan.networks.load("hf:me/mine"),
+         "notebooks": lambda: milan.experiments.find(), "experiments": lambda: milan.metrics.bert_score(["a"], [["a"]]), "crowdsourcing": lambda: milan.requester._client("s3")}
+for name, work in needs.items():
+    try: work()
+    except milan.config.MilanError as error: print(name, f"[{name}]" in str(error), error)
+'''
+    folder = tempfile.mkdtemp()
+    run = subprocess.run([sys.executable, '-c', FEW], capture_output=True, text=True, cwd=folder, env={**os.environ, 'MILAN_RESULTS_DIR': f'{folder}/results'})
+    shutil.rmtree(folder)
+    assert run.returncode == 0, run.stderr
+    test_eq([line.split()[1] for line in run.stdout.splitlines()], ['True'] * 6)
+    print(run.stdout)

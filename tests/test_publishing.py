@@ -81,12 +81,18 @@ def test_in_step_slow():
     shutil.rmtree(root)
 
 
-# 70_publishing.ipynb, section "Two lists of requirements"
-def test_two_lists_of_requirements():
+# 70_publishing.ipynb, section "Requirements"
+def test_requirements():
     folder = Path(tempfile.mkdtemp())
-    (folder/'pyproject.toml').write_text('[project]\ndependencies = ["torch==2", "numpy==2"]\n[project.optional-dependencies]\ndev = ["pytest==9"]')
-    (folder/'environment.yml').write_text('dependencies:\n  - python=3.11\n  - pip:\n      - torch==2\n      - numpy==1\n      - pytest==9\n')
+    (folder/'pyproject.toml').write_text('[project]\nname = "me"\ndependencies = ["torch>=2", "numpy>=2"]\n[project.optional-dependencies]\nall = ["me[dev]"]\ndev = ["pytest"]')
+    (folder/'constraints.txt').write_text('# pins\ntorch==2\nnumpy==2\n')
+    (folder/'environment.yml').write_text('dependencies:\n  - python=3.11\n  - pip:\n      - torch==2\n      - numpy==1\n')
     different_requirements(folder)
+
+    test_eq(different_requirements(folder), ['numpy==1 is in environment.yml only', 'numpy==2 is in constraints.txt only', 'pytest is in pyproject.toml and has no version in constraints.txt'])
+    (folder/'constraints.txt').write_text('torch==2\nnumpy==1\n')
+    (folder/'pyproject.toml').write_text('[project]\nname = "me"\ndependencies = ["torch>=2", "numpy>=1"]\n[project.optional-dependencies]\n')
+    test_eq(different_requirements(folder), [])
 
     shutil.rmtree(folder)
 

@@ -86,7 +86,7 @@ def test_put_the_pictures_on_the_web():
     test_eq(bucket.content['demo/conv-201/2_2.png'], ((folder/'conv-201/2_2.png').read_bytes(), 'image/png'))
     test_eq({f'https://example.org/{key}' for key in bucket.content}, set(table[image_columns(table)].to_numpy().ravel()))
     with expect_fail(MilanError, contains='no pictures made by'): upload(temporary(), 'ours', client=bucket)
-    with unittest.mock.patch.dict(sys.modules, boto3=None), expect_fail(MilanError, contains='milan[crowdsourcing]'): upload(folder, 'ours')
+    with unittest.mock.patch.dict(sys.modules, boto3=None), expect_fail(MilanError, contains='[crowdsourcing]'): upload(folder, 'ours')
     shutil.rmtree(folder)
     second
 

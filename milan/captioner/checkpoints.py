@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from ..config import MilanError, atomic
+from ..config import MilanError, atomic, extra
 from ..config import device as find_device
 from ..hashes import explain
 from ..weights import build, check_tensors, fit, require_uncompressed
@@ -135,7 +135,8 @@ _PATTERNS = ('prefix_search', 'suffix_search', 'infix_finditer', 'token_match', 
 
 
 def _unpacked(packed: bytes) -> dict[str, Any]:
-    import srsly
+    with extra('text'):
+        import srsly
 
     try:
         content = srsly.msgpack_loads(packed)
@@ -165,7 +166,8 @@ def tokenizer_rules(packed: bytes, # spaCy's bytes, of a pipeline
 
 @functools.cache
 def _our_bytes() -> bytes:
-    import spacy
+    with extra('text'):
+        import spacy
 
     return spacy.blank('en').to_bytes(exclude=['vocab'])
 
@@ -202,7 +204,8 @@ def check_rules(path: str | Path, # for the message
 
 def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -> list[str]:
     "Words that a file's exceptions split in another way than ours. Its patterns are never run: one that is made for it can take for ever."
-    import spacy
+    with extra('text'):
+        import spacy
 
     tokenizer: Any = spacy.blank('en').tokenizer
     try:
@@ -363,7 +366,8 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 @functools.cache
 def _our_config() -> dict[str, Any]:
     "spaCy's settings of an English tokeniser, as plain data."
-    import spacy
+    with extra('text'):
+        import spacy
 
     return json.loads(json.dumps(spacy.blank('en').config))
 

@@ -21,7 +21,7 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..config import MilanError, import_torchvision
+from ..config import MilanError, extra, import_torchvision
 from ..config import device as find_device
 from . import Captioner, Output
 from .encoder import as_float, check_images
@@ -74,10 +74,8 @@ def load(name: str | Path = NAME, # a model that transformers knows, or a folder
 # %% ../../nbs/39_rerank.ipynb #2ddace4c
 def _transformers() -> Any:
     import_torchvision() # its CLIP needs torchvision, which a CPU build of torch may not import by itself
-    try:
+    with extra('clip'):
         import transformers
-    except ImportError as error:
-        raise MilanError("re-ranking with CLIP needs the package transformers: pip install 'milan[clip]'") from error
     return transformers
 
 

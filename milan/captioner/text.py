@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
-from ..config import MilanError
+from ..config import MilanError, extra
 
 # %% ../../nbs/30_text.ipynb #d8d0bfb6
 @functools.cache
 def _rules() -> Any:
-    import spacy
+    with extra('text'):
+        import spacy
     return spacy.blank('en').tokenizer
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..config import MilanError, atomic, fingerprint
+from ..config import MilanError, atomic, extra, fingerprint
 from ..config import device as find_device
 from ..weights import read
 from .decoder import Decoder
@@ -373,7 +373,8 @@ def _drawn(features: torch.Tensor | Draw, epoch: int, generator: torch.Generator
 
 def _bleu(model: Decoder, features: torch.Tensor, references: Sequence[Sequence[str]], length: int) -> float:
     "Corpus BLEU of greedy captions, lower-cased and without full stops, as the original stops on."
-    import sacrebleu
+    with extra('text'):
+        import sacrebleu
 
     said = [model.vocabulary.caption(ids) for ids in search(model, features, strategy='greedy', length=length).tokens]
     rows = [(_plain(text), [_plain(reference) for reference in texts]) for text, texts in zip(said, references, strict=True) if texts]
