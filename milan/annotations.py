@@ -9,6 +9,7 @@ __all__ = ['SETS', 'BASE', 'GROUPS', 'FORMAT', 'resolve', 'read_annotations', 'A
 # %% ../nbs/20_annotations.ipynb #1cbdbd8a
 import csv
 import difflib
+import html
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import pandas as pd
 
 from .config import MilanError, atomic, data_dir
 from .exemplars import Exemplar, Exemplars
+from .exemplars.store import as_html
 from .hooks import Unit
 
 # %% ../nbs/20_annotations.ipynb #e48d94c6
@@ -81,11 +83,14 @@ def _annotation(path: str | Path, line: int, row: list[str], width: int, places:
     return layer, int(unit), summary
 
 # %% ../nbs/20_annotations.ipynb #a25b0ff1
-@dataclass
+@dataclass(repr=False)
 class AnnotatedExemplar(Exemplar):
     "The exemplars of one unit, with what people said of it."
     annotations: list[str] # in the order of the file
     set: str # name of the set it came from
+
+    def __repr__(self) -> str:
+        return f'{super().__repr__()[:-1]}; {len(self.annotations)} annotations)'
 
 
 class _Entry(NamedTuple):
@@ -112,7 +117,11 @@ class AnnotatedExemplars:
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return f'{len(self)} annotated units of {", ".join(self.sets)}'
+        shown = self.sets if len(self.sets) <= 8 else [*self.sets[:7], '…']
+        return f'{len(self)} annotated units of {", ".join(shown)}'
+
+    def _repr_html_(self) -> str:
+        return _as_rows(self)
 
     @overload
     def __getitem__(self, index: int, # of a unit
@@ -213,6 +222,16 @@ class AnnotatedExemplars:
             raise MilanError(f'share {share} of {len(self)} units leaves one part empty; choose another')
         order = np.random.default_rng(seed).permutation(len(self))
         return self[sorted(order[held:].tolist())], self[sorted(order[:held].tolist())]
+
+# %% ../nbs/20_annotations.ipynb #fb14d990
+def _as_rows(sets: AnnotatedExemplars, most: int = 8) -> str: # HTML: the first units, their exemplars and what was said of them
+    rows = []
+    for row in range(min(most, len(sets))):
+        entry = sets._entries[row]
+        picture = as_html(sets[row].grid(columns=5, width=40)) if entry.exemplars._readable(entry.unit.layer) else 'its images are not here'
+        said = '<br>'.join(html.escape(text) for text in entry.annotations)
+        rows.append(f'<tr><td>{html.escape(entry.unit.layer)} {entry.unit.unit}</td><td>{picture}</td><td>{said}</td></tr>')
+    return f'<p>{html.escape(repr(sets))}</p><table>{"".join(rows)}</table>'
 
 # %% ../nbs/20_annotations.ipynb #cad01bbf
 def annotate(exemplars: Exemplars, # of any units

@@ -149,7 +149,7 @@ def _plain(label: str) -> str: # 'street-s-scene' → 'street'
 # %% ../nbs/41_baselines.ipynb #5fde7c24
 def read_compexp(path: str | Path, # tally_<layer>.csv, or a folder that holds some
                 ) -> pd.DataFrame: # layer, unit, description (a formula), score (nan where the file has none)
-    "Results of the original Compositional Explanations."
+    "Results of the original Compositional Explanations, whose tallies may count units from 1: a file without unit 0, whose numbers run without a gap from 1, does."
     files = [Path(path)] if Path(path).is_file() else sorted(Path(path).rglob('tally_*.csv'))
     if not files:
         raise MilanError(f'{path} holds no tally_<layer>.csv')
@@ -159,5 +159,7 @@ def read_compexp(path: str | Path, # tally_<layer>.csv, or a folder that holds s
         if missing := {'unit', 'label'} - set(table.columns):
             raise MilanError(f'{file} has no column {", ".join(sorted(missing))}: it has {", ".join(table.columns)}')
         scores = pd.to_numeric(table['score'], errors='coerce') if 'score' in table else np.nan
-        tables.append(pd.DataFrame({'layer': file.stem.removeprefix('tally_'), 'unit': table['unit'].astype(int), 'description': table['label'], 'score': scores}))
+        units = table['unit'].astype(int)
+        from_one = set(units) == set(range(1, len(units) + 1))
+        tables.append(pd.DataFrame({'layer': file.stem.removeprefix('tally_'), 'unit': units - from_one, 'description': table['label'], 'score': scores}))
     return pd.concat(tables, ignore_index=True).sort_values(['layer', 'unit'], kind='stable', ignore_index=True)

@@ -388,12 +388,14 @@ class Rules:
               text: str, # in lower case
              ) -> Iterator[tuple[str, str]]: # (rule, text after it), for each rule that changes the text
         "Apply the rules one after the other."
-        for kind in fields(self):
+        for kind in fields(self): # prefixes see the text as it was typed, with the blanks in front of it, as in the original
             for found, instead in getattr(self, kind.name).items():
-                after = ' '.join(_REPLACE[kind.name](text, found.lower(), instead.lower()).split())
+                after = _REPLACE[kind.name](text, found.lower(), instead.lower())
+                after = after if kind.name == 'prefix' else ' '.join(after.split())
                 if after != text:
                     text = after
-                    yield f'{kind.name} {found!r} → {instead!r}', text
+                    yield f'{kind.name} {found!r} → {instead!r}', ' '.join(text.split())
+            text = ' '.join(text.split())
 
 
 _REPLACE: dict[str, Callable[[str, str, str], str]] = {
@@ -507,7 +509,7 @@ class Cleaned:
 def _steps(one: Any, cleaning: Cleaning) -> list[tuple[str, str]]: # ('', the answer as it was), then (rule, answer after it) for each rule that changed it
     plain = ' '.join(one.summary.lower().split())
     done = [('', one.summary)] + [('lower case, blanks', plain)] * (plain != one.summary)
-    done += cleaning.rules.steps(plain)
+    done += cleaning.rules.steps(one.summary.lower())
     done += [(f'{one.worker}: {rule}', after) for rule, after in cleaning.workers.get(one.worker, Rules()).steps(done[-1][1])]
     return done
 

@@ -24,6 +24,8 @@ from .formulas import Formula, leaf, parse, where
 from .metrics import clean, singular, summarise, words
 from .observations import ConceptMasks, Masks, Observed, overlaps
 from .segmentations import Concept
+from .stats import active as exceeding
+from .stats import thresholds
 
 # %% ../nbs/42_evaluation.ipynb #422af7bd
 Names = Mapping[tuple[str, ...], Sequence[str]] # words in the singular → concepts they name
@@ -145,7 +147,7 @@ class Similarities:
         if unknown := [text for text in descriptions if text not in self._column]:
             raise MilanError(f'no similarities to {unknown[0]!r}: give them for all descriptions')
         values = self._values[:, [self._column[text] for text in descriptions]]
-        return Predicted(values, values > np.quantile(values, 1 - self._share, axis=0), np.ones(len(descriptions), bool))
+        return Predicted(values, exceeding(values, 1 - self._share), np.ones(len(descriptions), bool))
 
     def predict_candidates(self) -> Predicted:
         "How well each candidate fits."
@@ -334,8 +336,9 @@ def _halves(observed: Observed, out: np.ndarray, summary: str, share: float) -> 
     if out.shape != (len(observed.peaks),) or out.all() or not out.any():
         raise MilanError(f'held_out marks {int(out.sum())} of {len(out)} images, units were observed on {len(observed.peaks)}: mark some, not all')
     first, second = observed.subset(~out), observed.subset(out)
-    limits = np.quantile(first.peaks if summary == 'max' else first.means, 1 - share, axis=0)
-    return _Half(first, first.peaks if summary == 'max' else first.means, limits), _Half(second, second.peaks if summary == 'max' else second.means, limits)
+    values, others = (half.peaks if summary == 'max' else half.means for half in (first, second))
+    limits = thresholds(np.quantile(values, 1 - share, axis=0), values.min(0), values.max(0))
+    return _Half(first, values, limits), _Half(second, others, limits)
 
 # %% ../nbs/42_evaluation.ipynb #6b24c307
 def _rows(descriptions: pd.DataFrame, observed: Observed) -> tuple[np.ndarray, list[str]]: # rows of the units, and what is said of them

@@ -205,11 +205,12 @@ def _search(unit: int, units: Masks, counts: _Counts, areas: np.ndarray, names: 
 
 
 def _nothing_new(sizes: np.ndarray, one: _Kept, areas: np.ndarray) -> np.ndarray: # bool (3, concepts)
-    "Extensions that cover just what the formula or the concept alone covers, or nothing, or that repeat a concept."
+    "Extensions that cover just what the formula or the concept alone covers, or nothing; up to length 3, also those that repeat a concept."
     same = sizes == one.size
     same[:2] |= sizes[:2] == areas
     same[2] |= sizes[2] == 0
-    same[:, list(frozenset().union(*one.terms))] = True
+    if len(one.formula.names) < 3: # a longer one may, as in the original: the way to a good formula may lead through it
+        same[:, list(frozenset().union(*one.terms))] = True
     return same
 
 # %% ../nbs/26_formulas.ipynb #a0b87a66

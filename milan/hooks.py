@@ -177,7 +177,8 @@ class Layer:
     "What to read of a module."
     path: str # module path or pattern ('blocks.*.attn'); '' for the whole network, which then needs a label
     select: Select | None = None # part of a tuple, list, mapping or object: index, key, attribute or function; None: the only tensor
-    readout: Readout | None = None # makes units of the tensor; its result has one of the shapes that `spatial` knows
+    readout: Readout | None = None # makes units of the tensor; its result has one of the shapes that `spatial` knows. A module of matrices alone,
+                                   # such as a sparse autoencoder, reads the channels of a map at each place
     drop_tokens: int | None = None # leading tokens that are no patches; None: declared or counted
     grid: tuple[int, int] | None = None # (height, width) of the tokens' grid, where it isn't the input's shape
     input: bool = False # read what the module takes in (its first argument) instead of what it gives
@@ -212,7 +213,7 @@ class Layer:
         "The units' activations in space. Raises `MilanError` where they have none."
         with self._named():
             tensor = _only_tensor(value)
-            units = tensor if self.readout is None else self.readout(tensor)
+            units = tensor if self.readout is None else _read(self.readout, tensor)
             maps = spatial(units, self.drop_tokens, shape, self.grid, prefix)
             return maps if self.sign > 0 else -maps
 
@@ -226,6 +227,14 @@ class Layer:
         except Exception as error:
             error.add_note(f'This happened in the select or readout function of layer {self.name!r}.')
             raise
+
+# %% ../nbs/02_hooks.ipynb #8be4dce1
+def _read(readout: Readout, tensor: torch.Tensor) -> torch.Tensor: # the units that a readout makes
+    "A readout of matrices alone reads the channels of a map (images, channels, height, width) at each place; any other takes the tensor as it is."
+    kinds = {weight.ndim for weight in readout.parameters()} if isinstance(readout, nn.Module) else set()
+    if tensor.ndim != 4 or 2 not in kinds or max(kinds) > 2:
+        return readout(tensor)
+    return readout(tensor.movedim(1, -1)).movedim(-1, 1)
 
 # %% ../nbs/02_hooks.ipynb #50f2e372
 Layers: TypeAlias = str | int | Layer | Sequence[str | int | Layer]

@@ -7,6 +7,7 @@ __all__ = ['Transform', 'imagenet', 'Three', 'identity', 'Network', 'normalised'
            'names', 'register_file', 'load', 'load_named', 'table', 'as_network']
 
 # %% ../nbs/10_networks.ipynb #374e6044
+import html
 import importlib
 import importlib.util
 import re
@@ -40,7 +41,7 @@ def identity(images: torch.Tensor, # any
     return images
 
 
-@dataclass
+@dataclass(repr=False)
 class Network:
     "A module, with its layers of interest and its input."
     name: str # results refer to it by this
@@ -49,6 +50,16 @@ class Network:
     size: int = 224 # side of the square input, pixels
     transform: Transform = identity
     to_image: Transform | None = None # generators only: what the module gives → images in [0, 1]; its input are then latents
+
+    def __repr__(self) -> str:
+        weights = sum(weight.numel() for weight in self.module.parameters())
+        shown = self.layers if len(self.layers) <= 8 else [*self.layers[:4], '…', *self.layers[-3:]]
+        return f'Network({self.name}: {type(self.module).__name__}, {weights:,} weights, {self.size} px; layers {", ".join(shown) or "none named"})'
+
+    def _repr_html_(self) -> str:
+        kinds = {path: type(part).__name__ for path, part in self.module.named_modules()}
+        rows = ''.join(f'<tr><td><code>{html.escape(layer)}</code></td><td>{html.escape(kinds.get(layer, ""))}</td></tr>' for layer in self.layers)
+        return f'<p>{html.escape(repr(self))}</p><table><tr><th>layer</th><th>module</th></tr>{rows}</table>'
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor: # float (batch, 3, height, width) in [0, 1]
         return self.module(self.transform(images))

@@ -24,7 +24,7 @@ from .exemplars.inputs import Items, call, dtype_of, prepared, size_of, stack
 from .hooks import Layer, Layers, Unit, layers_of, prefix_tokens, record
 from .networks import Network, as_network
 from .segmentations import Concept, Segmentations, shrink
-from .stats import RunningQuantile
+from .stats import RunningQuantile, thresholds
 
 # %% ../nbs/25_observations.ipynb #8f1792ce
 def pack(masks: np.ndarray, # bool (…, height, width)
@@ -190,7 +190,7 @@ class Observed:
     masks: Masks # (units, images): where each is above its level
     peaks: np.ndarray # float32 (images, units), the largest activation on each image
     means: np.ndarray # float32 (images, units), the mean over positions
-    levels: np.ndarray # (units,)
+    levels: np.ndarray # (units,) activation above which each is active, see `stats.thresholds`
 
     def subset(self, images: np.ndarray) -> 'Observed': # numbers, or a bool for every image
         "On some of the images."
@@ -242,11 +242,15 @@ def _levels(entry: Network, images: Any, chosen: list[Layer], units: Mapping[str
             quiet: bool) -> dict[str, tuple[np.ndarray, np.ndarray]]: # layer → (unit numbers, levels), by a pass of its own
     running = {layer.name: RunningQuantile(quantile, len(images)) for layer in chosen}
     numbers: dict[str, np.ndarray] = {}
+    extremes: dict[str, list[np.ndarray]] = {layer.name: [] for layer in chosen} # of each batch, (2, units)
     for ids, maps in _passes(entry, images, chosen, batch_size, quiet, 'levels'):
         for name, values in maps.items():
             numbers[name] = np.array(units[name] if name in units else range(values.shape[1]))
-            running[name].add(values[:, torch.from_numpy(numbers[name])].cpu(), torch.from_numpy(ids))
-    return {name: (numbers[name], quantiles.levels().numpy()) for name, quantiles in running.items()}
+            values = values[:, torch.from_numpy(numbers[name])].cpu()
+            running[name].add(values, torch.from_numpy(ids))
+            extremes[name].append(np.stack([values.amin((0, 2, 3)), values.amax((0, 2, 3))]))
+    return {name: (numbers[name], thresholds(quantiles.levels().numpy(), np.min(extremes[name], 0)[0], np.max(extremes[name], 0)[1]))
+            for name, quantiles in running.items()}
 
 # %% ../nbs/25_observations.ipynb #209f0b40
 def _given(levels: Any, chosen: list[Layer], units: Mapping[str, Sequence[int]]) -> dict[str, tuple[np.ndarray, np.ndarray]]: # as `_levels`
@@ -254,7 +258,8 @@ def _given(levels: Any, chosen: list[Layer], units: Mapping[str, Sequence[int]])
     found = {}
     for name in [layer.name for layer in chosen]:
         if isinstance(levels, Exemplars):
-            numbers, values = np.asarray(levels.unit_numbers(name)), np.asarray(levels.levels(name))
+            numbers, lowest = np.asarray(levels.unit_numbers(name)), levels.view(quantile=0.).levels(name)
+            values = thresholds(levels.levels(name), lowest, levels.activations(name)[:, 0])
         elif name in levels:
             values = np.asarray(levels[name], np.float32)
             numbers = np.arange(len(values))

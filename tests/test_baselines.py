@@ -190,6 +190,8 @@ def test_result_files_of_the_original_tools():
     test_eq(str(parse(read_compexp(folder).description[1])), '((water OR sky) AND NOT blue)')
     (folder/'layer3/report.json').write_text('{"units": [{"unit": 3}]}')
     with expect_fail(MilanError, contains='needs units with unit and label'): read_netdissect(folder)
+    (folder/'tally_layer5.csv').write_text('unit,label\n' + ''.join(f'{unit},sky\n' for unit in range(1, 9))) # counted from 1
+    test_eq(read_compexp(folder/'tally_layer5.csv').unit.tolist(), list(range(8)))
     (folder/'tally_layer3.csv').write_text('unit,name\n0,sky\n')
     with expect_fail(MilanError, contains='no column label'): read_compexp(folder)
     (folder/'empty').mkdir()

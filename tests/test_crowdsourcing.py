@@ -224,6 +224,7 @@ questions:
 def test_clean_answers():
     rules = Rules(prefix={'these are ': '', 'a ': ''}, substring={'andclouds': 'and clouds'}, suffix={'.': '', ' nice': ''}, exact={'none': 'nothing'})
     test_eq(list(rules.steps('dogs')), [])
+    test_eq([text for _, text in Rules(prefix={' the ': ''}).steps(' the  dog ')], ['dog']) # blanks in front belong to a prefix
     test_eq([text for _, text in rules.steps('none.')], ['none', 'nothing'])
     list(rules.steps('these are a sky andclouds nice.'))
 

@@ -33,9 +33,10 @@ from sklearn import metrics as reference
 
 warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that libraries would draw
 
-from milan import networks
+from milan import networks, stats
 from milan.baselines import netdissect
 from milan.config import MilanError
+from milan.hooks import Unit
 from milan.images import ShapeScenes
 from milan.observations import ConceptMasks, Masks, Observed, observe, packed, unpack
 from milan.segmentations import Concept, Scenes
@@ -177,6 +178,21 @@ def test_are_the_descriptions_true():
     with expect_fail(MilanError, contains='layer names'): unit_scores(truth.assign(layer='x'), watched, labels, out)
     with expect_fail(MilanError, contains='no column unit'): unit_scores(truth.drop(columns='unit'), watched, labels, out)
 
+    here = np.arange(60) % 3 == 0
+    regions = np.zeros((2, 60, 4, 4), bool)
+    regions[0, here, :2], regions[1, ::2] = True, True
+    masks = Masks.of(np.stack([regions[0], regions[0] & False]))
+    values = np.stack([np.where(here, 6, .5), np.zeros(60)], 1).astype(np.float32)
+    saturated = Observed([Unit('relu6', 0), Unit('relu6', 1)], masks, values, values, np.array([6 - 1e-5, 0]))
+    judge = Labels(ConceptMasks([Concept('a'), Concept('b')], Masks.of(regions), np.ones((60, 2), bool)))
+    said = pd.DataFrame({'layer': 'relu6', 'unit': [0, 1], 'description': ['a', 'a']})
+    table = pd.concat([unit_scores(said, saturated, judge, held_out(60), summary=summary) for summary in ('max', 'mean')])
+    table[table.row == 'ours'].round(2)
+
+    test_close(table[(table.row == 'ours') & (table.unit == 0)][['auprc', 'f1', 'iou', 'pixel iou']].values, 1)
+    test_eq(table[(table.row == 'ours') & (table.unit == 1)][list(ALL)].values.any(), False)
+    test_eq(Similarities(values, ['a', 'b'], share=.1).predict(['a', 'b']).present, np.stack([here, here & False], 1))
+
 
 # 42_evaluation.ipynb, section "One table"
 def test_one_table():
@@ -227,7 +243,7 @@ def test_on_all_planted_units_slow():
     units = np.flatnonzero([bool(concept) for concept in concepts])
     present = labels.predict_candidates().present[:, [labels.candidates.index(concepts[unit]) for unit in units]]
     activations = watched.peaks[:, units]
-    table = sanity(activations, activations > np.quantile(activations, .9, axis=0), present)
+    table = sanity(activations, stats.active(activations, .9), present)
     assert table.set_index('measure').passes[list(MEASURES)].all()
     table
 

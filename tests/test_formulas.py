@@ -12,6 +12,7 @@ from milan.formulas import (
 )
 import pytest
 
+import itertools
 import warnings
 
 import numpy as np
@@ -148,7 +149,8 @@ def test_the_search():
 
     for seed in range(4):
         units, full = some_masks(seed)
-        for beam in (1, 2, 4): test_close(scores(units, full, 3, beam), [naive_beam(unit, full, 'abcde', 3, beam) for unit in units], eps=1e-12)
+        for length, beam in itertools.product((3, 4, 5), (1, 2, 4)): # from length 4 on, concepts may come again
+            test_close(scores(units, full, length, beam), [naive_beam(unit, full, 'abcde', length, beam) for unit in units], eps=1e-12)
 
     test_eq(search(Masks.of(np.zeros_like(units)), named(full)), [(None, 0)] * 6)
     with expect_fail(MilanError, contains='give both the same'): search(Masks.of(units), named(full[:, :4]))

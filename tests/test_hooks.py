@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from fastcore.test import expect_fail, test_eq
+from fastcore.test import expect_fail, test_close, test_eq
 from torch import nn
 
 from milan.config import MilanError, import_torchvision
@@ -172,6 +172,26 @@ def test_what_to_read_of_a_module():
     with expect_fail(MilanError, contains='sign 2'): Layer('a', sign=2)
     with expect_fail(MilanError, contains="label 'x/y'"): Layer('a', label='x/y')
     with expect_fail(MilanError, contains='whole network'): Layer('')
+
+    class Features(nn.Module):
+        "The encoder of a sparse autoencoder."
+        def __init__(self):
+            super().__init__()
+            self.weight, self.bias = nn.Parameter(torch.rand(5, 12)), nn.Parameter(torch.zeros(12))
+
+        def forward(self, channels): return (channels @ self.weight + self.bias).relu()
+
+
+    maps, features = torch.randn(2, 5, 4, 6), Features()
+    read = Layer('layer3', readout=features).maps(maps)
+    read.shape
+
+    test_close(read[1, :, 2, 3], features(maps[1, :, 2, 3]), eps=1e-6)
+    tokens = maps.flatten(2).transpose(1, 2)                                                     # (images, places, channels), as a transformer has them
+    test_close(Layer('blocks.1', readout=features, grid=(4, 6), drop_tokens=0).maps(tokens), read, eps=1e-6)
+    kernel = nn.Conv2d(5, 3, 1)
+    assert torch.equal(Layer('layer3', readout=kernel).maps(maps), kernel(maps))
+    assert torch.equal(Layer('layer3', readout=lambda maps: maps[:, :2]).maps(maps), maps[:, :2])
 
     # each way to select, on each kind of container
 

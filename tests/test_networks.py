@@ -34,6 +34,12 @@ warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that
 
 # 10_networks.ipynb, section "What a network is here"
 def test_what_a_network_is_here():
+    tiny = Network('tiny', nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval(), ['0', '1'])
+    tiny
+
+    assert repr(tiny) == 'Network(tiny: Sequential, 16 weights, 224 px; layers 0, 1)' and 'Conv2d' in tiny._repr_html_()
+    assert len(repr(Network('deep', nn.Identity(), [f'blocks.{number}' for number in range(99)]))) < 200
+
     tiny = Network('tiny', nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), ['0'], size=8, transform=lambda images: images - 0.5)
     tiny(torch.rand(2, 3, 8, 8)).shape
 

@@ -126,3 +126,22 @@ def test_what_units_do_on_images():
     with expect_fail(MilanError, contains="no levels for layer 'shapes'"): observe(network, scenes, 'shapes', levels={'colours': levels})
     with expect_fail(MilanError, contains='no images'): observe(network, [], 'colours')
     shutil.rmtree(folder)
+
+    squares = torch.zeros(12, 3, 28, 28, dtype=torch.uint8)
+    for image in range(12): squares[image, image % 2, 4:14 + image, 6:20] = 255
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1, bias=False), torch.nn.ReLU6()).eval()
+    network[0].weight.data = 60 * torch.eye(3)[:, :, None, None]
+    folder = Path(tempfile.mkdtemp())
+    with warnings.catch_warnings(record=True): # `compute` tells that they tie
+        found = compute(network, list(squares), 1, k=3, quantile=.9, size=28, out=folder/'found', quiet=True)
+    watched = observe(network, list(squares), 1, quantile=.9, size=28)
+    same = observe(network, list(squares), 1, levels=found, size=28)
+    watched.peaks.max(0), watched.masks.areas()
+
+    white = squares.transpose(0, 1).bool().numpy()
+    for seen in (watched, same):
+        for unit in range(3): test_eq(unpack(seen.masks.dense(unit), (28, 28)), white[unit])
+    test_close(watched.levels, [6, 6, 0], eps=1e-4)
+    again = observe(network, list(squares), 1, levels={'1': watched.levels}, size=28)
+    test_eq(again.masks.bits, watched.masks.bits)
+    shutil.rmtree(folder)
