@@ -19,6 +19,7 @@ import pytest
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -301,6 +302,7 @@ def test_units_that_saturate():
 
     test_eq(len(caught), 1)
     assert "layer 'relu6': 3 of 4 units" in str(caught[0].message) and 'before its activation' in str(caught[0].message)
+    assert 5 < int(re.search(r'on (\d+)% of', str(caught[0].message))[1]) < 100
     test_eq(found.dead(), [('relu6', 3)])
     assert all(one.masks.any((1, 2, 3)).all() for one in found if one.unit != 3)
     shutil.rmtree(folder)

@@ -401,8 +401,9 @@ def _warn_of_ties(found: Exemplars) -> None: # of units whose top images are a t
         best, chances, quantiles = found.activations(layer), *(np.load(found.folder/layer/f'{name}.npy') for name in FILES[-2:])
         tied = (best[:, 0] == best[:, -1]) & (best.shape[1] > 1) & (quantiles[:, 0] < best[:, 0])
         if tied.any():
-            units, shares = found.unit_numbers(layer)[tied], (quantiles[tied] >= best[tied, :1]).argmax(1)
+            units, reached = found.unit_numbers(layer)[tied], quantiles[tied] >= best[tied, :1]
+            shares = np.where(reached.any(1), 1 - chances[reached.argmax(1)], 0)
             some = ', '.join(map(str, units[:5])) + ', …' * (len(units) > 5)
             warnings.warn(f'layer {layer!r}: {len(units)} of {len(best)} units ({some}) tie at their maximum on all of their top {best.shape[1]} images '
-                          f'(on {1 - np.median(chances[shares]):.0%} of all positions, the median unit), so the choice among them is arbitrary; '
+                          f'(on {np.median(shares):.0%} of all positions, the median unit), so the choice among them is arbitrary; '
                           'read the layer before its activation function', stacklevel=4)
