@@ -54,7 +54,7 @@ def upsample(maps: torch.Tensor,    # (…, h, w)
 
 # %% ../../nbs/13_store.ipynb #14819df5
 def as_html(picture: Image.Image, # any
-           ) -> str: # <img>
+           ) -> str: # an HTML element
     "A small picture inside the page itself, as a JPEG: for what notebooks display."
     content = io.BytesIO()
     picture.convert('RGB').save(content, 'JPEG', quality=80)
