@@ -185,7 +185,7 @@ for number in range(3):
         read = encoder.read
         encoder.read = lambda images, masks, owner: seen.append(len(images)) or read(images, masks, owner)
         features = encode_exemplars(encoder, units, batch_size=2, cache=folder, save_every=0)
-        os.write(1, f'{sum(seen)} {features.sum().item()}\n'.encode()) # one piece: lines of three processes do not mix
+        os.write(1, f'{sum(seen)} {features.sum().item()}\\n'.encode()) # one piece: lines of three processes do not mix
         os._exit(0)
 for child in children: assert os.waitpid(child, 0)[1] == 0
 assert len(list(folder.iterdir())) == 1, list(folder.iterdir())
