@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from milan.config import oracle_dir, remove
+from milan.config import oracle_dir
+from milan.files import remove
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,11 +1,11 @@
-# Generated from nbs/37_checkpoints.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_checkpoints.ipynb by `make export`. Edit the notebook, not this file.
 
-from milan.captioner import Captioner
 from milan.captioner.decoder import Decoder
 from milan.captioner.encoder import ORIGINAL
 from milan.captioner.encoder import original_encoder
 from milan.captioner.encoder import original_spatial_encoder
 from milan.captioner.lm import LanguageModel
+from milan.captioner.model import Captioner
 from milan.captioner.text import Vocabulary
 from milan.captioner.text import tokenize
 from milan.config import MilanError
@@ -60,7 +60,7 @@ def small_file(folder, **settings):
     return content, decoder, lm, network
 
 
-# 37_checkpoints.ipynb, section "Reading without trusting"
+# 11_checkpoints.ipynb, section "Reading without trusting"
 def test_reading_without_trusting():
     class Evil:
         def __reduce__(self): return (eval, (f'open({str(folder/"i_ran")!r}, "w")',))
@@ -100,7 +100,7 @@ def test_reading_without_trusting():
     shutil.rmtree(folder)
 
 
-# 37_checkpoints.ipynb, section "From its settings to ours"
+# 11_checkpoints.ipynb, section "From its settings to ours"
 def test_from_its_settings_to_ours():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -117,7 +117,7 @@ def test_from_its_settings_to_ours():
     with expect_fail(MilanError, contains="'lemmatize': True"): _vocabulary('x.pth', plain)
 
 
-# 37_checkpoints.ipynb, section "The rules that split words"
+# 11_checkpoints.ipynb, section "The rules that split words"
 def test_the_rules_that_split_words():
     rules = tokenizer_rules(_our_bytes())
     test_eq(set(rules), {'exceptions', 'infix_finditer', 'prefix_search', 'suffix_search', 'token_match', 'url_match'})
@@ -150,7 +150,7 @@ def test_the_rules_that_split_words():
         assert said in str(caught[0].message)
 
 
-# 37_checkpoints.ipynb, section "A language model, a captioner"
+# 11_checkpoints.ipynb, section "A language model, a captioner"
 def test_a_language_model_a_captioner():
     folder = Path(tempfile.mkdtemp())
     published, decoder, lm, network = small_file(folder)
@@ -222,7 +222,7 @@ def test_a_language_model_a_captioner():
     shutil.rmtree(folder)
 
 
-# 37_checkpoints.ipynb, section "Writing"
+# 11_checkpoints.ipynb, section "Writing"
 def test_writing():
     torch.manual_seed(0)
     vocabulary = Vocabulary(['things', 'red'])
@@ -271,7 +271,7 @@ def test_writing():
     shutil.rmtree(folder)
 
 
-# 37_checkpoints.ipynb, section "Errors"
+# 11_checkpoints.ipynb, section "Errors"
 def test_errors():
     folder = Path(tempfile.mkdtemp())
     whole, *_ = small_file(folder)

@@ -1,4 +1,4 @@
-# Generated from nbs/33_decoder.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_decoder.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError
@@ -13,7 +13,7 @@ from milan.captioner.decoder import (
 from fastcore.test import expect_fail, test_close, test_eq
 
 
-# 33_decoder.ipynb, section "Attention"
+# 05_decoder.ipynb, section "Attention"
 def test_attention():
     torch.manual_seed(0)
     attention = Attention(query_size=6, key_size=4, hidden_size=5)
@@ -32,7 +32,7 @@ def test_attention():
     attention.of_rows(rows, keys, unit)[:2]
 
 
-# 33_decoder.ipynb, section "The decoder"
+# 05_decoder.ipynb, section "The decoder"
 def test_the_decoder():
     torch.manual_seed(0)
     features, weights = torch.randn(3, 4, 5), torch.rand(6, 4)
@@ -42,7 +42,7 @@ def test_the_decoder():
     mix(weights, features, unit).shape
 
 
-# 33_decoder.ipynb, section "Against the formula"
+# 05_decoder.ipynb, section "Against the formula"
 def test_against_the_formula():
     torch.manual_seed(0)
     vocabulary = Vocabulary.build(['red circles', 'red squares', 'green circles'])
@@ -85,7 +85,7 @@ def test_against_the_formula():
     test_eq(decoder.check(features).shape, (2, 7, 6))
 
 
-# 33_decoder.ipynb, section "It learns to look"
+# 05_decoder.ipynb, section "It learns to look"
 def test_it_learns_to_look():
     torch.manual_seed(0)
     texts = ['red circles', 'green squares', 'blue letters', 'white noise']

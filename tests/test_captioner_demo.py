@@ -1,12 +1,12 @@
-# Generated from nbs/38_demo.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_demo.ipynb by `make export`. Edit the notebook, not this file.
 
 from collections import Counter
 from milan import images
 from milan import networks
+from milan.annotations.simulated import Annotator
+from milan.annotations.simulated import QUALITIES
+from milan.annotations.simulated import Views
 from milan.config import MilanError
-from milan.regions import Annotator
-from milan.regions import QUALITIES
-from milan.regions import Views
 import numpy as np
 import torch
 from milan.captioner.demo import (
@@ -44,7 +44,7 @@ class Squares(torch.utils.data.Dataset): # sixty small pictures, each a bright s
         return picture
 
 
-# 38_demo.ipynb, section "Recipes"
+# 13_demo.ipynb, section "Recipes"
 def test_recipes():
     recipe('shapes')
 
@@ -53,7 +53,7 @@ def test_recipes():
     assert recipe('stamps').key != recipe('shapes').key
 
 
-# 38_demo.ipynb, section "Exemplars of all layers at once"
+# 13_demo.ipynb, section "Exemplars of all layers at once"
 def test_exemplars_of_all_layers_at_once():
     network = networks.load('planted/shapes', pretrained=False)
     some_units(network, ['letters', 'colours'], 3)
@@ -61,7 +61,7 @@ def test_exemplars_of_all_layers_at_once():
     test_eq(some_units(network, ['letters'], 99), {'letters': list(range(7))})
 
 
-# 38_demo.ipynb, section "Regions"
+# 13_demo.ipynb, section "Regions"
 def test_regions():
     views = Views.of(Squares())
     regions = object_regions(Squares(), views, layer=0)
@@ -71,7 +71,7 @@ def test_regions():
     assert regions.qualities[0, QUALITIES.index('red')] and not regions.qualities[1, QUALITIES.index('red')]
 
 
-# 38_demo.ipynb, section "Groups with phrases"
+# 13_demo.ipynb, section "Groups with phrases"
 def test_groups_with_phrases():
     annotator = Annotator.from_words([frozenset({'square', ['tomato', 'leaf', 'sea'][i % 3]}) for i in range(60)])
     views = Views.of(Squares())
@@ -96,7 +96,7 @@ def test_groups_with_phrases():
     test_eq(phrase_weights([['cats'] * 3, ['cats', 'dogs']], ordinary=1), [[.5, .5, .5], [.5, 1.]])
 
 
-# 38_demo.ipynb, section "Shapes"
+# 13_demo.ipynb, section "Shapes"
 def test_shapes():
     concept_phrases(['red', 'circle']), concept_phrases(['striped']), concept_phrases(['letter', 'letter A'])
 
@@ -113,7 +113,7 @@ def test_shapes():
         if word: assert np.mean([word in concepts[i] for i in group]) >= .6
 
 
-# 38_demo.ipynb, section "Everything that is learnt from"
+# 13_demo.ipynb, section "Everything that is learnt from"
 def test_everything_that_is_learnt_from():
     pictures = images.ShapeScenes(count=50)
     held = held_out_pictures(pictures, recipe('shapes'))
@@ -121,7 +121,7 @@ def test_everything_that_is_learnt_from():
     test_eq(len(set(pictures.table.group[held.numpy()]) & set(pictures.table.group[~held.numpy()])), 0)
 
 
-# 38_demo.ipynb, section "Training"
+# 13_demo.ipynb, section "Training"
 def test_training():
     support(['Red birds', 'Small spots', 'People'], np.array([[0, 1], [0, 1], [1, 2]]),
             [frozenset({'bird'}), frozenset({'person'}), frozenset({'person', 'bird'})])
@@ -129,7 +129,7 @@ def test_training():
     np.testing.assert_equal(support(['Red birds', 'Small spots'], np.array([[0, 1], [0, 1]]), [frozenset({'bird'}), frozenset({'person'})]), [.5, np.nan])
 
 
-# 38_demo.ipynb, section "Training"
+# 13_demo.ipynb, section "Training"
 @pytest.mark.slow
 @pytest.mark.training
 def test_training_slow():

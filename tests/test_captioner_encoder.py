@@ -1,4 +1,4 @@
-# Generated from nbs/31_encoder.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_encoder.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path
@@ -29,7 +29,7 @@ import tempfile
 from types import SimpleNamespace
 from fastcore.test import expect_fail, test_close, test_eq
 from milan.config import oracle_dir
-from milan.trials import counted, some_units
+from milan.testing import counted, some_units
 
 
 def tiny(seed=0, size=None):
@@ -38,7 +38,7 @@ def tiny(seed=0, size=None):
     return PyramidEncoder(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1)), ['0', '3'], size=size)
 
 
-# 31_encoder.ipynb, section "Averaging a map over a region"
+# 02_encoder.ipynb, section "Averaging a map over a region"
 def test_averaging_a_map_over_a_region():
     maps = torch.arange(16.).view(1, 1, 4, 4)
     left = torch.zeros(1, 1, 8, 8); left[..., :4] = 1
@@ -53,7 +53,7 @@ def test_averaging_a_map_over_a_region():
     test_close(pool(maps, masks[:, :, ::4, ::4]*0 + 1), maps.mean((2, 3)), 1e-6)
 
 
-# 31_encoder.ipynb, section "Fewer numbers"
+# 02_encoder.ipynb, section "Fewer numbers"
 def test_fewer_numbers():
     torch.manual_seed(0)
     hidden = torch.randn(200, 2)
@@ -67,7 +67,7 @@ def test_fewer_numbers():
     with expect_fail(MilanError, contains='at most 6'): Projection.fit(features, 7)
 
 
-# 31_encoder.ipynb, section "The pyramid"
+# 02_encoder.ipynb, section "The pyramid"
 def test_the_pyramid():
     encoder = tiny()
     images, masks = torch.rand(2, 5, 3, 16, 16), (torch.rand(2, 5, 1, 16, 16) > .5).float()
@@ -105,7 +105,7 @@ def test_the_pyramid():
     sum(passes)
 
 
-# 31_encoder.ipynb, section "Places instead of means"
+# 02_encoder.ipynb, section "Places instead of means"
 def test_places_instead_of_means():
     small = tiny().network
     encoder = SpatialEncoder(small, ['3'], transform=normalize)
@@ -127,7 +127,7 @@ def test_places_instead_of_means():
     with expect_fail(MilanError, contains='reads one layer, not 2'): SpatialEncoder(small, ['0', '3'])
 
 
-# 31_encoder.ipynb, section "The original's networks"
+# 02_encoder.ipynb, section "The original's networks"
 def test_the_original_s_networks():
     torch.manual_seed(0)
     images = torch.rand(1, 2, 3, 64, 64)
@@ -138,7 +138,7 @@ def test_the_original_s_networks():
     with expect_fail(MilanError, contains="'alexnet'; choose one of resnet18"): original_spatial_encoder('alexnet')
 
 
-# 31_encoder.ipynb, section "The original's networks"
+# 02_encoder.ipynb, section "The original's networks"
 @pytest.mark.slow
 def test_the_original_s_networks_slow():
     for name in ('resnet50', 'resnet101'):
@@ -146,7 +146,7 @@ def test_the_original_s_networks_slow():
         test_eq(wide.shape, (1, 2, 64 + 256 + 512 + 1024 + 2048))
 
 
-# 31_encoder.ipynb, section "The original's networks"
+# 02_encoder.ipynb, section "The original's networks"
 @pytest.mark.oracle
 def test_the_original_s_networks_oracle():
     import gzip
@@ -167,7 +167,7 @@ def test_the_original_s_networks_oracle():
     {name: value < 1e-5 for name, value in off.items()}
 
 
-# 31_encoder.ipynb, section "Any other network"
+# 02_encoder.ipynb, section "Any other network"
 def test_any_other_network():
     class Patches(nn.Module):
         "16 patches of 4 x 4 pixels, behind a class token; gives a tuple, as transformers like to."
@@ -190,7 +190,7 @@ def test_any_other_network():
     test_close(tokens, embedding, 1e-6)
 
 
-# 31_encoder.ipynb, section "Each image once"
+# 02_encoder.ipynb, section "Each image once"
 def test_each_image_once():
     encoder = tiny()
     passes = counted(encoder)
@@ -210,7 +210,7 @@ def test_each_image_once():
     with expect_fail(MilanError, contains='region 0 (image 0)'): encode_regions(encoder, photos, regions)
 
 
-# 31_encoder.ipynb, section "What a set holds"
+# 02_encoder.ipynb, section "What a set holds"
 def test_what_a_set_holds():
     plan = _planned(some_units(), progress=False)
     plan.k, f'{len(plan.first)} images for {sum(map(len, plan.regions))} regions', plan.first
@@ -225,7 +225,7 @@ def test_what_a_set_holds():
     assert _planned(some_units()[::-1], False).key != plan.key
 
 
-# 31_encoder.ipynb, section "A whole set in one call"
+# 02_encoder.ipynb, section "A whole set in one call"
 def test_a_whole_set_in_one_call():
     names = {'the same': tiny(), 'other weights': tiny(1), 'other size': tiny(size=8), 'another layer': PyramidEncoder(tiny().network, ['0']),
              'places': SpatialEncoder(tiny().network, ['3']), 'transform': PyramidEncoder(tiny().network, ['0', '3'], transform=normalize),

@@ -1,4 +1,4 @@
-# Generated from nbs/32_lm.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_lm.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError
@@ -14,7 +14,7 @@ from itertools import product
 from fastcore.test import expect_fail, test_close, test_eq
 
 
-# 32_lm.ipynb, section "Sentences share their beginnings"
+# 04_lm.ipynb, section "Sentences share their beginnings"
 def test_sentences_share_their_beginnings():
     torch.manual_seed(0)
     vocabulary = Vocabulary.build(['red circles', 'red squares', 'green circles on a red background'])
@@ -53,7 +53,7 @@ def test_sentences_share_their_beginnings():
     total
 
 
-# 32_lm.ipynb, section "It learns"
+# 04_lm.ipynb, section "It learns"
 def test_it_learns():
     torch.manual_seed(0)
     vocabulary = Vocabulary.build(['red circles', 'red squares', 'green circles'])

@@ -1,4 +1,4 @@
-# Generated from nbs/34_search.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/06_search.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.decoder import Decoder
 from milan.captioner.lm import LanguageModel
@@ -36,7 +36,7 @@ def small_world(seed=0):
     return decoder.eval(), lm.eval(), features
 
 
-# 34_search.ipynb, section "Next words"
+# 06_search.ipynb, section "Next words"
 def test_next_words():
     decoder, lm, features = small_world()
     with torch.inference_mode():
@@ -45,7 +45,7 @@ def test_next_words():
     [decoder.vocabulary.words[i] for i in scores.argmax(1)]
 
 
-# 34_search.ipynb, section "Beam search"
+# 06_search.ipynb, section "Beam search"
 def test_beam_search():
     decoder, lm, features = small_world()
     ids, total = beam(_speaker(decoder, features[-1:]), size=5, length=8)
@@ -72,7 +72,7 @@ def test_beam_search():
     test_eq(total.isfinite().sum(1).tolist(), [len(decoder.vocabulary.words) + 1] * 2)
 
 
-# 34_search.ipynb, section "Sampling"
+# 06_search.ipynb, section "Sampling"
 def test_sampling():
     decoder, lm, features = small_world()
     [[decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]] for seed in range(3)]
@@ -85,7 +85,7 @@ def test_sampling():
     test_eq(sample(_speaker(decoder, features), 8)[0][6].tolist(), sample(_speaker(decoder, features[6:7]), 8)[0][0].tolist())
 
 
-# 34_search.ipynb, section "Scoring given words"
+# 06_search.ipynb, section "Scoring given words"
 def test_scoring_given_words():
     decoder, lm, features = small_world()
     ids, total = beam(_speaker(decoder, features), size=1, length=8)
@@ -98,7 +98,7 @@ def test_scoring_given_words():
     test_eq(likelihood(decoder, features[:1], ids[:1, 0, :0])[0].shape, (1, 0))
 
 
-# 34_search.ipynb, section "The whole search"
+# 06_search.ipynb, section "The whole search"
 def test_the_whole_search():
     decoder, lm, features = small_world()
     found = search(decoder, features, lm, length=8, beam_size=20)

@@ -1,4 +1,4 @@
-# Generated from nbs/30_text.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_text.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.captioner.text import (
@@ -15,7 +15,7 @@ from fastcore.test import expect_fail, test_eq
 from milan.config import oracle_dir
 
 
-# 30_text.ipynb, section "Words"
+# 01_text.ipynb, section "Words"
 def test_words():
     tokenize("A dog's left-hand side, mostly.")
 
@@ -24,7 +24,7 @@ def test_words():
     test_eq(tokenize(''), [])
 
 
-# 30_text.ipynb, section "A sentence again"
+# 01_text.ipynb, section "A sentence again"
 def test_a_sentence_again():
     reconstruct(tokenize("a dog's left-hand side, mostly."))
 
@@ -32,7 +32,7 @@ def test_a_sentence_again():
     test_eq(reconstruct([]), '')
 
 
-# 30_text.ipynb, section "The vocabulary"
+# 01_text.ipynb, section "The vocabulary"
 def test_the_vocabulary():
     vocabulary = Vocabulary.build(['red circles', 'a red square', 'circles on a red background'])
     vocabulary.words
@@ -53,7 +53,7 @@ def test_the_vocabulary():
     test_eq(Vocabulary(json.loads(json.dumps(vocabulary.words))), vocabulary)
 
 
-# 30_text.ipynb, section "As the original"
+# 01_text.ipynb, section "As the original"
 @pytest.mark.oracle
 def test_as_the_original_oracle():
     folder = oracle_dir()
@@ -67,7 +67,7 @@ def test_as_the_original_oracle():
     test_eq([reconstruct(tokenize(text)) for text in golden['indexer_texts']], golden['reconstruct_tokens'])
 
 
-# 30_text.ipynb, section "Light to import"
+# 01_text.ipynb, section "Light to import"
 def test_light_to_import():
     code = 'import sys, milan.captioner.text; print([m for m in ("spacy", "transformers", "matplotlib") if m in sys.modules])'
     test_eq(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip(), '[]')

@@ -1,4 +1,4 @@
-# Generated from nbs/35_training.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_training.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.lm import LanguageModel
 from milan.captioner.search import search
@@ -12,11 +12,18 @@ from milan.captioner.training import (
     _lm_loss,
     _resume,
     attention_loss,
+    average_loss,
     collect,
+    DecoderConfig,
     fit,
+    LanguageModelConfig,
+    Samples,
+    split_annotations,
     split_units,
     train_decoder,
     train_lm,
+    TrainConfig,
+    training_vocabulary,
     word_loss,
 )
 import pytest
@@ -35,10 +42,8 @@ def small_world(units=60, seed=0):
     annotations = [[things[i], f'the {things[i]}', f'{things[i]} mostly'] for i in label]
     return features, annotations
 
-import tempfile
 
-
-# 35_training.ipynb, section "One split, by unit"
+# 07_training.ipynb, section "One split, by unit"
 def test_one_split_by_unit():
     split_units(20, .2), split_units(6, .5, groups='aabbcc')
 
@@ -46,27 +51,35 @@ def test_one_split_by_unit():
     assert split_units(20, .2) != split_units(20, .2, seed=1)
     held = split_units(6, .34, groups='abcabc')
     test_eq([unit % 3 for unit in held], [held[0]] * 2)
-    with expect_fail(MilanError, contains='5 groups for 6'): split_units(6, groups='aabbc')
-    with expect_fail(MilanError, contains='cannot be split'): split_units(1)
 
 
-# 35_training.ipynb, section "Batches of equal length"
-def test_batches_of_equal_length():
+# 07_training.ipynb, section "Batches of similar length"
+def test_batches_of_similar_length():
+    Samples([[4, 1], [5, 6, 1]], torch.tensor([0, 0]), torch.ones(2), pad=3).batch([0, 1])[0]
+
+    three = Samples([[1] * n for n in (3, 1, 2)], torch.arange(3), torch.ones(3), pad=0)
+    test_eq([len(ids[0]) for ids, _, _ in three.batches(1)], [1, 2, 3])
+
     features, annotations = small_world()
     vocabulary = Vocabulary.build(text for texts in annotations for text in texts)
     samples = collect(vocabulary, annotations, range(60))
     [tuple(ids.shape) for ids, _, _ in samples.batches(32, torch.Generator().manual_seed(0))]
 
     seen = [row for ids, _, _ in samples.batches(32, torch.Generator().manual_seed(0)) for row in ids]
-    test_eq(sorted(vocabulary.caption(row) for row in seen), sorted(vocabulary.caption(vocabulary.index(t)) for u in annotations for t in u))
-    padding = [sum((ids == vocabulary.pad).sum().item() for ids, _, _ in batches)
-               for batches in (samples.batches(32, torch.Generator().manual_seed(0)), samples.batches(32, torch.Generator().manual_seed(0), window=1))]
-    assert padding[0] < padding[1], 'sorting within a window saves padding'
-    padding
+    expected = [vocabulary.caption(vocabulary.index(text)) for texts in annotations for text in texts]
+    test_eq(sorted(vocabulary.caption(row) for row in seen), sorted(expected))
+
+    def padding(window):
+        "Padding tokens in one epoch."
+        batches = samples.batches(32, torch.Generator().manual_seed(0), window)
+        return sum((ids == vocabulary.pad).sum().item() for ids, _, _ in batches)
+
+    assert padding(100) < padding(1), 'sorting within a window saves padding'
+    padding(100), padding(1)
 
 
-# 35_training.ipynb, section "What is minimised"
-def test_what_is_minimised():
+# 07_training.ipynb, section "The losses"
+def test_the_losses():
     ids = torch.tensor([[0, 1, 3], [2, 3, 3]])
     log_probs = torch.full((2, 3, 4), .25).log()
     test_close(word_loss(log_probs, ids, pad=3), torch.tensor(4.).log(), 1e-6)
@@ -80,7 +93,15 @@ def test_what_is_minimised():
     test_close(attention_loss(attention, ids, pad=3, padding_too=True), torch.tensor(.375), 1e-6)
 
 
-# 35_training.ipynb, section "The loop"
+# 07_training.ipynb, section "Settings"
+def test_settings():
+    DecoderConfig(hidden_size=64, epochs=3)
+
+    test_eq((LanguageModelConfig().batch_size, DecoderConfig().batch_size), (128, 64))
+    with expect_fail(TypeError, contains='hiden_size'): DecoderConfig(hiden_size=3)
+
+
+# 07_training.ipynb, section "The loop"
 @pytest.mark.training
 def test_the_loop():
     class Number(nn.Module):
@@ -89,24 +110,39 @@ def test_the_loop():
             self.value = nn.Parameter(torch.zeros(()))
 
     number = Number()
-    log, best = fit(number, lambda epoch, generator: iter([-number.value]), lambda: {'validation_loss': abs(3 - number.value.item())},
-                    learning_rate=1., weight_decay=0., epochs=20, patience=4, progress=False)
+    config = TrainConfig(learning_rate=1., weight_decay=0., epochs=20, patience=4, progress=False)
+    log, best = fit(number, lambda epoch, generator: iter([-number.value]),
+                    lambda: {'validation_loss': abs(3 - number.value.item())}, config)
     test_close(number.value, torch.tensor(3.), 1e-3)
     test_eq(len(log), best + 1 + 4)
-    log.round(2)
-
-    with expect_fail(MilanError, contains='not a number'):
-        fit(number, lambda epoch, generator: iter([number.value * torch.nan]), lambda: {'validation_loss': 0.}, progress=False)
-    with expect_fail(MilanError, contains='at least 1'): fit(number, lambda epoch, generator: iter([]), dict, epochs=0, progress=False)
+    log.drop(columns='seconds').round(2)
 
 
-# 35_training.ipynb, section "The language model"
+# 07_training.ipynb, section "Training and held-out samples"
+def test_training_and_held_out_samples():
+    training_vocabulary([['red circles'], ['blue letters']], validation=[1]).words
+
+    test_eq(training_vocabulary([['red'], ['blue']], [1]).words, training_vocabulary([['red'], []], [1]).words)
+
+    features, annotations = small_world()
+    data = split_annotations(annotations, None, None, None, TrainConfig())
+    len(data.held_out), len(data.training.ids), len(data.validation.ids)
+
+    test_eq(data.held_out, split_units(60))
+    test_eq(len(data.training.ids) + len(data.validation.ids), 180)
+
+    constant = lambda ids, unit, weight: torch.tensor(2.)
+    test_eq(average_loss(constant, data.validation, 7), {'validation_loss': 2.})
+
+
+# 07_training.ipynb, section "The language model"
 @pytest.mark.training
 def test_the_language_model():
     features, annotations = small_world()
     held = split_units(60, .2)
-    trained = train_lm(annotations, validation=held, embedding_size=16, hidden_size=32, learning_rate=.01, epochs=12, progress=False)
-    trained.log.tail(3).round(3)
+    small = {'embedding_size': 16, 'hidden_size': 32, 'learning_rate': .01, 'epochs': 12}
+    trained = train_lm(annotations, validation=held, **small, progress=False)
+    trained.log.tail(3).drop(columns='seconds').round(3)
 
     known, never = trained.model.log_prob(['the dog faces', 'faces the dog wall'])
     assert known > never + 3
@@ -116,45 +152,54 @@ def test_the_language_model():
 
     vocabulary = Vocabulary.build(['red circles', 'the blue letters mostly'])
     torch.manual_seed(0)
-    model = LanguageModel(vocabulary, 8, 16)
+    model = LanguageModel(vocabulary, 8, 16).eval()
     ids, weight = vocabulary.batch(['red circles', 'the blue letters mostly'], start=False), torch.rand(2)
-    test_close(_lm_loss(model.eval(), ids, weight), word_loss(model(F.pad(ids[:, :-1], (1, 0), value=vocabulary.start)), ids, vocabulary.pad, weight), 1e-5)
+    log_probs = model(F.pad(ids[:, :-1], (1, 0), value=vocabulary.start))
+    test_close(_lm_loss(model, ids, weight), word_loss(log_probs, ids, vocabulary.pad, weight), 1e-5)
 
 
-# 35_training.ipynb, section "The decoder"
+# 07_training.ipynb, section "The decoder"
 @pytest.mark.training
 def test_the_decoder():
     features, annotations = small_world()
     held = split_units(60, .2)
-    small = {'embedding_size': 16, 'hidden_size': 48, 'learning_rate': .01, 'epochs': 10, 'validation': held, 'progress': False}
+    small = {'embedding_size': 16, 'hidden_size': 48, 'learning_rate': .01, 'epochs': 10, 'validation': held}
+    small['progress'] = False
     trained = train_decoder(features, annotations, **small)
-    trained.log.tail(3).round(3)
+    trained.log.tail(3).drop(columns='seconds').round(3)
+
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(4.2, 2.4), layout='constrained')
+    axis.plot(trained.log.epoch, trained.log.loss, color='#0072B2', label='training, with the attention penalty')
+    axis.plot(trained.log.epoch, trained.log.validation_loss, '--', color='#D55E00', label='held-out units')
+    axis.plot(trained.best_epoch, trained.log.validation_loss.min(), 'o', color='#D55E00', label='kept')
+    axis.set(xlabel='epoch', ylabel='loss per word (nats)', ylim=0)
+    axis.legend(frameon=False);
 
     found = search(trained.model, features[held], strategy='greedy')
-    right = [any(trained.model.vocabulary.caption(ids).lower() == text for text in annotations[unit]) for ids, unit in zip(found.tokens, held)]
+    captions = [trained.model.vocabulary.caption(ids) for ids in found.tokens]
+    right = [text.lower() in annotations[unit] for text, unit in zip(captions, held)]
     test_eq(trained.log.best.sum(), 1)
     assert sum(right) >= .75 * len(right)
-    [trained.model.vocabulary.caption(ids) for ids in found.tokens[:4]], f'{sum(right)} of {len(right)} right'
+    captions[:4], f'{sum(right)} of {len(right)} right'
 
     def draw(epoch, generator):
         order = torch.stack([torch.randperm(5, generator=generator)[:3] for _ in range(60)])
         return features.gather(1, order[:, :, None].expand(-1, -1, 12))
 
     weights = [[1., .5, 0.] for _ in annotations]
-    trained = train_decoder(draw, annotations, weights=weights, smoothing=.05, feature_noise=.1, feature_dropout=.05, criterion='bleu', **small)
-    said = [trained.model.vocabulary.caption(ids) for ids in search(trained.model, features[held], strategy='greedy').tokens]
-    assert not any('mostly' in text for text in said), 'annotations of weight 0 are not learnt'
+    more = {'smoothing': .05, 'feature_noise': .1, 'feature_dropout': .05, 'criterion': 'bleu'}
+    trained = train_decoder(draw, annotations, weights=weights, **more, **small)
+    tokens = search(trained.model, features[held], strategy='greedy').tokens
+    assert not any('mostly' in trained.model.vocabulary.caption(ids) for ids in tokens), 'weight 0 is not learnt'
     test_eq(trained.best_epoch, trained.log.bleu.idxmax())
     trained.log.bleu.round(1).tolist()
 
-    with expect_fail(MilanError, contains='60 units are annotated'): train_decoder(features[:5], annotations, **small)
-    with expect_fail(MilanError, contains='held out of 60'): train_decoder(features, annotations, **{**small, 'validation': [60]})
-    with expect_fail(MilanError, contains='positive weight'): train_decoder(features, annotations, weights=[[0.] * 3] * 60, **small)
 
-
-# 35_training.ipynb, section "Killed, and going on"
+# 07_training.ipynb, section "An interrupted run resumes"
 @pytest.mark.training
-def test_killed_and_going_on():
+def test_an_interrupted_run_resumes():
     features, annotations = small_world()
     small = {'embedding_size': 8, 'hidden_size': 16, 'progress': False}
     folder = tempfile.mkdtemp()
@@ -162,24 +207,43 @@ def test_killed_and_going_on():
     train_decoder(features, annotations, epochs=3, checkpoint=f'{folder}/run.pt', **small)
     resumed = train_decoder(features, annotations, epochs=5, checkpoint=f'{folder}/run.pt', **small)
     test_eq(len(resumed.log), 5)
-    for name, value in through.model.state_dict().items(): test_close(resumed.model.state_dict()[name], value, 1e-6)
+    for name, value in through.model.state_dict().items():
+        test_close(resumed.model.state_dict()[name], value, 1e-6)
     test_eq(os.listdir(folder), ['run.pt'])
     with expect_fail(MilanError, contains='other data or settings'):
         train_decoder(features, annotations, epochs=5, checkpoint=f'{folder}/run.pt', seed=1, **small)
     shutil.rmtree(folder)
 
 
-# 35_training.ipynb, section "Errors"
+# 07_training.ipynb, section "Errors"
 def test_errors():
     global Path
-    from pathlib import Path
+    with expect_fail(MilanError, contains='5 groups for 6'): split_units(6, groups='aabbc')
+    with expect_fail(MilanError, contains='cannot be split'): split_units(1)
+    features, annotations = small_world()
+    few = {'embedding_size': 8, 'hidden_size': 16, 'epochs': 1, 'progress': False}
+    with expect_fail(MilanError, contains='60 units are annotated'):
+        train_decoder(features[:5], annotations, **few)
+    with expect_fail(MilanError, contains='held out of 60'):
+        train_decoder(features, annotations, validation=[60], **few)
+    with expect_fail(MilanError, contains='positive weight'):
+        train_decoder(features, annotations, weights=[[0.] * 3] * 60, **few)
+    model, quiet = nn.Linear(2, 2), TrainConfig(progress=False)
+    nan = lambda epoch, generator: iter([model.weight.sum() * torch.nan])
+    with expect_fail(MilanError, contains='not a number'): fit(model, nan, lambda: {'validation_loss': 0.}, quiet)
+    with expect_fail(MilanError, contains='at least 1'):
+        fit(model, lambda epoch, generator: iter([]), dict, TrainConfig(epochs=0, progress=False))
 
+    from pathlib import Path
 
     place = Path(tempfile.mkdtemp())/'decoder.checkpoint'
     model = nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(model.parameters())
-    good = {'key': 'k', 'log': [], 'best': -1, 'weights': {}, 'model': model.state_dict(), 'optimizer': optimizer.state_dict()}
-    for odd in ({**good, 'key': 'other'}, {**good, 'model': {}}, {**good, 'model': 3}, {**good, 'optimizer': {}}, {**good, 'optimizer': 3}, {'key': 'k'}, [1], 3):
+    good = {'key': 'k', 'log': [{}], 'best': 0, 'weights': {}}
+    good |= {'model': model.state_dict(), 'optimizer': optimizer.state_dict()}
+    changes = ({'key': 'other'}, {'log': []}, {'best': -1}, {'model': {}}, {'model': 3}, {'optimizer': {}},
+               {'optimizer': 3})
+    for odd in (*({**good, **change} for change in changes), {'key': 'k'}, [1], 3):
         torch.save(odd, place)
         with expect_fail(MilanError, contains='decoder.checkpoint'): _resume(place, 'k', model, optimizer)
     for odd in (b'', b'my thesis'):

@@ -1,4 +1,4 @@
-# Generated from nbs/61_cli.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_cli.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan.cli import (
@@ -100,7 +100,7 @@ import milan.experiments
 import milan.images
 
 
-# 61_cli.ipynb, section "The frame"
+# 02_cli.ipynb, section "The frame"
 def test_the_frame():
     result = call('--version')
     test_eq((result.exit_code, result.output.split()[0]), (0, 'milan'))
@@ -121,14 +121,14 @@ def test_the_frame():
         test_eq((refused.returncode, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
 
 
-# 61_cli.ipynb, section "Exemplars and descriptions"
+# 02_cli.ipynb, section "Exemplars and descriptions"
 def test_exemplars_and_descriptions():
     shown(shell('exemplars', '--help').stdout)
 
     shown(shell('describe', '--help').stdout)
 
 
-# 61_cli.ipynb, section "Exemplars and descriptions"
+# 02_cli.ipynb, section "Exemplars and descriptions"
 @pytest.mark.slow
 def test_exemplars_and_descriptions_slow():
     global _check_out
@@ -202,7 +202,7 @@ def test_exemplars_and_descriptions_slow():
     print('\n'.join(one.split('; ')[0][:150] for one in told))
 
 
-# 61_cli.ipynb, section "Training"
+# 02_cli.ipynb, section "Training"
 def test_training():
     shown(shell('train', '--help').stdout)
 
@@ -214,7 +214,7 @@ def test_training():
     test_eq((theirs/'thesis.txt').read_text(), 'three years')
 
 
-# 61_cli.ipynb, section "Training"
+# 02_cli.ipynb, section "Training"
 @pytest.mark.slow
 @pytest.mark.training
 def test_training_slow():
@@ -258,7 +258,7 @@ def test_training_slow():
     table
 
 
-# 61_cli.ipynb, section "Browsing"
+# 02_cli.ipynb, section "Browsing"
 def test_browsing():
     folder = Path(tempfile.mkdtemp())
     with expect_fail(MilanError, contains='no index.html'): server(folder)
@@ -292,7 +292,7 @@ def test_browsing():
     result.stderr
 
 
-# 61_cli.ipynb, section "Networks"
+# 02_cli.ipynb, section "Networks"
 def test_networks():
     result = call('networks', 'planted')
     test_eq(result.exit_code, 0)
@@ -308,7 +308,7 @@ def test_networks():
     print(unknown.stderr)
 
 
-# 61_cli.ipynb, section "Data"
+# 02_cli.ipynb, section "Data"
 def test_data():
     matching(['milan-*', 'emoji'], ['emoji', 'milan-base', 'milan-gen', 'openclipart'])
 
@@ -352,7 +352,7 @@ def test_data():
     del os.environ['MILAN_MODELS_DIR']
 
 
-# 61_cli.ipynb, section "Reproducing"
+# 02_cli.ipynb, section "Reproducing"
 def test_reproducing():
     test_eq(parse_parameters(['seeds=3', 'images=shapes', 'note=a=b']), {'seeds': 3, 'images': 'shapes', 'note': 'a=b'})
     with expect_fail(MilanError, contains="'seeds'"): parse_parameters(['seeds'])
@@ -388,7 +388,7 @@ def test_reproducing():
     shutil.rmtree(home)
 
 
-# 61_cli.ipynb, section "The command as a whole"
+# 02_cli.ipynb, section "The command as a whole"
 def test_the_command_as_a_whole():
     shown(shell('--help').stdout)
 
@@ -407,7 +407,7 @@ def test_the_command_as_a_whole():
     shown(usage[0].stderr)
 
 
-# 61_cli.ipynb, section "The command as a whole"
+# 02_cli.ipynb, section "The command as a whole"
 @pytest.mark.slow
 def test_the_command_as_a_whole_slow():
     asked = []
@@ -435,21 +435,21 @@ def test_the_command_as_a_whole_slow():
     print(result.stderr.split('). ')[0])
 
 
-# 61_cli.ipynb, section "From an empty folder"
+# 02_cli.ipynb, section "From an empty folder"
 def test_from_an_empty_folder():
     found = examples()
     assert all(understood(words) for words in found) and len(found) > 20
     ' '.join(found[0])
 
 
-# 61_cli.ipynb, section "From an empty folder"
+# 02_cli.ipynb, section "From an empty folder"
 @pytest.mark.slow
 def test_from_an_empty_folder_slow():
     home, before = Path(tempfile.mkdtemp()), os.getcwd()
     for name in [name for name in os.environ if name.startswith('MILAN_') and name.endswith('_DIR')]: del os.environ[name]
-    kept = dict(milan.captioner.demo.RECIPES), dict(milan.images._MAKERS)
+    kept = dict(milan.captioner.demo.RECIPES), dict(milan.images.sets._MAKERS)
     milan.captioner.demo.RECIPES['shapes'] = replace(kept[0]['shapes'], scenes=60, drawn=60, components=16, epochs=1)
-    milan.images._MAKERS['shapes'] = lambda size: milan.images.ShapeScenes(40)
+    milan.images.sets._MAKERS['shapes'] = lambda size: milan.images.ShapeScenes(40)
     os.chdir(home)
     ran = {}
     for words in examples():
@@ -473,7 +473,7 @@ def test_from_an_empty_folder_slow():
     browsing.wait()
     browsing.stdout.close()
     milan.captioner.demo.RECIPES.update(kept[0])
-    milan.images._MAKERS.update(kept[1])
+    milan.images.sets._MAKERS.update(kept[1])
     assert {path.name for path in home.iterdir()} <= {'data', 'models', 'results'}
     os.chdir(before)
     shutil.rmtree(home)

@@ -1,5 +1,8 @@
-# Generated from nbs/63_processes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/14_main.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.exemplars.__main__ import (
+    main,
+)
 import pytest
 
 import os
@@ -16,7 +19,7 @@ from fastcore.test import test_eq
 from PIL import Image
 
 
-def made_up_pictures(folder, count):
+def pictures_of(folder, count):
     "Seeded noise with a bright square each."
     folder.mkdir()
     for number in range(count):
@@ -29,14 +32,32 @@ def made_up_pictures(folder, count):
 
 def same_files(one, other):
     "Whether two folders hold the same files with the same bytes."
-    names = [sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()) for folder in (one, other)]
-    return names[0] == names[1] and all((one/name).read_bytes() == (other/name).read_bytes() for name in names[0])
+    names = [
+        sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file())
+        for folder in (one, other)
+    ]
+    return names[0] == names[1] and all(
+        (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
+    )
+
 
 def command(folder, count, out, batch_size=5, more=()):
     "The command for `count` processes, and an environment that gives each one thread."
-    words = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(count), '-m', 'milan.exemplars', 'planted/shapes',
-             str(folder/'pictures'), '--random-weights', '--k', '4', '--batch-size', str(batch_size), '--bottom', '--device', 'cpu', '--out', str(folder/out), *more]
-    return words, os.environ | {'OMP_NUM_THREADS': '1', 'MILAN_DATA_DIR': str(folder/'data'), 'MILAN_RESULTS_DIR': str(folder/'results')}
+    words = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(count)]
+    words += [
+        '-m',
+        'milan.exemplars',
+        'planted/shapes',
+        str(folder / 'pictures'),
+        '--random-weights',
+        '--k',
+        '4',
+        '--bottom',
+    ]
+    words += ['--batch-size', str(batch_size), '--device', 'cpu', '--out', str(folder/out), *more]
+    folders = {'MILAN_DATA_DIR': str(folder/'data'), 'MILAN_RESULTS_DIR': str(folder/'results')}
+    return words, os.environ | {'OMP_NUM_THREADS': '1'} | folders
+
 
 def run(folder, count, out, batch_size=5):
     "Run it to the end."
@@ -44,22 +65,39 @@ def run(folder, count, out, batch_size=5):
     return subprocess.run(words, env=environment, capture_output=True, text=True)
 
 
-# 63_processes.ipynb, section "One, two and three processes"
+# 14_main.ipynb, section "The command"
+def test_the_command():
+    try: main(['planted/shapes', 'nowhere', '--random-weights'])
+    except SystemExit as error: text = str(error)
+    text.splitlines()[0][:60]
+
+    assert text.startswith('milan: ') and 'nowhere' in text
+
+
+# 14_main.ipynb, section "One, two and three processes"
 @pytest.mark.slow
 def test_one_two_and_three_processes_slow():
     folder = Path(tempfile.mkdtemp())
-    made_up_pictures(folder/'pictures', 33)
-    runs = {out: run(folder, count, out, batch_size) for out, count, batch_size in (('by-1', 1, 5), ('by-2', 2, 5), ('by-3', 3, 5), ('two-batches-by-3', 3, 20), ('two-batches', 1, 20))}
+    pictures_of(folder/'pictures', 33)
+    settings = (
+        ('by-1', 1, 5),
+        ('by-2', 2, 5),
+        ('by-3', 3, 5),
+        ('two-batches-by-3', 3, 20),
+        ('two-batches', 1, 20),
+    )
+    runs = {out: run(folder, count, out, batch_size) for out, count, batch_size in settings}
     for one in runs.values(): assert one.returncode == 0, one.stderr
-    for one, other in (('by-2', 'by-1'), ('by-3', 'by-1'), ('two-batches-by-3', 'two-batches')): assert same_files(folder/one, folder/other), (one, other)
+    for one, other in (('by-2', 'by-1'), ('by-3', 'by-1'), ('two-batches-by-3', 'two-batches')):
+        assert same_files(folder/one, folder/other), (one, other)
     test_eq(sorted(path.name for path in folder.iterdir()), sorted([*runs, 'pictures']))
     shutil.rmtree(folder)
     [one.stdout.split(':')[0] for one in runs.values()]
 
 
-# 63_processes.ipynb, section "Killed, and taken up by fewer"
+# 14_main.ipynb, section "Killed, and resumed by fewer"
 @pytest.mark.slow
-def test_killed_and_taken_up_by_fewer_slow():
+def test_killed_and_resumed_by_fewer_slow():
     def end(process):
         "SIGKILL for a process and its descendants."
         everyone = [*psutil.Process(process.pid).children(recursive=True), process]
@@ -68,23 +106,25 @@ def test_killed_and_taken_up_by_fewer_slow():
 
 
     folder = Path(tempfile.mkdtemp())
-    made_up_pictures(folder/'pictures', 33)
+    pictures_of(folder/'pictures', 33)
     whole = run(folder, 1, 'whole', batch_size=1)
     words, environment = command(folder, 3, 'killed', 1, ['--save-every', '0'])
-    process, states = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), []
-    while len(states) < 3 and process.poll() is None: states = list((folder/'.killed.progress').glob('part-*/state.pt'))
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    states = []
+    while len(states) < 3 and process.poll() is None:
+        states = list((folder/'.killed.progress').glob('part-*/state.pt'))
     end(process)
     done = [number for path in states for number in torch.load(path, weights_only=True)['batches']]
-    goes_on = run(folder, 2, 'killed', batch_size=1)
-    assert whole.returncode == goes_on.returncode == 0, goes_on.stderr
+    resumed = run(folder, 2, 'killed', batch_size=1)
+    assert whole.returncode == resumed.returncode == 0, resumed.stderr
     assert same_files(folder/'whole', folder/'killed') and 3 <= len(done) < 33
     shutil.rmtree(folder)
     f'{len(done)} of 33 batches were done when the three were killed'
 
 
-# 63_processes.ipynb, section "What cannot work"
+# 14_main.ipynb, section "Errors"
 @pytest.mark.slow
-def test_what_cannot_work_slow():
+def test_errors_slow():
     folder = Path(tempfile.mkdtemp())
     missing = run(folder, 2, 'nothing')
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-# Generated from nbs/31_features.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_features.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 
@@ -18,8 +18,8 @@ from torch import nn
 
 from milan.captioner.encoder import PyramidEncoder, encode_exemplars, exemplars_key
 from milan.config import MilanError
-from milan.exemplars import Exemplars
-from milan.trials import counted, some_units
+from milan.exemplars.store import Exemplars
+from milan.testing import counted, some_units
 
 
 def tiny(seed=0, size=None):
@@ -28,7 +28,7 @@ def tiny(seed=0, size=None):
     return PyramidEncoder(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1)), ['0', '3'], size=size)
 
 
-# 31_features.ipynb, section "Known again"
+# 03_features.ipynb, section "Known again"
 def test_known_again():
     folder = Path(tempfile.mkdtemp())
     encoder = tiny()
@@ -62,7 +62,7 @@ def test_known_again():
     shutil.rmtree(folder)
 
 
-# 31_features.ipynb, section "Sets on disk"
+# 03_features.ipynb, section "Sets on disk"
 def test_sets_on_disk():
     folder = Path(tempfile.mkdtemp())
     (folder/'set'/'conv').mkdir(parents=True)
@@ -88,7 +88,7 @@ def test_sets_on_disk():
     shutil.rmtree(folder)
 
 
-# 31_features.ipynb, section "Killed"
+# 03_features.ipynb, section "Killed"
 @pytest.mark.slow
 def test_killed_slow():
     KILLING = '''
@@ -160,7 +160,7 @@ print(f"{killed} runs killed, the same bytes each time; {resumed} of them had sa
     run.stdout.strip().split(';')[0]
 
 
-# 31_features.ipynb, section "At the same time"
+# 03_features.ipynb, section "At the same time"
 @pytest.mark.slow
 def test_at_the_same_time_slow():
     TOGETHER = '''

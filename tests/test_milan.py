@@ -1,4 +1,4 @@
-# Generated from nbs/62_milan.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_milan.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan import (
@@ -19,16 +19,17 @@ from fastcore.test import expect_fail, test_eq
 
 import milan
 import milan.captioner.checkpoints
-from milan.captioner import Captioner
+from milan.captioner.model import Captioner
 from milan.captioner.decoder import Decoder
 from milan.captioner.encoder import PyramidEncoder
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError, import_torchvision
 
-warnings.filterwarnings('ignore', message='IProgress not found') # transformers asks for a widget that nothing here shows
+# transformers asks for a widget that nothing here shows
+warnings.filterwarnings('ignore', message='IProgress not found')
 
 
-# 62_milan.ipynb, section "Modules on demand"
+# 03_milan.ipynb, section "Modules on demand"
 def test_modules_on_demand():
     milan.config.device('cpu')
 
@@ -37,26 +38,35 @@ def test_modules_on_demand():
 
     HEAVY = ['torch', 'torchvision', 'transformers', 'spacy', 'matplotlib', 'pandas', 'numpy']
     code = 'import sys, milan; print([name for name in sys.argv[1:] if name in sys.modules])'
-    loaded = subprocess.run([sys.executable, '-c', code, *HEAVY], capture_output=True, text=True, check=True).stdout
+    loaded = subprocess.run(
+        [sys.executable, '-c', code, *HEAVY], capture_output=True, text=True, check=True
+    ).stdout
     test_eq(loaded, '[]\n')
     loaded
 
 
-# 62_milan.ipynb, section "Captioners by name"
+# 03_milan.ipynb, section "Captioners by name"
 def test_captioners_by_name():
-    for name in ('base', 'base+clip', 'models/mine+clip:openai/clip-vit-large-patch14', 'my+clips'): print(name, _with_clip(name), sep=' → ')
+    for name in ('base', 'base+clip', 'models/mine+clip:openai/clip-vit-large-patch14', 'my+clips'):
+        print(name, _with_clip(name), sep=' → ')
 
     def user_folder():
         "A fresh folder that stands for a user's data and models, with no connection."
         folder = Path(tempfile.mkdtemp())
-        places = {'MILAN_MODELS_DIR': folder, 'MILAN_DATA_DIR': folder/'data', 'MILAN_LOCK_FILE': folder/'data'/'lock.json', 'MILAN_OFFLINE': 1}
+        places = {
+            'MILAN_MODELS_DIR': folder,
+            'MILAN_DATA_DIR': folder / 'data',
+            'MILAN_LOCK_FILE': folder / 'data' / 'lock.json',
+            'MILAN_OFFLINE': 1,
+        }
         os.environ.update({name: str(value) for name, value in places.items()})
         return folder
 
 
     def forget(folder):
         "Remove what `user_folder` made."
-        for name in ('MILAN_MODELS_DIR', 'MILAN_DATA_DIR', 'MILAN_LOCK_FILE', 'MILAN_OFFLINE'): del os.environ[name]
+        for name in ('MILAN_MODELS_DIR', 'MILAN_DATA_DIR', 'MILAN_LOCK_FILE', 'MILAN_OFFLINE'):
+            del os.environ[name]
         shutil.rmtree(folder)
 
     folder = user_folder()
@@ -88,9 +98,13 @@ def test_captioners_by_name():
     transformers.logging.disable_progress_bar()
     both = {'hidden_size': 8, 'intermediate_size': 8, 'num_hidden_layers': 1, 'num_attention_heads': 1}
     tokens = {'<|startoftext|>': 0, '<|endoftext|>': 1, 'red</w>': 2}
-    config = transformers.CLIPConfig(text_config={'vocab_size': 3, 'bos_token_id': 0, 'eos_token_id': 1, 'pad_token_id': 1, **both},
-                                     vision_config={'image_size': 8, 'patch_size': 4, **both}, projection_dim=4)
-    for part in (transformers.CLIPModel(config), transformers.CLIPTokenizer(vocab=tokens)): part.save_pretrained(folder/'clip')
+    config = transformers.CLIPConfig(
+        text_config={'vocab_size': 3, 'bos_token_id': 0, 'eos_token_id': 1, 'pad_token_id': 1, **both},
+        vision_config={'image_size': 8, 'patch_size': 4, **both},
+        projection_dim=4,
+    )
+    for part in (transformers.CLIPModel(config), transformers.CLIPTokenizer(vocab=tokens)):
+        part.save_pretrained(folder / 'clip')
     eye = PyramidEncoder(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 1)), ['0'])
     Captioner(Decoder(Vocabulary(['red', 'things']), 8, 4, 6), encoder=eye).save(folder/'ours')
     reranked = milan.pretrained(f'{folder}/ours+clip:{folder}/clip', 'cpu')
@@ -98,14 +112,22 @@ def test_captioners_by_name():
 
     reranked.encoder = eye
     test_eq(reranked(torch.rand(2, 3, 3, 8, 8), beam_size=4).beam_clip.shape, (2, 4))
-    for name, said in {f'{folder}/ours+clip:nobody/no-such-clip': 'nothing was fetched', f'{folder}/theirs+clip:{folder}/clip': 'no captioner'}.items():
+    for name, said in {
+        f'{folder}/ours+clip:nobody/no-such-clip': 'nothing was fetched',
+        f'{folder}/theirs+clip:{folder}/clip': 'no captioner',
+    }.items():
         with expect_fail(MilanError, contains=said): milan.pretrained(name, 'cpu')
     os.rename(folder/'ours', folder/'ours+clip') # a folder of this very name is just a folder
     test_eq(type(milan.pretrained(folder/'ours+clip', 'cpu')), Captioner)
     forget(folder)
 
     folder = user_folder()
-    wrong = {'gen': "'stamps' is trained here", 'stamp': "did you mean 'stamps'", 'stamp+clip': "did you mean 'stamps'", 'my.pth': 'give a .pth, a folder'}
+    wrong = {
+        'gen': "'stamps' is trained here",
+        'stamp': "did you mean 'stamps'",
+        'stamp+clip': "did you mean 'stamps'",
+        'my.pth': 'give a .pth, a folder',
+    }
     for name, remedy in wrong.items():
         with expect_fail(MilanError, contains=remedy): milan.pretrained(name)
     try: milan.pretrained('gen')
@@ -113,7 +135,7 @@ def test_captioners_by_name():
     forget(folder)
 
 
-# 62_milan.ipynb, section "With few libraries"
+# 03_milan.ipynb, section "With few libraries"
 @pytest.mark.slow
 def test_with_few_libraries_slow():
     FEW = '''
@@ -135,13 +157,19 @@ for words in (["--help"], ["networks"], ["exemplars", "planted/shapes", "./", "-
     assert done.exit_code == 0, (words, done.output, done.exception)
 features = torch.rand(4, 2, 3)
 needs = {"text": lambda: milan.captioner.text.tokenize("a dog"), "demo": lambda: milan.networks.load("timm:resnet18"), "clip": lambda: milan.networks.load("hf:me/mine"),
-         "notebooks": lambda: milan.experiments.find(), "experiments": lambda: milan.metrics.bert_score(["a"], [["a"]]), "crowdsourcing": lambda: milan.requester._client("s3")}
+         "notebooks": lambda: milan.experiments.find(), "experiments": lambda: milan.evaluation.bert_score(["a"], [["a"]]), "crowdsourcing": lambda: milan.annotations.requester._client("s3")}
 for name, work in needs.items():
     try: work()
     except milan.config.MilanError as error: print(name, f"[{name}]" in str(error), error)
 '''
     folder = tempfile.mkdtemp()
-    run = subprocess.run([sys.executable, '-c', FEW], capture_output=True, text=True, cwd=folder, env={**os.environ, 'MILAN_RESULTS_DIR': f'{folder}/results'})
+    run = subprocess.run(
+        [sys.executable, '-c', FEW],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, 'MILAN_RESULTS_DIR': f'{folder}/results'},
+    )
     shutil.rmtree(folder)
     assert run.returncode == 0, run.stderr
     test_eq([line.split()[1] for line in run.stdout.splitlines()], ['True'] * 6)

@@ -1,4 +1,4 @@
-# Generated from nbs/37_parity.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_parity.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 
@@ -25,7 +25,7 @@ def golden():
     return captioner, arrays, json.loads((source/'milan.json').read_text())
 
 
-# 37_parity.ipynb, section "What the encoder sees"
+# 12_parity.ipynb, section "What the encoder sees"
 @pytest.mark.oracle
 def test_what_the_encoder_sees_oracle():
     captioner, arrays, texts = golden()
@@ -41,7 +41,7 @@ def test_what_the_encoder_sees_oracle():
     assert (ours - torch.from_numpy(large['pyramid_masked'])).abs().max() < 1e-4 * np.abs(large['pyramid_masked']).max()
 
 
-# 37_parity.ipynb, section "What the models say"
+# 12_parity.ipynb, section "What the models say"
 @pytest.mark.oracle
 def test_what_the_models_say_oracle():
     captioner, arrays, texts = golden()
@@ -63,7 +63,7 @@ def test_what_the_models_say_oracle():
     test_close(arrays['lm.logp_batch'].float(), lm.log_prob(texts['lm_sentences']) + torch.where(padded, extra, 0.), 1e-3)
 
 
-# 37_parity.ipynb, section "What the search finds"
+# 12_parity.ipynb, section "What the search finds"
 @pytest.mark.oracle
 def test_what_the_search_finds_oracle():
     captioner, arrays, texts = golden()
@@ -100,7 +100,7 @@ def test_what_the_search_finds_oracle():
     for unit in range(0, 24, 5): test_eq(captioner.decode(arrays['features'][unit:unit + 1]).captions, [captioner.decode(arrays['features']).captions[unit]])
 
 
-# 37_parity.ipynb, section "The file itself"
+# 12_parity.ipynb, section "The file itself"
 @pytest.mark.oracle
 def test_the_file_itself_oracle():
     def tree(value):
@@ -126,7 +126,7 @@ def test_the_file_itself_oracle():
     shutil.rmtree(folder)
 
 
-# 37_parity.ipynb, section "One step of training"
+# 12_parity.ipynb, section "One step of training"
 @pytest.mark.oracle
 def test_one_step_of_training_oracle():
     global read

@@ -1,4 +1,4 @@
-# Generated from nbs/64_published.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_published.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 
@@ -20,15 +20,17 @@ from fastcore.test import expect_fail, test_eq
 from typer.testing import CliRunner
 
 import milan
-from milan import manifests
-from milan.captioner import Captioner, checkpoints
+from milan.data import manifests
+from milan.captioner import checkpoints
+from milan.captioner.model import Captioner
 from milan.captioner.decoder import Decoder
 from milan.captioner.encoder import original_encoder
 from milan.captioner.lm import LanguageModel
 from milan.captioner.text import Vocabulary
 from milan.cli import app
-from milan.config import MilanError, remove
-from milan.trials import Site
+from milan.config import MilanError
+from milan.files import remove
+from milan.testing import Site
 
 
 def user_folder(**variables):
@@ -109,7 +111,7 @@ def left(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file() and path.suffix not in ('.lock', '.yaml'))
 
 
-# 64_published.ipynb, section "The whole way"
+# 05_published.ipynb, section "The whole way"
 def test_the_whole_way():
     folder = user_folder()
     with Site({'/data/alexnet-places365.zip': published_set(), '/models/milan-base.pth': published_captioner(folder/'made.pth')}) as site:
@@ -136,7 +138,7 @@ def test_the_whole_way():
     listed.loc[['milan-base', 'milan-gen', 'milannotations-alexnet-places365', 'milannotations-biggan-imagenet'], ['state', 'megabytes', 'licence']]
 
 
-# 64_published.ipynb, section "Interrupted"
+# 05_published.ipynb, section "Interrupted"
 def test_interrupted():
     folder, body = user_folder(), published_set()
     with Site({'/data/alexnet-places365.zip': body}, breaks=[40_000] * 4) as site:
@@ -144,7 +146,7 @@ def test_interrupted():
         said = failure('milannotations-alexnet-places365')
         state = manifests.state('milannotations-alexnet-places365')
         place = manifests.fetch('milannotations-alexnet-places365', quiet=True)
-    assert 'after 160,000 of' in said and 'run it again to go on' in said
+    assert 'after 160,000 of' in said and 'run it again to resume' in said
     test_eq([wanted for _, wanted in site.asked], [None, *(f'bytes={start}-' for start in (40_000, 80_000, 120_000, 160_000))])
     test_eq(manifests.verify('milannotations-alexnet-places365'), 5)
     test_eq(len(milan.annotations.load(place)), 6)
@@ -153,7 +155,7 @@ def test_interrupted():
     state, len(body)
 
 
-# 64_published.ipynb, section "Not what it should be"
+# 05_published.ipynb, section "Not what it should be"
 def test_not_what_it_should_be():
     folder, whole = user_folder(), published_set(units=1, side=8)
     link = io.BytesIO()
@@ -168,8 +170,8 @@ def test_not_what_it_should_be():
     with Site({f'/{name}': value for name, value in bad.items()}) as site:
         for name in bad: write_manifest(folder, name[:-4], f'{site.address}/{name}', sha256='0' * 64 if name == 'wrong.zip' else None, holds='annotations.csv')
         said = {name[:-4]: failure(name[:-4]).splitlines()[1].rpartition(name + ': ')[2] for name in bad}
-    for name, words in {'wrong': 'but its manifest says 0000', 'cut': 'damaged or not whole', 'slip': "'../../escaped.csv', which lies outside", 'absolute': 'lies outside',
-                        'link': 'holds a link', 'large': 'more than the 1,000,000', 'grows': 'more than the 1,000,000', 'page': 'a web page, not a file',
+    for name, words in {'wrong': 'but its manifest says 0000', 'cut': 'damaged or incomplete', 'slip': "'../../escaped.csv', which is outside", 'absolute': 'is outside',
+                        'link': 'is a link', 'large': 'more than the 1,000,000', 'grows': 'more than the 1,000,000', 'page': 'a web page, not a file',
                         'other': 'holds no annotations.csv'}.items():
         assert words in said[name], said[name]
     test_eq(left(folder), [])
@@ -182,11 +184,11 @@ def test_not_what_it_should_be():
         remove(place)
         site.files['/set.zip'] = published_set(units=2, side=8)
         said = failure('set')
-    assert 'the first one seen is kept' in said and 'if you trust the new one' in said and not place.exists()
+    assert 'hash of the first copy' in said and 'if you trust the new one' in said and not place.exists()
     forget(folder)
 
 
-# 64_published.ipynb, section "Nobody there"
+# 05_published.ipynb, section "Nobody there"
 def test_nobody_there():
     folder = user_folder()
     with Site({'/moved.pth': '/here.pth', '/here.pth': saved(torch.zeros(2)), '/away.pth': 'http://example.org/here.pth'}) as site:
@@ -195,7 +197,7 @@ def test_nobody_there():
         away, none = failure('away'), failure('none')
     write_manifest(folder, 'gone', f'{site.address}/gone.pth')
     gone = failure('gone')
-    assert 'sends us on to http://example.org/here.pth, which is not https' in away and 'no such file (404)' in none and 'refuses connections' in gone
+    assert 'redirects to http://example.org/here.pth, which is not https' in away and 'not have this file (404)' in none and 'refuses connections' in gone
     assert 'no connection was attempted' in failure('gone', offline=True)
     print(gone.replace(site.address, 'http://127.0.0.1').replace(str(folder), '…'))
 
@@ -208,7 +210,7 @@ def test_nobody_there():
     print(re.sub(r'\x1b\[[0-9;]*m', '', calls[1].output), calls[2].output, sep='')
 
 
-# 64_published.ipynb, section "A file that wants to run"
+# 05_published.ipynb, section "A file that wants to run"
 def test_a_file_that_wants_to_run():
     class Evil:
         def __reduce__(self): return (eval, (f"__import__('pathlib').Path({str(target)!r}).write_text('!')",))
@@ -226,12 +228,12 @@ def test_a_file_that_wants_to_run():
     forget(folder)
 
 
-# 64_published.ipynb, section "Two processes, and one that is killed"
+# 05_published.ipynb, section "Two processes, and one that is killed"
 @pytest.mark.slow
 def test_two_processes_and_one_that_is_killed_slow():
     def fetching(name):
         "A process of its own that fetches."
-        code = f'from milan.manifests import fetch; print(fetch({name!r}), flush=True)'
+        code = f'from milan.data.manifests import fetch; print(fetch({name!r}), flush=True)'
         return subprocess.Popen([sys.executable, '-u', '-c', code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

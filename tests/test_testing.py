@@ -1,99 +1,123 @@
-# Generated from nbs/68_testing.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_testing.ipynb by `make export`. Edit the notebook, not this file.
 
-from milan.config import MilanError
+from PIL import Image
+import numpy as np
+import os
+import torch
 from milan.testing import (
-    _function,
-    _function_names,
-    _require_alone,
-    generated_tests,
-    indented,
-    lifted,
-    module_tests,
-    Part,
-    parts_of,
-    write_tests,
+    counted,
+    Counting,
+    deep_network,
+    disc,
+    killed,
+    made_up_exemplars,
+    made_up_folder,
+    made_up_set,
+    Residual,
+    seeing_network,
+    Site,
+    small_network,
+    some_units,
+    Squares,
+    started,
 )
 
 import shutil
-import sys
 import tempfile
-import types
+import urllib.request
 from pathlib import Path
 
-from fastcore.test import expect_fail, test_eq
-
-from milan.cells import write_notebook
+from fastcore.test import test_eq
 
 
-def small_notebook(folder: Path) -> Path:
-    "The smallest library notebook, for the examples below."
-    return write_notebook(folder/'05_small.ipynb', '# small\n\n> Two lines.', '#| default_exp small', '#| export\nfrom pathlib import Path',
-                          '## Adding up', '#| export\ndef add(a: int, b: int) -> int: return a + b', 'add(2, 3)',
-                          '#| slow\nassert add(0, Path("x").name == "x") == 1')
+# 01_testing.ipynb, section "A web server on this machine"
+def test_a_web_server_on_this_machine():
+    with Site({'/a.txt': b'some words', '/b.txt': '/a.txt'}) as site:
+        ask = lambda path, **headers: urllib.request.urlopen(
+            urllib.request.Request(site.address + path, headers=headers)
+        ).read()
+        answers = ask('/b.txt'), ask('/a.txt', Range='bytes=5-')
+    answers, site.asked
+
+    test_eq(answers, (b'some words', b'words'))
+    test_eq(site.asked, [('/b.txt', None), ('/a.txt', None), ('/a.txt', 'bytes=5-')])
 
 
-# 68_testing.ipynb, section "Sections"
-def test_sections():
-    source = 'text = """one\n  two"""\nassert len(text) == 9'
-    exec('def check():\n' + indented(source) + '\ncheck()')
-    print(indented(source))
-
-    folder = Path(tempfile.mkdtemp())
-    small = small_notebook(folder)
-    [part[:2] for part in parts_of(small)]
-
-    helped = write_notebook(folder/'helped.ipynb', '## One', 'import math\ndef half(x): return x / 2', 'half(2)', '## Two', 'assert half(math.tau) > 3')
-    [part.source for part in lifted(parts_of(helped))]
-
-    leaning = write_notebook(folder/'leaning.ipynb', '## One', 'number = 3', '## Two', 'assert number == 3')
-    first, one, two = parts_of(leaning)
-    with expect_fail(MilanError, contains="only section 'One'"): _require_alone(two, [first, one, two], set(), leaning)
-    _require_alone(two, [first, one, two], {'number'}, leaning)
-
-    shutil.rmtree(folder)
+# 01_testing.ipynb, section "A process that dies"
+def test_a_process_that_dies():
+    place = Path(tempfile.mkdtemp())/'words'
+    def write():
+        "In two steps."
+        place.with_name('beside').write_text('words')
+        os.replace(place.with_name('beside'), place)
 
 
-# 68_testing.ipynb, section "Modules"
-def test_modules():
-    part = Part('A bird, a plane!', ('slow',), 'device = device("cpu")', ('training',))
-    test_eq(_function_names([part, part._replace(section='A bird: a plane'), part._replace(flags=())]),
-            ['test_a_bird_a_plane_slow', 'test_a_bird_a_plane_slow_2', 'test_a_bird_a_plane'])
-    print(_function(part, 'test_birds', {'device'}, '07_birds.ipynb'))
+    found = [(killed(started(write, calls)), place.exists()) for calls in (1, 2)]
+    found
 
-    folder = Path(tempfile.mkdtemp())
-    small = small_notebook(folder)
-    print(module_tests(small))
+    test_eq(found, [(True, False), (False, True)])
+    try:
+        killed(started(lambda: 1 / 0))
+    except AssertionError: pass
+    else: raise AssertionError('work that fails must not pass for done')
 
-    package = types.ModuleType('milan.small')
-    package.add = lambda a, b: a + b
-    sys.modules['milan.small'] = package
-    space = {}
-    exec(compile(module_tests(small), 'test_small.py', 'exec'), space)
-    space['test_adding_up']()
-    space['test_adding_up_slow']()
-    test_eq(module_tests(small), module_tests(small))
-    del sys.modules['milan.small']
 
-    shadow = write_notebook(folder/'07_shadow.ipynb', '#| default_exp shadow', '#| export\ndef device(name): return name', '## Its own name',
-                     'device = device("cpu")\ndisplay(device)')
-    assert '    global device' in module_tests(shadow) and 'import display' in module_tests(shadow)
-    for source, said in {'!ls': "'!ls'", '%%time': "'%%time'", 'await x': 'asyncio.run', 'if': 'mend the cell'}.items():
-        odd = write_notebook(folder/'odd.ipynb', '#| default_exp odd', '## Odd', source)
-        with expect_fail(MilanError, contains=said): module_tests(odd)
-    taught = write_notebook(folder/'taught.ipynb', '## Taught', 'x = 1', '#| training\nassert x')
-    test_eq([part.marks for part in parts_of(taught)], [(), ('training',)])
-    test_eq(parts_of(write_notebook(folder/'odd.ipynb', '## Odd', '%matplotlib inline\nx = 1'))[1].source, 'x = 1')
+# 01_testing.ipynb, section "Units in memory"
+def test_units_in_memory():
+    class Means: # of a batch, inside the masks
+        def read(self, images, masks, owner=None): return (images * masks).mean((1, 2, 3))
 
-    tests = folder/'tests'
-    tests.mkdir()
-    (tests/'test_gone.py').write_text('# Generated from nbs/04_gone.ipynb …')
-    (tests/'test_by_hand.py').write_text('"Mine."')
-    [path.name for path in write_tests(folder, tests)]
+    units, encoder = some_units(), Means()
+    passes = counted(encoder)
+    encoder.read(units[0].images, units[0].masks)
+    encoder.read(units[1].images[:2], units[1].masks[:2])
+    passes, units[3].images.shape
 
-    test_eq(sorted(path.name for path in tests.iterdir()), ['test_by_hand.py', 'test_shadow.py', 'test_small.py'])
-    write_notebook(folder/'06_shown.ipynb', '# Only shown', '## Sums', 'assert 1 + 1 == 2')
-    assert 'def test_sums():' in generated_tests(folder)[0]['test_shown.py']
-    write_notebook(folder/'08_wrong.ipynb', '#| default_exp wrong', '## Wrong', 'absent + 1')
-    with expect_fail(MilanError, contains="'absent'"): write_tests(folder, tests)
+    test_eq(passes, [3, 2])
+    test_eq(len({image.sum().item() for unit in units for image in unit.images}), 6)
 
-    shutil.rmtree(folder)
+
+# 01_testing.ipynb, section "Smaller still"
+def test_smaller_still():
+    Image.fromarray(
+        np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1) for index in range(6)])
+    )
+
+    images = torch.stack([image for image, _ in Squares()])
+    test_eq((len(Squares()), images.shape, images.dtype), (40, (40, 3, 24, 24), torch.uint8))
+    for image, strongest in Squares(): test_eq(int(image.amax((1, 2)).argmax()), strongest)
+    test_eq(small_network()(images.float() / 255).shape, (40, 4))
+    assert torch.equal(small_network().head.weight, small_network().head.weight)
+
+
+# 01_testing.ipynb, section "Networks whose units are known or counted"
+def test_networks_whose_units_are_known_or_counted():
+    images = torch.stack([Squares()[index][0] for index in range(6)]).float() / 255
+    assert torch.equal(seeing_network()(images).argmax(1), images.amax((2, 3)).argmax(1))
+    seeing_network()(images).argmax(1)
+
+    counting = Counting(Residual(3).eval())
+    counting(torch.rand(1, 3, 8, 8))
+    counting.runs
+
+    deep, images = deep_network(), torch.rand(2, 3, 24, 24)
+    assert torch.equal(deep(images), deep_network()(images))
+    [getattr(deep, name).runs for name in ('stem', 'early', 'late', 'head')]
+
+    made = made_up_set()
+    sorted(path.name for path in made.iterdir())
+
+    test_eq(np.load(made/'conv1'/'maps.npy').shape, (3, 3, 8, 8))
+
+    photographs, found = made_up_folder(), made_up_exemplars()
+    Image.fromarray(np.hstack(np.load(found/'blocks.10'/'images.npy')[1].transpose(0, 2, 3, 1)))
+
+    test_eq(
+        sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')),
+        ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'],
+    )
+    test_eq(disc().getpixel((24, 32)), (220, 40, 30, 255))
+    images, masks = (np.load(found/'blocks.2'/f'{name}.npy') for name in ('images', 'masks'))
+    test_eq((images.shape, masks.shape), ((4, 6, 3, 64, 64), (4, 6, 1, 64, 64)))
+    assert masks.any((2, 3, 4)).all() and (images[0].transpose(0, 2, 3, 1)[masks[0, :, 0] > 0].std(0) == 0).all()
+    for folder in (photographs.parent, found): shutil.rmtree(folder)

@@ -1,0 +1,309 @@
+# Generated from nbs/05_crowdsourcing.ipynb by `make export`. Edit the notebook, not this file.
+
+from PIL import Image
+from milan.config import MilanError
+from milan.exemplars.store import Exemplars
+from pathlib import Path
+from xml.etree import ElementTree
+import numpy as np
+import pandas as pd
+import re
+from milan.annotations.crowdsourcing import (
+    _ask,
+    _element,
+    _faults,
+    _pixels,
+    _problem,
+    clean,
+    Cleaning,
+    corrections,
+    document,
+    hits,
+    image_columns,
+    missing,
+    picture_path,
+    pictures,
+    Qualification,
+    Question,
+    Rules,
+    SCHEMAS,
+    task_page,
+    unreachable,
+    web_address,
+)
+
+import base64
+import html.parser
+import http.server
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import unittest.mock
+
+from fastcore.test import expect_fail, test_close, test_eq
+from IPython.display import HTML
+
+from milan.evaluation.agreement import between_annotators
+from milan.testing import made_up_exemplars
+
+
+def temporary():
+    "A new folder."
+    return Path(tempfile.mkdtemp())
+
+
+def few_hits(units=3, k=2, layer='conv1'):
+    "A HIT table by hand."
+    return pd.DataFrame([{'layer': layer, 'unit': unit, **{f'image_url_{i}': f'https://example.org/{layer}/{unit}_{i}.png' for i in range(1, k + 1)}}
+                         for unit in range(units)])
+
+
+def results(*rows):
+    "A table of results as Mechanical Turk gives it, from (layer, unit, summary, worker, rejection time)."
+    names = ['Input.layer', 'Input.unit', 'Answer.summary', 'WorkerId', 'RejectionTime']
+    return pd.DataFrame(rows, columns=names).assign(**{'Input.image_url_1': 'https://example.org/1.png', 'AssignmentStatus': 'Submitted'})
+
+
+RAW = [('conv1', '0', 'These are  dogs.', 'ANNA', ''), ('conv1', '0', 'Space around dogs', 'BEN', ''),
+       ('conv1', '0', 'good', 'CARL', 'Mon Nov 23 2026'), ('conv1', '1', 'None of the above', 'ANNA', ''),
+       ('conv1', '1', 'blue sky andclouds', 'BEN', ''), ('conv1', '1', ' ', 'DORA', '')]
+
+
+# 05_crowdsourcing.ipynb, section "What a worker sees"
+def test_what_a_worker_sees():
+    page = task_page(['1.png', 'a&b.png'], instructions='Not <b>bold</b>', site='https://workersandbox.mturk.com')
+    assert '&lt;b&gt;' in page and 'src="a&amp;b.png"' in page and 'action="https://workersandbox.mturk.com/mturk/externalSubmit"' in page
+    assert page.count('http') == 1                            # nothing else is fetched
+    html.parser.HTMLParser().feed(page)
+    print(page[page.index('<p>'):page.index('<script>')])
+
+
+# 05_crowdsourcing.ipynb, section "Pictures to host"
+def test_pictures_to_host():
+    test_eq(picture_path('blocks.9.mlp.fc1', 12, 1), 'blocks.9.mlp.fc1/12_1')
+    assert len({picture_path(layer, 0, 1) for layer in ('a/b', 'a b', 'a-b', 'a-2fb', 'a.b', 'a_b', '..', '', 'ä')}) == 9
+    assert all(re.fullmatch(r'[\w.-]+/0_1', picture_path(layer, 0, 1), re.ASCII) for layer in ('a/b', '', '../x', 'ä', '#?%'))
+    test_eq(web_address('https://exämple.org:8000/a%20b/50%/ä?x=1 2'), 'https://xn--exmple-cua.org:8000/a%20b/50%25/%C3%A4?x=1%202')
+    for wrong in ('pictures', 'file:///etc/passwd', 'https://', 'https://anna:secret@example.org', 'https://[x', 'https://a b/c', 'https://a:b'):
+        with expect_fail(MilanError, contains='not an address on the web'): web_address(wrong)
+    picture_path('head #2', 0, 1), web_address('https://example.org/my pictures')
+
+    found, folder = Exemplars.open(made_up_exemplars(['blocks.9.mlp.fc1', 'head #2'], units=3, k=5, side=48)), temporary()
+    table = hits(found, 'https://example.org/my pictures/', folder/'site', progress=False)
+    test_eq(table.columns.tolist(), ['layer', 'unit', *(f'image_url_{i}' for i in range(1, 6))])
+    test_eq(table.image_url_2[3], 'https://example.org/my%20pictures/head-20-232/0_2.png')
+    assert pd.read_csv(folder/'site/hits.csv').equals(table) and len(pictures(folder/'site')) == 6 * 5
+    with expect_fail(MilanError, contains='call that first'): pictures(folder)
+    assert np.array_equal(np.asarray(Image.open(folder/'site/head-20-232/2_5.png')), _pixels(found.lookup('head #2', 2), .75)[4])
+    table.iloc[:, :3]
+
+    page = (folder/'site/example.html').read_text()
+    for picture in sorted((folder/'site/blocks.9.mlp.fc1').glob('0_*.png')):
+        page = page.replace(f'{picture.parent.name}/{picture.name}', 'data:image/png;base64,' + base64.b64encode(picture.read_bytes()).decode())
+    test_eq(page.count('data:image/png'), 5)
+    HTML(f'<div><iframe srcdoc="{html.escape(page)}" style="width: 100%; height: 34rem; border: 1px solid #ccc"></iframe></div>')
+
+    written, lost = {file: file.stat().st_mtime_ns for file in (folder/'site').rglob('*.png')}, folder/'site/head-20-232/1_3.png'
+    lost.unlink()
+    hits(found, 'https://example.org', folder/'site', progress=False)
+    assert lost.exists() and all(file.stat().st_mtime_ns == written[file] for file in written if '1_' not in file.name)
+    for said, given in (('another way', {'opacity': .5}), ("'bmp'", {'kind': 'bmp'}), ('listed twice', {'units': [('head #2', 1)] * 2}), ('unit 9', {'units': [('head #2', 9)]}),
+                        ('for several', {'path': lambda layer, unit, rank: layer}), ('outside', {'path': lambda *unit: '../{}{}{}'.format(*unit)})):
+        with expect_fail(MilanError, contains=said): hits(found, 'https://example.org', folder/'site', progress=False, **given)
+    with expect_fail(MilanError, contains='other exemplars'): hits(found.view(size=24), 'https://example.org', folder/'site', progress=False)
+    with expect_fail(MilanError, contains='other files'): hits(found, 'https://example.org', folder, progress=False)
+    with expect_fail(MilanError, contains='? or #'): hits(found, 'https://example.org/?a=')
+    own = hits(found, 'https://example.org', folder/'own', units=[('head #2', 1)], kind='jpg', path=lambda layer, unit, rank: f'{layer}/{unit} {rank}', progress=False)
+    test_eq(Image.open(folder/'own/head #2/1 5.jpg').format, 'JPEG')
+    shutil.rmtree(folder)
+    own.image_url_1[0]
+
+
+# 05_crowdsourcing.ipynb, section "Can the pictures be reached?"
+def test_can_the_pictures_be_reached():
+    class Host(http.server.BaseHTTPRequestHandler):
+        "/1.png and /2.png are pictures, /page is a page, /slow is slow, the rest is missing."
+
+        def do_HEAD(self):
+            if self.path == '/slow':
+                threading.Event().wait(.5)
+            known = {'/1.png': 'image/png', '/2.png': 'image/png', '/page': 'text/html', '/slow': 'image/png'}
+            refused = self.path == '/2.png' and self.command == 'HEAD'
+            self.send_response(405 if refused else 200 if self.path in known else 404)
+            self.send_header('Content-Type', known.get(self.path, 'text/plain'))
+            self.end_headers()
+
+        do_GET = do_HEAD
+
+        def log_message(self, *arguments):
+            "Say nothing."
+
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Host)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f'http://127.0.0.1:{server.server_port}'
+    asked = pd.DataFrame([['conv1', 0, f'{address}/1.png', f'{address}/2.png'], ['conv1', 1, f'{address}/page', f'{address}/no such']],
+                         columns=['layer', 'unit', 'image_url_1', 'image_url_2'])
+    with unittest.mock.patch.dict(os.environ, no_proxy='127.0.0.1'):
+        failing = unreachable(asked, progress=False)
+        late = unreachable([f'{address}/slow'] * 3, timeout=.1, progress=False)
+    server.shutdown()
+    server.server_close()
+    test_eq(failing.problem.tolist(), ['no picture, but text/html', 'HTTP 404: Not Found'])
+    assert failing.address[1].endswith('/no%20such')
+    test_eq(late.problem.tolist(), ['timed out'])
+    assert 'refused' in _problem(address, 1).lower()          # nobody there any more
+    with expect_fail(MilanError, contains='not an address'): unreachable(['file:///etc/hosts'])
+    with expect_fail(MilanError, contains='has layer, unit'): unreachable(asked[['layer', 'unit']])
+    test_eq(image_columns(few_hits(k=11))[-2:], ['image_url_10', 'image_url_11'])
+    failing.assign(address=failing.address.str.replace(address, 'http://host'))
+
+
+# 05_crowdsourcing.ipynb, section "A test for workers"
+def test_a_test_for_workers():
+    test_eq(list(_faults({'id': 'a', 'image_urls': ['http://example.org/1.png'], 'options': ['x', 'y'], 'answer_index': 1})), [])
+    list(_faults({'image_urls': ['1.png'], 'options': ['dogs', True], 'answerindex': 0}))
+
+    form = ElementTree.Element('QuestionForm')
+    _ask(form, 1, Question('fruit', ('https://example.org/1.png?a=1&b=2',), ('red <fruit>', 'bowls'), 0))
+    _element(large := ElementTree.Element('large'), 'text', 'x' * 100_000)
+    with expect_fail(MilanError, contains='bytes, and Mechanical Turk accepts 65,535; ask fewer'): document(large, 'the test', 'ask fewer')
+    print(document(form, 'the test', ''))
+
+    TEST = '''
+title: Fruit & <friends>
+instructions: Choose the phrase that fits the bright parts best.
+questions:
+  - id: fruit
+    image_urls: [https://example.org/1 a.png, "https://example.org/2.png?a=1&b=2"]
+    options: [red fruit, plates & <bowls>, dogs]
+    answer_index: 1
+  - id: sky
+    image_urls: [https://example.org/3.png]
+    options: [blue sky, grass]
+    answer_index: 0
+'''
+    folder = temporary()
+    (folder/'test.yaml').write_text(TEST)
+    test = Qualification.read(folder/'test.yaml')
+    spaces = {'': f'{SCHEMAS}/2017-11-06/QuestionForm.xsd'}
+    form = ElementTree.fromstring(test.question_form())
+    test_eq(form.tag, f'{{{spaces[""]}}}QuestionForm')
+    test_eq([one.text for one in form.findall('.//DataURL', spaces)][:2], ['https://example.org/1%20a.png', 'https://example.org/2.png?a=1&b=2'])
+    test_eq([one.text for one in form.findall('.//Selection/Text', spaces)], ['red fruit', 'plates & <bowls>', 'dogs', 'blue sky', 'grass'])
+    test_eq(form.find('Overview/Title', spaces).text, 'Fruit & <friends>')
+    key = ElementTree.fromstring(test.answer_key())
+    test_eq([one.text for one in key.iter() if 'Identifier' in one.tag], ['fruit', 'option-1', 'sky', 'option-0'])
+    assert 'PercentageMapping' not in test.answer_key()
+    assert test.mock_up(answers=True).count(' checked') == 2 and ' checked' not in test.mock_up() and '&lt;bowls&gt;' in test.mock_up()
+    shown = html.escape(re.sub('<img[^>]*>', '<b>(a picture)</b>', test.mock_up()))
+    HTML(f'<div><iframe srcdoc="{shown}" style="width: 100%; height: 30rem; border: 1px solid #ccc"></iframe></div>')
+
+    for right, wrong, said in (('answer_index: 1', 'answer_index: 3', 'question 1 (fruit) has answer_index 3; with 3 options it is a whole number from 0 to 2'),
+                               ('answer_index: 1', 'answer_index: yes', 'answer_index True'), ('id: sky', 'id: fruit', "'fruit' is used twice"),
+                               ('[blue sky, grass]', '[blue sky]', 'question 2 (sky) has fewer than two options'),
+                               ('[blue sky, grass]', '[yes, no]', 'put it in quotes'), ('[blue sky, grass]', '[sky, sky]', 'same option twice'),
+                               ('https://example.org/3.png', 'ftp://example.org/3.png', "not an address on the web: 'ftp://example.org/3.png'"),
+                               ('    options: [blue sky, grass]\n', '', 'question 2 (sky) lacks options'), ('title: Fruit', 'titel: Fruit', 'title is missing'),
+                               ('image_urls: [https://example.org/3.png]', 'image_urls: []', 'no image_urls'), ('answer_index: 0', 'answer: 0', 'did you mean answer_index?'),
+                               ('questions:', 'question: []\nquestions:', "'question' means nothing"), (TEST, '- a', 'name: value'), (TEST, 'a: [', 'as YAML')):
+        (folder/'test.yaml').write_text(TEST.replace(right, wrong))
+        with expect_fail(MilanError, contains=said): Qualification.read(folder/'test.yaml')
+    (folder/'test.yaml').write_text('title: 5\nquestions: [sky, {id: }]')
+    with expect_fail(MilanError, contains='test.yaml: title is missing or no text; instructions is missing'): Qualification.read(folder/'test.yaml')
+    with expect_fail(MilanError, contains='No such file'): Qualification.read(folder/'none.yaml')
+    shutil.rmtree(folder)
+    print(test.answer_key(percentage=True))
+
+
+# 05_crowdsourcing.ipynb, section "Clean answers"
+def test_clean_answers():
+    rules = Rules(prefix={'these are ': '', 'a ': ''}, substring={'andclouds': 'and clouds'}, suffix={'.': '', ' nice': ''}, exact={'none': 'nothing'})
+    test_eq(list(rules.steps('dogs')), [])
+    test_eq([text for _, text in Rules(prefix={' the ': ''}).steps(' the  dog ')], ['dog']) # blanks in front belong to a prefix
+    test_eq([text for _, text in rules.steps('none.')], ['none', 'nothing'])
+    list(rules.steps('these are a sky andclouds nice.'))
+
+    SETTINGS = """
+prefix: ['these are ']
+substring: {andclouds: and clouds}
+suffix: ['.']
+exact: {none of the above: nothing}
+workers: {BEN: {prefix: ['space around ']}}
+ignore: [bokeh]
+"""
+    folder = temporary()
+    (folder/'cleaning.yaml').write_text(SETTINGS)
+    cleaning = Cleaning.read(folder/'cleaning.yaml')
+    for wrong, said in (('prefixes: [a]', "'prefixes' means nothing here; did you mean prefix?"), ('spelling: maybe', 'should be true or false'),
+                        ('exact: {none: 5}', 'texts in quotes'), ("prefix: ['']", 'texts in quotes'), ('workers: {BEN: [a]}', 'worker BEN: replacements are given under'),
+                        ('columns: {sumary: a}', 'cleaning.yaml, columns')):
+        (folder/'cleaning.yaml').write_text(wrong)
+        with expect_fail(MilanError, contains=said): Cleaning.read(folder/'cleaning.yaml')
+    shutil.rmtree(folder)
+    cleaning
+
+    raw = results(*RAW)
+    cleaning = Cleaning(Rules({'these are ': ''}, {'andclouds': 'and clouds'}, {'.': ''}, {'none of the above': 'nothing'}),
+                        workers={'BEN': Rules({'space around ': ''})})
+    cleaned = clean(raw, cleaning)
+    test_eq(cleaned.annotations.summary.tolist(), ['dogs', 'dogs', 'nothing', 'blue sky and clouds'])
+    test_eq(sorted([*cleaned.answers.row, *cleaned.rejected.row]), [1, 2, 3, 4, 5, 6])
+    test_eq(cleaned.counts().to_dict(), {('conv1', 0): 2, ('conv1', 1): 2})
+    cleaned.changes
+
+    test_eq(cleaned.rejected.reason.tolist(), ['rejected on Mon Nov 23 2026', 'empty'])
+    test_eq([(one.before, one.after) for one in cleaned.changes[cleaned.changes.row == 2].itertuples()], [('Space around dogs', 'space around dogs'), ('space around dogs', 'dogs')])
+    test_eq(clean(raw, Cleaning(at_most=1)).rejected.reason.tolist(), ['comes after the first 1', 'rejected on Mon Nov 23 2026', 'comes after the first 1', 'empty'])
+    test_eq(clean(raw, Cleaning(Rules(exact={'space around dogs': ''}))).rejected.reason.tolist()[0], 'nothing left')
+    test_eq(clean(raw.iloc[:0]).annotations.columns.tolist(), ['layer', 'unit', 'summary'])
+    cleaned.rejected
+
+    folder = temporary()
+    raw.to_csv(folder/'results.csv', index=False)
+    for given in (folder/'results.csv', pd.read_csv(folder/'results.csv')):
+        assert clean(given, cleaning).annotations.equals(cleaned.annotations)
+    renamed = raw.rename(columns={'Answer.summary': 'Answer.description'}).drop(columns=['RejectionTime', 'WorkerId'])
+    others = clean(renamed, Cleaning(columns={'summary': 'Answer.description', 'rejected': '', 'worker': ''}))
+    test_eq((len(others.answers), set(others.answers.worker)), (5, {''}))
+    with expect_fail(MilanError, contains='no column Answer.summary (for summary), RejectionTime'): clean(renamed)
+    with expect_fail(MilanError, contains="row 1: unit 'a'"): clean(results(('conv1', 'a', 'x', 'A', '')))
+    test_eq(clean(results((3, 4.0, 'NA', 'A', np.nan), (3, 4.0, np.nan, 'A', ''))).annotations.values.tolist(), [['3', 4, 'na']])
+    (folder/'broken.csv').write_bytes(b'Input.layer\n\xff')
+    with expect_fail(MilanError, contains='broken.csv cannot be read'): clean(folder/'broken.csv')
+    written = pd.read_csv(cleaned.write(folder/'clean'))
+    assert written.equals(cleaned.annotations)
+    names = sorted(path.name for path in (folder/'clean').iterdir())
+    shutil.rmtree(folder)
+    names
+
+    class Speller(dict):
+        "A spell-checker that knows a handful of words and how often they occur."
+
+        def unknown(self, words): return {word for word in words if word not in self}
+
+        def candidates(self, word): return {one for one in self if len(one) == len(word) and sum(a != b for a, b in zip(one, word)) == 1} or None
+
+        def __missing__(self, word): return 0
+
+
+    english = Speller(dogs=9, dots=5, sky=4, blue=3, the=20)
+    test_eq(corrections(['the dobs', "blue sku, the bokeh don't"], checker=english), {'dobs': 'dogs', 'sku': 'sky'})
+    spelled = clean(results(('conv1', 0, 'The dobs, dobs!', 'ANNA', '')), Cleaning(spelling=True, ignore=('bokeh',)), english)
+    test_eq(spelled.annotations.summary[0], 'the dogs, dogs!')
+    test_eq(corrections(['dobs'], ['DOBS'], english), {})
+    with unittest.mock.patch.dict(sys.modules, spellchecker=None), expect_fail(MilanError, contains='[crowdsourcing]'): corrections(['dobs'])
+    spelled.changes
+
+
+# 05_crowdsourcing.ipynb, section "What is still missing"
+def test_what_is_still_missing():
+    said = pd.DataFrame({'layer': ['conv1'] * 5, 'unit': [0, 0, 0, 1, 1], 'summary': ['dogs'] * 5})
+    again = missing(said, few_hits())
+    test_eq(again[['unit', 'assignments']].values.tolist(), [[1, 1], [2, 3]])
+    test_eq(len(missing(said, few_hits(), count=0)), 0)
+    test_eq(missing(said.iloc[:0], few_hits(), 1).assignments.tolist(), [1, 1, 1])
+    with expect_fail(MilanError, contains='a HIT table has the columns'): missing(said, said)
+    again

@@ -1,0 +1,58 @@
+# Generated from nbs/01_intervals.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.config import MilanError
+import numpy as np
+from milan.evaluation.intervals import (
+    _bootstrap_draws,
+    bootstrap,
+    difference,
+    proportion,
+    summarise,
+)
+
+import matplotlib.pyplot as plt
+from fastcore.test import expect_fail, test_close, test_eq
+
+
+# 01_intervals.ipynb, section "The bootstrap"
+def test_the_bootstrap():
+    sample = np.random.default_rng(1).normal(size=400)
+    error = 1.96 * sample.std() / 20
+    test_close(bootstrap(sample, seed=2), (sample.mean() - error, sample.mean() + error), eps=.02)
+    test_eq(bootstrap(np.ones(5)), (1, 1))
+    bootstrap(sample, seed=2)
+
+    low, high = bootstrap(sample, seed=2)
+    figure, axis = plt.subplots(figsize=(4.5, 2.2), layout='constrained')
+    axis.hist(_bootstrap_draws(sample, float, 1000, 2), 40, color='#56B4E9')
+    for end in (low, high): axis.axvline(end, color='#D55E00', linestyle='--')
+    axis.set(xlabel='mean of the resampled units', ylabel='resamples',
+             title='95 % of the means lie between the dashed lines')
+    plt.show()
+
+
+# 01_intervals.ipynb, section "One measure over units"
+def test_one_measure_over_units():
+    test_eq(summarise([0, 1, 1, 0]).value, .5)
+    summarise([0, 1, 1, 0])
+
+    good, bad = summarise(np.linspace(.4, .9, 50)), summarise(np.linspace(.3, .8, 50))
+    test_close(difference(good, bad).interval, (.1, .1))
+    difference(good, bad)
+
+
+# 01_intervals.ipynb, section "Proportions"
+def test_proportions():
+    test_close(proportion([True] * 25)[1], (1 / (1 + 1.959964 ** 2 / 25), 1))
+    test_eq(proportion([False] * 9)[1][0], 0)
+    proportion([True, False] * 50)
+
+    share, interval = proportion([True, False] * 50)
+    test_close([share, *interval], [.5, .4038, .5962], eps=1e-3)
+
+
+# 01_intervals.ipynb, section "Errors"
+def test_errors():
+    with expect_fail(MilanError, contains='no units'): bootstrap(np.empty(0))
+    with expect_fail(MilanError, contains='1 scores against 2'): difference(summarise([0]), summarise([0, 1]))
+    with expect_fail(MilanError, contains='at least one unit'): proportion([])

@@ -1,0 +1,73 @@
+# Generated from nbs/13_command.ipynb by `make export`. Edit the notebook, not this file.
+
+import inspect
+from milan.exemplars.command import (
+    arguments,
+    check_images,
+    find,
+    load_inputs,
+    parse_units,
+)
+
+import contextlib
+import io
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from fastcore.test import expect_fail, test_eq
+from PIL import Image
+
+from milan.config import MilanError
+
+def noise_folder():
+    "A folder of six pictures of seeded noise."
+    folder = Path(tempfile.mkdtemp())/'pictures'
+    folder.mkdir()
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder/f'{number}.png')
+    return folder
+
+
+# 13_command.ipynb, section "Units"
+def test_units():
+    parse_units(['blocks.3:0-2', 'blocks.3:7,9', 'head:1'])
+
+    test_eq(parse_units(['blocks.3:0-2', 'blocks.3:7,9', 'head:1']), {'blocks.3': [0, 1, 2, 7, 9], 'head': [1]})
+    test_eq(parse_units(None), None)
+    for wrong in ('blocks.3', 'a:3-1', 'a:x', ':3', 'a:' + '9' * 5000):
+        with expect_fail(MilanError, contains='cannot be read'): parse_units([wrong])
+
+
+# 13_command.ipynb, section "A network and images, by name"
+def test_a_network_and_images_by_name():
+    folder = noise_folder()
+    network, pictures = load_inputs('planted/shapes', str(folder), 'cpu', random_weights=True)
+    network.name, len(pictures)
+
+    test_eq(len(pictures), 6)
+    with expect_fail(MilanError, contains='nowhere'): check_images('nowhere')
+    shutil.rmtree(folder.parent)
+
+
+# 13_command.ipynb, section "The command"
+def test_the_command():
+    folder = noise_folder()
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        find('planted/shapes', str(folder), k=2, random_weights=True, device='cpu', out=folder.parent/'set')
+    printed.getvalue().split(':')[0]
+
+    assert (folder.parent/'set'/'exemplars.json').exists()
+    shutil.rmtree(folder.parent)
+
+    given = arguments().parse_args(
+        ['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out', 'here']
+    )
+    given.layers, given.k, given.bottom, given.out
+
+    test_eq((given.layers, given.k, given.bottom, given.out), (['shapes'], 4, True, Path('here')))
+    defaults = {name: one.default for name, one in inspect.signature(find).parameters.items()}
+    plain = vars(arguments().parse_args(['planted/shapes', 'shapes']))
+    test_eq(plain, defaults | {'network': 'planted/shapes', 'images': 'shapes'})

@@ -1,0 +1,155 @@
+# Generated from nbs/04_site.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.config import MilanError
+from pathlib import Path
+import ast
+import shutil
+from milan.publishing.site import (
+    _moved,
+    _navigation,
+    _signature,
+    _site_change,
+    _site_links,
+    broken,
+    described,
+    page,
+    parameters,
+    site_pages,
+    write_pages,
+    write_site,
+)
+import pytest
+
+import tempfile
+
+from fastcore.test import expect_fail, test_eq
+
+from milan.publishing.cells import write_notebook
+
+
+# 04_site.ipynb, section "Signatures"
+def test_signatures():
+    source = '''def hook(layers: list[str], # module paths
+         k: int = 15, # images kept
+         *, quantile: float | None = None,
+        ) -> Path: # the folder
+    "Record `layers`."'''
+    found = parameters(ast.parse(source).body[0], source)
+    test_eq(found[0], ('layers', 'list[str]', '', 'module paths'))
+    test_eq(found[-1], ('returns', 'Path', '', 'the folder'))
+    found
+
+    long = (
+        'def compute(network: Module, images: Dataset, layers: list[str], units: dict[str, list[int]] = {"a": [1,'
+        ' 2]}) -> int: pass'
+    )
+    print(_signature(ast.parse(long).body[0]))
+
+    test_eq(described('import os\ndef _private(): pass'), '')
+    assert r'`float \| None`' in described(source)
+    pair = described(
+        'class Pair(NamedTuple):\n    "Two."\n    left: int = 0 # the first\n    def swap(self) -> "Pair": "Turn'
+        ' round."'
+    )
+    assert '### Pair' in pair and '| `left` | `int` | `0` | the first |' in pair and 'swap(self)' in pair
+    print(described(source))
+
+
+# 04_site.ipynb, section "Pages"
+def test_pages():
+    folder = Path(tempfile.mkdtemp())
+    small = write_notebook(
+        folder / '05_small.ipynb',
+        '# small\n\nSee [a gallery](g/index.html).',
+        '#| default_exp small',
+        '#| hide\nimport os',
+        '#| export\ndef add(a: int, b: int) -> int: return a + b',
+        '#| echo: false\nadd(1, 2)',
+    )
+    cells = page(small).cells
+    test_eq([cell.metadata.get('tags') for cell in cells], [None, None, ['hide-input'], ['remove-input']])
+    [cell.source[:40] for cell in cells]
+
+    site = Path(tempfile.mkdtemp())
+    shutil.copytree(folder, site/'nbs')
+    write_notebook(
+        site / 'nbs/index.ipynb',
+        '# milan\n\nSee [small](05_small.ipynb), [the experiment](experiments/trial.ipynb) and [the'
+        ' code](../code.txt).',
+    )
+    write_notebook(site/'nbs/experiments/trial.ipynb', '# A trial')
+    write_notebook(
+        site / 'reports/trial/demo/report.ipynb',
+        '# A trial',
+        '2 + 2',
+        '## Reading\n\nSee [pages](pages/index.html).',
+    )
+    write_notebook(site/'nbs/guides/start.ipynb', '# Start here\n\nSee [all experiments](../experiments).')
+    (site/'reports/trial/demo/pages').mkdir()
+    (site/'reports/trial/demo/pages/index.html').write_text('<p>Finished.')
+    (site/'code.txt').write_text('x = 1')
+    (site/'CHANGELOG.md').write_text('# Changes\n\nSee [the readme](README.md).')
+    test_eq(site_pages(site)[1].title, '')
+    [page[1:] for page in site_pages(site)]
+
+    moved = _moved(site, site_pages(site))
+    change = _site_change(site, site/'_source', 'nbs/index.ipynb', 'index', moved)
+    test_eq(change('experiments/trial.ipynb'), 'reports/trial/demo/report.ipynb')
+    test_eq(change('../code.txt'), 'code.txt')
+    assert (site/'_source/code.txt').is_file()
+    test_eq(
+        _site_links(
+            '[all](experiments), [page](pages/index.html)', lambda path: '' if path == 'experiments' else path
+        ),
+        'all, <a href="pages/index.html">page</a>',
+    )
+    change('05_small.ipynb'), change('experiments')
+
+    print(_navigation(write_pages(site, site/'_source')))
+
+
+# 04_site.ipynb, section "Broken pages"
+def test_broken_pages():
+    page_of = Path(tempfile.mkdtemp())
+    (page_of / 'a.html').write_text(
+        '<h1 id="top">A</h1><a href="#top">up</a><a href="b.html#end">b</a><a'
+        ' href="https://example.org/x">out</a><img src="gone.png"><a href="c.ipynb">c</a><a'
+        ' href="d.html">d</a><p>| a | b |\n|---|---|\n| 1 | 2 |</p><pre>| x | y |</pre>'
+    )
+    (page_of/'b.html').write_text('<p>B</p>')
+    (page_of/'c.ipynb').write_text('{}')
+    broken(page_of)
+
+    test_eq(len(broken(page_of)), 5)
+    for said in (
+        '| a | b |',
+        'picture that leads nowhere: gone.png',
+        'd.html',
+        'not to its page: c.ipynb',
+        'section that does not exist: b.html#end',
+    ):
+        assert any(said in line for line in broken(page_of)), said
+    (page_of/'a.html').unlink()
+    test_eq(broken(page_of), [])
+
+
+# 04_site.ipynb, section "Site"
+@pytest.mark.slow
+def test_site_slow():
+    site = Path(tempfile.mkdtemp())
+    write_notebook(site/'nbs/index.ipynb', '# milan\n\nSee [small](05_small.ipynb).', '1 + 1')
+    write_notebook(
+        site / 'nbs/05_small.ipynb',
+        '# small',
+        '#| default_exp small',
+        '## Adding',
+        '#| export\ndef add(a: int) -> int:\n    "Add up."',
+    )
+    home = write_site(site/'out', site)
+    assert 'nbs/05_small.html' in home.read_text() and 'Add up.' in (site/'out/nbs/05_small.html').read_text()
+    assert (site/'out/search.html').is_file()
+
+    write_notebook(site/'nbs/index.ipynb', '# milan\n\nSee [nothing](06_absent.ipynb).')
+    with expect_fail(MilanError, contains='06_absent'): write_site(site/'out', site)
+    assert home.is_file()
+    shutil.rmtree(site)
