@@ -24,13 +24,8 @@ from milan.hooks.layers import Layer, heads
 from milan.hooks.recording import record
 from milan.evaluation.intervals import difference
 from milan.networks.network import Network
-from milan.testing import Squares, deep_network, seeing_network, small_network
+from milan.testing import batch_of_squares, deep_network, seeing_network, small_network, Squares
 from milan.ablation.units import ablated, by_unit
-
-
-def batch(count=40):
-    "The first images of `Squares`, as floats from 0 to 1."
-    return torch.stack([Squares()[index][0] for index in range(count)]).float() / 255
 
 
 # 03_accuracy.ipynb, section "A data set's labels"
@@ -77,7 +72,7 @@ def test_gathering_means_and_samples():
     average = means(network, Squares(), ['colours', 'head'], batch_size=16, quiet=True)
     {layer: values.flatten().tolist() for layer, values in average.by_layer.items()}
 
-    images = batch(40)
+    images = batch_of_squares(40)
     test_close(average.by_layer['colours'].flatten()[:3], images.mean((0, 2, 3)), 1e-6)
     test_eq(average.by_layer['colours'].shape, (4, 1, 1, 1))
     by_place = means(network, Squares(), 'colours', places=True, quiet=True)
@@ -105,14 +100,14 @@ def test_gathering_means_and_samples():
     average = means(network, Squares(),
                     ['patches', 'mix', Layer('mix', input=True, readout=heads(2), label='heads')], batch_size=9,
                     quiet=True)
-    with record(network, ['patches', 'mix']) as recording: network(batch(40))
+    with record(network, ['patches', 'mix']) as recording: network(batch_of_squares(40))
     test_close(average.by_layer['mix'].flatten(), recording['mix'].mean((0, 1)), 1e-6)
     # feature by feature
     test_close(average.by_layer['mix.heads'].flatten(), average.by_layer['patches'].flatten(), 1e-6)
     with expect_fail(MilanError, contains="'spare' did not run"): means(network, Squares(), 'spare', quiet=True)
     {layer: tuple(values.shape) for layer, values in average.by_layer.items()}
 
-    network, images = seeing_network(), batch(40)
+    network, images = seeing_network(), batch_of_squares(40)
     others = samples(network, Squares(), 'colours', 40, seed=1, batch_size=7, quiet=True)
     with ablated(network, {'colours': [0]}, others), record(network, 'pool') as recording: network(images)
     test_close(recording['pool'][:, 0].flatten(), images[others.numbers, 0].amax((1, 2)))
@@ -170,7 +165,7 @@ def test_accuracy():
     test_eq(set(evaluate(darker, Squares(), quiet=True).predictions.tolist()), {0})
     test_eq(evaluate(darker, Squares(), transform=lambda images: images, quiet=True).accuracy, 1)
     test_close(evaluate(network, Squares(), keep_logits=True, batch_size=9, quiet=True).logits,
-               network(batch(40)).detach(), 1e-6)
+               network(batch_of_squares(40)).detach(), 1e-6)
     with expect_fail(MilanError, contains='no label'): evaluate(network, bare, quiet=True)
     with expect_fail(MilanError, contains='image 3 has the label 4'):
         evaluate(network, bare, labels=[0, 0, 0, *[4] * 37], quiet=True)
@@ -185,7 +180,7 @@ def test_accuracy():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert network.training and network.early.inner.norm.training and not network.late.training
     assert not network.late.inner.norm.training
-    test_close(ours.logits, deep_network()(batch(40)).detach(), 1e-5)
+    test_close(ours.logits, deep_network()(batch_of_squares(40)).detach(), 1e-5)
 
 
     class Answering(nn.Module):

@@ -24,12 +24,7 @@ from torch import nn
 from milan.ablation.accuracy import evaluate
 from milan.ablation.units import ablated
 from milan.config import MilanError
-from milan.testing import Squares, deep_network, seeing_network
-
-
-def batch(count=40):
-    "The first images of `Squares`, as floats from 0 to 1."
-    return torch.stack([Squares()[index][0] for index in range(count)]).float() / 255
+from milan.testing import batch_of_squares, deep_network, seeing_network, Squares
 
 
 # 05_finetuning.ipynb, section "The chosen layers"
@@ -66,7 +61,7 @@ def test_the_chosen_layers():
     assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
     held = _held_out(40, .25, 0)[1]      # the best weights came back: the log's lowest loss is theirs
     with ablated(network, red):
-        found = _loss(network(batch(40)[held]), [(Squares()[number][1],) for number in held]).mean()
+        found = _loss(network(batch_of_squares(40)[held]), [(Squares()[number][1],) for number in held]).mean()
     test_close(found.item(), log['validation_loss'].min(), 1e-4)
     test_eq(log['best'].sum(), 1)
     log[log['best']].drop(columns='seconds').round(3)

@@ -19,15 +19,10 @@ from torch import nn
 
 from milan.config import MilanError, import_torchvision
 from milan.hooks.layers import Layer, channels_last, heads
-from milan.testing import Residual, Squares, deep_network, small_network
+from milan.testing import batch_of_squares, deep_network, Residual, small_network, Squares
 from milan.ablation.units import ablated
 
 warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that libraries would draw
-
-
-def batch(count=6):
-    "The first images of `Squares`, as floats from 0 to 1."
-    return torch.stack([Squares()[index][0] for index in range(count)]).float() / 255
 
 
 # 02_replay.ipynb, section "Running a network from the middle"
@@ -48,7 +43,7 @@ def test_running_a_network_from_the_middle():
     assert 'forward' not in vars(network.conv1)
     calls
 
-    network, images, units = deep_network(), batch(), range(8)
+    network, images, units = deep_network(), batch_of_squares(), range(8)
     def runs(): return {name: getattr(network, name).runs for name in ('stem', 'early', 'late', 'head')}
 
 
@@ -80,7 +75,7 @@ def test_rehearsal():
     assert _gap(torch.ones(3), torch.ones(3) + 1e-2) > 1 > _gap(torch.ones(3), torch.ones(3) + 1e-6) > 0
     test_eq(_gap(torch.ones(3), torch.ones(4)), np.inf)
 
-    network, images, norm = deep_network(), batch(), {'late.inner.norm': [0, 2]}
+    network, images, norm = deep_network(), batch_of_squares(), {'late.inner.norm': [0, 2]}
     replay = Replay(network)
     with torch.no_grad():
         why = rehearse(replay, images[:2], Layer('late.inner.norm'), lambda: ablated(network, norm))
@@ -92,7 +87,7 @@ def test_rehearsal():
 
     network, replay = deep_network(), Replay(deep_network())       # without a rehearsal the same is detected
     with torch.no_grad(), expect_fail(MilanError, contains="'late.inner.conv1' was overwritten"):
-        replay.record(batch(), Layer('late.inner.norm'))
+        replay.record(batch_of_squares(), Layer('late.inner.norm'))
 
     class Looping(nn.Module):
         "One block three times, then once more, on what came out before and after."
@@ -117,7 +112,7 @@ def test_rehearsal():
     def compared(network, layers):
         "Compare replayed and computed outputs of each layer; the number of outputs kept for it."
         for layer in layers:
-            replay, images = Replay(network), batch()
+            replay, images = Replay(network), batch_of_squares()
             edited = lambda: ablated(network, {layer: [0, 2]}, .3)
             with torch.no_grad():
                 test_eq(rehearse(replay, images[:2].clone(), layer, edited), '')
@@ -158,11 +153,11 @@ def test_rehearsal():
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Noisy())
     with torch.no_grad():
-        reasons = [rehearse(Replay(chain), batch(2), Layer('0'), lambda chain=chain: ablated(chain, {'0': [1]}))
+        reasons = [rehearse(Replay(chain), batch_of_squares(2), Layer('0'), lambda chain=chain: ablated(chain, {'0': [1]}))
                    for chain in (network, nn.Sequential(nn.Conv2d(3, 4, 3), Remembering()))]
     assert all(reason.startswith('its outputs differ by') for reason in reasons)
     with torch.inference_mode():
-        reason = rehearse(Replay(small_network().eval()), batch(2), Layer('conv2'), contextlib.nullcontext)
+        reason = rehearse(Replay(small_network().eval()), batch_of_squares(2), Layer('conv2'), contextlib.nullcontext)
     reason
 
 

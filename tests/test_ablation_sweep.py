@@ -29,14 +29,9 @@ from torch import nn
 from milan.config import MilanError, import_torchvision, oracle_dir
 from milan.hooks.layers import Layer, Unit
 from milan.evaluation.intervals import difference
-from milan.testing import Squares, deep_network, seeing_network, small_network
+from milan.testing import batch_of_squares, deep_network, seeing_network, small_network, Squares
 from milan.ablation.accuracy import evaluate, means, samples
 from milan.ablation.finetuning import finetune
-
-
-def batch(count=6):
-    "The first images of `Squares`, as floats from 0 to 1."
-    return torch.stack([Squares()[index][0] for index in range(count)]).float() / 255
 
 
 # 04_sweep.ipynb, section "Sweeps"
@@ -51,7 +46,7 @@ def test_sweeps():
     test_eq(_sets({'text': [Unit('a', 1)], 'none': []}), {'text': [Unit('a', 1)], 'none': []})
     test_eq(_sets({'text': {'a': [1, 2]}}), {'text': {'a': [1, 2]}})
 
-    test_eq(_turns(small_network(), batch(), [Layer('head'), Layer('conv2', input=True), Layer('conv1')]),
+    test_eq(_turns(small_network(), batch_of_squares(), [Layer('head'), Layer('conv2', input=True), Layer('conv1')]),
             {'conv1': 0, 'conv2': 1, 'head': 2})
 
     with evaluator(small_network(), Squares(), quiet=True) as loop:
@@ -60,7 +55,7 @@ def test_sweeps():
     test_eq([cut.layer.name for cut in cuts], ['conv1', 'conv2'])
     cuts
 
-    network, images = small_network(), batch()
+    network, images = small_network(), batch_of_squares()
     with torch.no_grad(): outputs = dict(_outputs(Replay(network), cuts, groups, 0., images, 0))
     test_eq(list(outputs), [None, 'early', 'late'])
     assert torch.equal(outputs[None], network(images))

@@ -28,12 +28,7 @@ from milan.config import MilanError
 from milan.hooks.layers import Layer, Unit, channels_last, heads
 from milan.hooks.recording import record
 from milan.networks.network import Network
-from milan.testing import Squares, deep_network, seeing_network, small_network
-
-
-def batch(count=6):
-    "The first images of `Squares`, as floats from 0 to 1."
-    return torch.stack([Squares()[index][0] for index in range(count)]).float() / 255
+from milan.testing import batch_of_squares, deep_network, seeing_network, small_network, Squares
 
 
 # 01_units.ipynb, section "Which units"
@@ -117,7 +112,7 @@ def test_what_a_unit_is_replaced_by():
         test_eq(len(network.colours._forward_hooks), 1)
     test_eq(len(network.colours._forward_hooks), 0)
 
-    network, images = seeing_network(), batch()
+    network, images = seeing_network(), batch_of_squares()
     with ablated(network, [Unit('colours', 0)]): without_red = network(images)
     network(images)[:3], without_red[:3]
 

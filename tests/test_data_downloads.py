@@ -3,7 +3,6 @@
 from milan.config import MilanError
 from pathlib import Path
 import http.client
-import os
 import socket
 import time
 import urllib.request
@@ -33,14 +32,7 @@ from unittest.mock import patch
 from fastcore.test import expect_fail, test_eq
 
 from milan.files import remove
-from milan.testing import Site
-
-def user_folder():
-    "A new folder for the data of a user."
-    folder = Path(tempfile.mkdtemp())
-    os.environ['MILAN_DATA_DIR'] = str(folder/'data')
-    return folder
-
+from milan.testing import Site, user_folder
 
 BODY = bytes(range(256)) * 100
 PAGE = '''<!doctype html><title>Google Drive - Virus scan warning</title>
@@ -124,7 +116,7 @@ def test_downloads():
     with expect_fail(MilanError, contains='more than the 4 bytes'):
         list(_pieces(SimpleNamespace(read1=io.BytesIO(b'bytes').read1), 0, 4))
 
-    folder = user_folder()
+    folder = user_folder('data')
     with Site({'/x.bin': BODY}, breaks=[10_000, 5_000]) as site:
         download(f'{site.address}/x.bin', folder/'x.bin')
     assert (folder/'x.bin').read_bytes() == BODY
@@ -158,7 +150,7 @@ def test_downloads():
             assert (folder/'w.bin').read_bytes() == BODY
     remove(folder)
 
-    folder = user_folder()
+    folder = user_folder('data')
     with Site({'/uc': PAGE.format('/download').encode(), '/download?id=1Bm&confirm=t': BODY,
                '/old.bin': '/x.bin', '/x.bin': BODY}) as site:
         for path in ('/uc?id=1Bm', '/old.bin'):
@@ -211,7 +203,7 @@ def test_errors():
             server.shutdown()
 
 
-    folder, piece = user_folder(), bytes(1 << 16)
+    folder, piece = user_folder('data'), bytes(1 << 16)
     endless = {'no length': (b'HTTP/1.0 200 OK\r\n\r\n', piece),
                'chunked': (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
                            b'10000\r\n' + piece + b'\r\n'),

@@ -7,9 +7,7 @@ from milan.data.states import state
 from milan.files import file_hash
 from milan.files import read_lock
 from milan.files import remove
-from pathlib import Path
 import os
-import tempfile
 import time
 from milan.data.manifests import (
     add,
@@ -32,24 +30,7 @@ from fastcore.test import expect_fail, test_eq
 
 from milan.data.states import stamp_file
 from milan.files import lock_file
-from milan.testing import Site
-
-
-def user_folder():
-    "A new folder for the data, models and manifests of a user."
-    folder = Path(tempfile.mkdtemp())
-    for variable, name in (('MILAN_DATA_DIR', 'data'), ('MILAN_MODELS_DIR', 'models'),
-                           ('MILAN_MANIFESTS_DIR', 'manifests')):
-        os.environ[variable] = str(folder/name)
-    (folder/'manifests').mkdir()
-    return folder
-
-
-def forget(folder):
-    "Remove what `user_folder` made."
-    for variable in ('MILAN_DATA_DIR', 'MILAN_MODELS_DIR', 'MILAN_MANIFESTS_DIR'):
-        os.environ.pop(variable, None)
-    remove(folder)
+from milan.testing import forget, Site, user_folder, write_manifest
 
 
 def make_tar(path, files):
@@ -73,14 +54,6 @@ def weights(value=0):
     with zipfile.ZipFile(out, 'w') as archive:
         archive.writestr('weights/data.pkl', pickle.dumps({'weight': value}))
     return out.getvalue()
-
-
-def write_manifest(folder, name, sources, **more):
-    "A manifest with one part."
-    licence = {'spdx': 'CC0-1.0', 'sentence': 'Made up for a test.'}
-    value = dict(title='A test', licence=licence, credit='nobody', homepage='https://example.org',
-                 parts=[dict(name='all', at_most=10_000, sources=sources)], **more)
-    (folder/'manifests'/f'{name}.yaml').write_text(yaml.safe_dump(value))
 
 
 # 06_manifests.ipynb, section "Fetching"

@@ -22,14 +22,7 @@ from unittest.mock import patch
 from fastcore.test import expect_fail, test_eq
 
 from milan.files import remove
-from milan.testing import Site
-
-
-def user_folder():
-    "A new folder for the data of a user."
-    folder = Path(tempfile.mkdtemp())
-    os.environ['MILAN_DATA_DIR'] = str(folder/'data')
-    return folder
+from milan.testing import Site, user_folder
 
 
 BODY = bytes(range(256)) * 100
@@ -63,7 +56,7 @@ def test_kinds_of_source():
     with expect_fail(MilanError, contains='pip install nothing-there'):
         _from_package(dict(package='nothing_there', distribution='nothing-there', member='x.pth'), Path(),
                       FetchOptions())
-    folder = user_folder()
+    folder = user_folder('data')
     with expect_fail(MilanError, contains='apt-get'):
         _from_apt(dict(package='no-such-package-here'), folder, FetchOptions())
     with expect_fail(MilanError, contains='was not called'):
@@ -76,7 +69,7 @@ def test_kinds_of_source():
             folder/'stamps.deb')
     remove(folder)
 
-    folder = user_folder()
+    folder = user_folder('data')
     with Site({'/data/a.zip': BODY, '/b.pth': BODY}) as site:
         found = [_from_url(source, folder, fetch_options(mirror=site.address)) for source in
                  (dict(address='https://gone.example.org/data/a.zip', file='a.zip'),
@@ -108,7 +101,7 @@ def test_kinds_of_source():
     assert 'without encryption' in str(caught[0].message)
     asked
 
-    folder = user_folder()
+    folder = user_folder('data')
     with expect_fail(MilanError, contains='not in'):
         get_file(dict(kind='local', file='x.zip'), folder, FetchOptions())
     (folder/'x.zip').write_text('x')
@@ -123,7 +116,7 @@ def test_errors():
         _from_package(dict(package='os.path', distribution='x', member='y'), Path(), FetchOptions())
     for mirror in ('https://', 3, ['https://example.org']):
         with expect_fail(MilanError, contains='not a web address'): fetch_options(mirror=mirror)
-    folder, address = user_folder(), None
+    folder, address = user_folder('data'), None
     with Site({'/x.bin': bytes(2000)}) as site:
         source = dict(kind='url', address=f'{site.address}/x.bin', file='x.bin', size=None, at_most=1000)
         with expect_fail(MilanError, contains='1,000'): get_file(source, folder, FetchOptions())

@@ -21,31 +21,7 @@ from fastcore.test import expect_fail, test_eq
 
 from milan.config import data_dir, models_dir
 from milan.files import remove
-
-
-def user_folder():
-    "A new folder for the data, models and manifests of a user."
-    folder = Path(tempfile.mkdtemp())
-    for variable, name in (('MILAN_DATA_DIR', 'data'), ('MILAN_MODELS_DIR', 'models'),
-                           ('MILAN_MANIFESTS_DIR', 'manifests')):
-        os.environ[variable] = str(folder/name)
-    (folder/'manifests').mkdir()
-    return folder
-
-
-def forget(folder):
-    "Remove what `user_folder` made."
-    for variable in ('MILAN_DATA_DIR', 'MILAN_MODELS_DIR', 'MILAN_MANIFESTS_DIR'):
-        os.environ.pop(variable, None)
-    remove(folder)
-
-
-def write_manifest(folder, name, sources, **more):
-    "A manifest with one part."
-    licence = {'spdx': 'CC0-1.0', 'sentence': 'Made up for a test.'}
-    value = dict(title='A test', licence=licence, credit='nobody', homepage='https://example.org',
-                 parts=[dict(name='all', at_most=10_000, sources=sources)], **more)
-    (folder/'manifests'/f'{name}.yaml').write_text(yaml.safe_dump(value))
+from milan.testing import forget, user_folder, write_manifest
 
 
 # 05_states.ipynb, section "Stamps"

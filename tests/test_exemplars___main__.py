@@ -18,6 +18,8 @@ import torch
 from fastcore.test import test_eq
 from PIL import Image
 
+from milan.testing import same_files
+
 
 def pictures_of(folder, count):
     "Seeded noise with a bright square each."
@@ -28,17 +30,6 @@ def pictures_of(folder, count):
         top, left, side = draw.integers(5, 30, 3)
         picture[top:top + side, left:left + side] = draw.integers(90, 256, 3)
         Image.fromarray(picture).save(folder/f'{number:02}.png')
-
-
-def same_files(one, other):
-    "Whether two folders hold the same files with the same bytes."
-    names = [
-        sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file())
-        for folder in (one, other)
-    ]
-    return names[0] == names[1] and all(
-        (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
-    )
 
 
 def command(folder, count, out, batch_size=5, more=()):

@@ -31,23 +31,12 @@ from torch import nn
 
 from milan import hooks
 from milan.config import MilanError, oracle_dir
-from milan.testing import Squares, killed, small_network, started
+from milan.testing import killed, same_files, small_network, Squares, started
 
 
 def temporary():
     "A new folder."
     return Path(tempfile.mkdtemp())
-
-
-def same_files(one, other):
-    "Whether two folders hold the same files with the same bytes."
-    names = [
-        sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file())
-        for folder in (one, other)
-    ]
-    return names[0] == names[1] and all(
-        (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
-    )
 
 
 class Counted(Squares):

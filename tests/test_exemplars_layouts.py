@@ -31,7 +31,7 @@ from fastcore.test import expect_fail, test_eq
 
 from milan.config import MilanError
 from milan.exemplars.masks import upsample
-from milan.testing import made_up_set
+from milan.testing import made_up_set, published_by_hand
 
 
 def temporary():
@@ -43,20 +43,6 @@ def native(folder, layer='conv1'):
     "A layer of a set in this package's layout."
     images, ids = open_images(folder)
     return open_native(folder/layer, images, ids, None, 'zeros')
-
-def published_by_hand(folder):
-    "Three units of one layer, two images each, in the published layout."
-    (folder/'layer1').mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 8, 8), dtype=np.uint8)
-    arrays = {
-        'images': pixels,
-        'masks': np.ones((3, 2, 1, 8, 8), dtype=np.uint8),
-        'units': np.array([1, 4, 7]),
-    }
-    for name, array in arrays.items(): np.save(folder/'layer1'/f'{name}.npy', array)
-    (folder/'layer1/ids.csv').write_text('5,2\n0,1\n9,3\n')
-    (folder/'layer1/activations.csv').write_text('1.5e+00,1.0e+00\n2.0e+00,1.0e+00\n3.0e+00,2.0e+00\n')
-    return folder/'layer1'
 
 
 # 07_layouts.ipynb, section "This package's layout"
@@ -95,7 +81,7 @@ def test_this_package_s_layout():
 
 # 07_layouts.ipynb, section "The published layout"
 def test_the_published_layout():
-    folder = published_by_hand(temporary())
+    folder = published_by_hand(temporary())/'layer1'
     (
         _read_csv(folder / 'ids.csv', int),
         _open_pictures(folder / 'masks.npy', 1).shape,
@@ -133,7 +119,7 @@ def test_a_set_of_layers():
 
     test_eq(sorted(['blocks.10', 'blocks.9', '3'], key=_natural), ['3', 'blocks.9', 'blocks.10'])
     test_eq((list(layers), about['borders']), (['conv1', 'conv2'], 'zeros'))
-    test_eq(list(open_layers(published_by_hand(temporary()).parent)[0]), ['layer1'])
+    test_eq(list(open_layers(published_by_hand(temporary()))[0]), ['layer1'])
 
     view_layer(layers['conv1'], 64, .5, 'replicate').read(0)[1].shape
 
@@ -143,7 +129,7 @@ def test_a_set_of_layers():
 
 # 07_layouts.ipynb, section "Errors"
 def test_errors():
-    folder = published_by_hand(temporary())
+    folder = published_by_hand(temporary())/'layer1'
     wrong = (
         ('images.npy', np.zeros((6, 3, 8, 8), np.uint8), '(6, 3, 8, 8)'),
         ('masks.npy', np.zeros((3, 2, 1, 8, 8)), 'float64'),

@@ -27,7 +27,7 @@ from milan.exemplars.state import ProcessState
 from milan.exemplars.store import Exemplars
 from milan.hooks.layers import layers_of
 from milan.networks.registry import as_network
-from milan.testing import Squares, small_network
+from milan.testing import same_files, small_network, Squares
 
 
 def temporary():
@@ -135,17 +135,6 @@ def test_sharing_a_run():
     work(run, folder/'again', folder/'.again.progress', 'key', ABOUT, True)
     found = Exemplars.open(folder/'again')
     found
-
-    def same_files(one, other):
-        "Whether two folders hold the same files with the same bytes."
-        names = [
-            sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file())
-            for folder in (one, other)
-        ]
-        return names[0] == names[1] and all(
-            (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
-        )
-
 
     work(run, folder/'set', folder/'.set.progress', 'key', ABOUT, True)
     assert same_files(folder/'again', folder/'set')

@@ -22,27 +22,12 @@ from fastcore.test import expect_fail, test_close, test_eq
 
 from milan.config import MilanError
 from milan.hooks.layers import Unit
-from milan.testing import made_up_exemplars, made_up_set
+from milan.testing import made_up_exemplars, made_up_set, published_by_hand
 
 
 def temporary():
     "A new folder."
     return Path(tempfile.mkdtemp())
-
-def published_by_hand(folder):
-    "Three units of one layer, two images each; and a folder that is no layer."
-    (folder/'layer1').mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 8, 8), dtype=np.uint8)
-    arrays = {
-        'images': pixels,
-        'masks': np.ones((3, 2, 1, 8, 8), dtype=np.uint8),
-        'units': np.array([1, 4, 7]),
-    }
-    for name, array in arrays.items(): np.save(folder/'layer1'/f'{name}.npy', array)
-    (folder/'layer1/ids.csv').write_text('5,2\n0,1\n9,3\n')
-    (folder/'layer1/activations.csv').write_text('1.5e+00,1.0e+00\n2.0e+00,1.0e+00\n3.0e+00,2.0e+00\n')
-    (folder/'viz').mkdir()
-    return folder
 
 
 # 08_store.ipynb, section "Layers and units"

@@ -62,6 +62,14 @@ def last_value(run): # what the last cell of a report shows
     return nbformat.read(run, as_version=4).cells[-1].outputs[-1].data['text/plain']
 
 
+def wait_for_end(process, seconds=60):
+    "Wait until a process, by its number, has ended."
+    for _ in range(20 * seconds):
+        if not _alive(process): return
+        time.sleep(.05)
+    raise AssertionError(f'process {process} is still running')
+
+
 # 05_runner.ipynb, section "Finding the notebooks"
 def test_finding_the_notebooks():
     os.environ['MILAN_NOTEBOOKS_DIR'] = tempfile.mkdtemp()
@@ -208,12 +216,7 @@ sorted(path.parent.parent.name for path in found)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    kernel = int(Path('pid').read_text())
-    for _ in range(1200):
-        if not _alive(kernel): break
-        time.sleep(.05)
-    else:
-        raise AssertionError('the kernel is still running')
+    wait_for_end(int(Path('pid').read_text()))
     done = reproduce(['sleepy'], 'smoke', jobs=1, progress=False, notebooks=here/'nbs')
     test_eq([one.state for one in done], ['done'])
     test_eq([path.name for path in (here/'results/reports/sleepy/smoke').iterdir()], ['report.ipynb'])
@@ -228,12 +231,7 @@ sorted(path.parent.parent.name for path in found)
     process.send_signal(signal.SIGINT)
     test_eq((process.wait(60), 'KeyboardInterrupt' in process.stderr.read()), (-signal.SIGINT, True))
     process.stderr.close()
-    kernel = int(Path('pid').read_text())
-    for _ in range(1200):
-        if not _alive(kernel): break
-        time.sleep(.05)
-    else:
-        raise AssertionError('the kernel is still running')
+    wait_for_end(int(Path('pid').read_text()))
     os.chdir(before)
     del os.environ['MILAN_RESULTS_DIR']
     shutil.rmtree(here)

@@ -49,19 +49,7 @@ import zipfile
 import torch
 from fastcore.test import expect_fail, test_eq
 
-
-def user_folder():
-    "A fresh folder that stands for the user's data."
-    folder = Path(tempfile.mkdtemp())
-    os.environ['MILAN_DATA_DIR'] = str(folder/'data')
-    return folder
-
-
-def saved(value, name='weights.pth'):
-    "`value` as a file in a new folder."
-    path = Path(tempfile.mkdtemp())/name
-    torch.save(value, path)
-    return path
+from milan.testing import saved_tensors, user_folder
 
 
 texts = ['=1+1', '+1', '-red', '@SUM(A1)', '\t=1', '\r=1', '＝1', "'=1", "''-1", "'quoted'", "'", '',
@@ -181,10 +169,10 @@ def test_the_lock_file():
             ['milan-base/milan-base.pth'])
     with expect_fail(ValidationError): _LOCK.validate_python({'../x': '5f' * 32})
 
-    folder = user_folder()
+    folder = user_folder('data')
     test_eq(read_lock(), {})
 
-    folder = user_folder()
+    folder = user_folder('data')
     note_hash('milan-base', 'milan-base.pth', '5f' * 32, 1000, 'https://example.org/milan-base.pth')
     {key: value['sha256'][:4] for key, value in read_lock().items()}
 
@@ -202,7 +190,7 @@ def test_the_lock_file():
     del os.environ['MILAN_LOCK_FILE']
     remove(folder)
 
-    folder = user_folder()
+    folder = user_folder('data')
     (folder/'x.bin').write_bytes(b'first')
     source = dict(kind='url', file='x.bin', sha256=None)
     check_hash(folder/'x.bin', source, 'x')
@@ -245,7 +233,7 @@ def test_tables():
 
 # 01_files.ipynb, section "Tensors"
 def test_tensors():
-    read_tensors(saved({'state_dict': {'weight': torch.eye(2)}, 'epoch': 3}))
+    read_tensors(saved_tensors({'state_dict': {'weight': torch.eye(2)}, 'epoch': 3}))
 
     class Malicious:
         "Pickled, it is a call of `os.mkdir`."
@@ -253,7 +241,7 @@ def test_tensors():
 
 
     folder = Path(tempfile.mkdtemp())
-    path = saved({'state_dict': {'weight': torch.eye(2)}, 'extra': Malicious()})
+    path = saved_tensors({'state_dict': {'weight': torch.eye(2)}, 'extra': Malicious()})
     with expect_fail(MilanError, contains='it was not run'): read_tensors(path)
     assert not (folder/'harm').exists()
     path.write_bytes(path.read_bytes()[:200])
@@ -318,7 +306,7 @@ def test_errors():
     test_eq([path.name for path in home.iterdir() if path.name.startswith('.')], [])
     shutil.rmtree(home)
 
-    folder = user_folder()
+    folder = user_folder('data')
     lock_file().parent.mkdir()
     entry = '"sha256": "' + 'ab' * 32 + '"'
     for body in (b'', b'[]', b'null', b'"text"', b'3', b'{"a/b": NaN}', b'{"a/b": Infinity}',

@@ -25,16 +25,7 @@ from fastcore.test import expect_fail, test_close, test_eq
 from torch import nn
 
 from milan.config import MilanError
-
-
-def small_network():
-    "Two convolutions, an in-place ReLU, two equal blocks, and a linear head."
-    torch.manual_seed(0)
-    block = lambda: nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(8), conv=nn.Conv2d(8, 8, 3, padding=1)))
-    return nn.Sequential(OrderedDict(
-        conv1=nn.Conv2d(3, 8, 3, stride=2, padding=1), relu1=nn.ReLU(inplace=True),
-        blocks=nn.Sequential(block(), block()),
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(8, 5))).eval()
+from milan.testing import block_network
 
 
 # 02_layers.ipynb, section "A unit"
@@ -48,7 +39,7 @@ def test_finding_layers_by_name():
     assert _matches('blocks.0.conv', 'blocks.*.conv') and not _matches('blocks.0.conv', 'blocks.*')
     _some([f'blocks.{number}' for number in range(20)])
 
-    network = small_network()
+    network = block_network()
     resolve(network, ['head', 'blocks.*.conv'])
 
     test_eq(resolve(network, 'conv1'), ['conv1'])
@@ -120,7 +111,7 @@ def test_what_the_network_declares():
     declaring = nn.Sequential(Tokens())
     declaring.num_prefix_tokens = 0
     test_eq(prefix_tokens(declaring), 0)
-    test_eq(prefix_tokens(small_network()), None)
+    test_eq(prefix_tokens(block_network()), None)
     test_eq(prefix_tokens(nn.Sequential(Tokens(), Tokens())), 5)
     test_eq(prefix_tokens(nn.Sequential(Tokens(), declaring)), None)     # two transformers that disagree
 
@@ -143,7 +134,7 @@ def test_what_to_read_of_a_module():
     assert Layer('a').maps(attention[0]).data_ptr() == attention[0][:, 1:].data_ptr() # a view: nothing is copied
     assert Layer('a', lambda output: output[1]).pick(attention) is attention[1]
 
-    network = small_network()
+    network = block_network()
     several = ['head', Layer('blocks.*.conv', sign=-1), Layer('conv1', input=True, label='in')]
     [layer.name for layer in layers_of(network, several)]
 
@@ -210,7 +201,7 @@ def test_readouts():
 
 # 02_layers.ipynb, section "Errors"
 def test_errors():
-    network = small_network()
+    network = block_network()
     with expect_fail(MilanError, contains="'conv1'"): resolve(network, 'conv_1')
     with expect_fail(MilanError, contains="'blocks.0.conv'"): resolve(network, 'blocks.*.convs')
     with expect_fail(MilanError, contains='no layers'): resolve(network, [])

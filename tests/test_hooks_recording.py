@@ -20,18 +20,9 @@ from torch import nn
 from milan.config import MilanError, import_torchvision
 from milan.hooks.layers import Layer, channels_last, class_attention, heads, layers_of, prefix_tokens, spatial
 from milan.images.scenes import draw_scene
+from milan.testing import block_network
 
 warnings.filterwarnings('ignore', message='IProgress')   # about progress bars of libraries
-
-
-def small_network():
-    "Two convolutions, an in-place ReLU, two equal blocks, and a linear head."
-    torch.manual_seed(0)
-    block = lambda: nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(8), conv=nn.Conv2d(8, 8, 3, padding=1)))
-    return nn.Sequential(OrderedDict(
-        conv1=nn.Conv2d(3, 8, 3, stride=2, padding=1), relu1=nn.ReLU(inplace=True),
-        blocks=nn.Sequential(block(), block()),
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), head=nn.Linear(8, 5))).eval()
 
 def maps_of(network, layers, images):
     "Name → maps of the layers."
@@ -46,7 +37,7 @@ def shapes(maps): return {name: tuple(one.shape[1:]) for name, one in maps.items
 
 # 01_recording.ipynb, section "From the naive way to a hook"
 def test_from_the_naive_way_to_a_hook():
-    network, images = small_network(), torch.rand(2, 3, 16, 16)
+    network, images = block_network(), torch.rand(2, 3, 16, 16)
     kept, x = {}, images
     for name, module in network.named_children():
         x = module(x)
@@ -70,14 +61,14 @@ def test_recording():
     test_eq(recording['conv1'], 1)
     with expect_fail(MilanError, contains="nothing was recorded of 'head', only of 'conv1'"): recording['head']
 
-    network, images, kept = small_network(), torch.rand(2, 3, 16, 16), []
+    network, images, kept = block_network(), torch.rand(2, 3, 16, 16), []
     handles = [_hooked(network.conv1, Layer('conv1', input=before, label='x'), kept.append) for before in (True,
                                                                                                            False)]
     network(images)
     for handle in handles: handle.remove()
     assert torch.equal(kept[0], images) and torch.equal(kept[1], network.conv1(images).relu())
 
-    network, images = small_network(), torch.rand(2, 3, 16, 16)
+    network, images = block_network(), torch.rand(2, 3, 16, 16)
     with record(network, ['conv1', 'blocks.*.conv', 'head']) as recording: network(images)
     {layer: tuple(output.shape) for layer, output in recording.outputs.items()}
 
@@ -108,7 +99,7 @@ def test_editing():
         return output
 
 
-    network, images = small_network(), torch.rand(2, 3, 16, 16)
+    network, images = block_network(), torch.rand(2, 3, 16, 16)
     before = network(images)
     with edit(network, {'conv1': without_unit_3}): edited = network(images)
     (edited - before).abs().max()
@@ -155,7 +146,7 @@ def test_maps_recorded_and_edited():
 
 # 01_recording.ipynb, section "Networks of libraries"
 def test_networks_of_libraries():
-    shapes(maps_of(small_network(), ['conv1', 'head'], torch.rand(2, 3, 16, 16)))
+    shapes(maps_of(block_network(), ['conv1', 'head'], torch.rand(2, 3, 16, 16)))
 
 
 # 01_recording.ipynb, section "Networks of libraries"
@@ -283,7 +274,7 @@ def test_errors():
         attention(*tokens, average_attn_weights=False)
     test_eq(recording['heads'].shape, (1, 2, 2, 2))      # one image, two heads, the last four of five tokens
 
-    network, layers = small_network(), ['conv1', Layer('conv1', input=True, label='in')]
+    network, layers = block_network(), ['conv1', Layer('conv1', input=True, label='in')]
     with contextlib.suppress(ZeroDivisionError), record(network, layers): 1 / 0
     test_eq(len(network.conv1._forward_hooks) + len(network.conv1._forward_pre_hooks), 0)
     with expect_fail(MilanError, contains='nearest'), edit(network, {'heads': torch.zeros_like}): pass

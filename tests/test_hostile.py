@@ -472,6 +472,22 @@ def replaced(name, content):
     return damage
 
 
+def instead(file, make):
+    "A damage: something else stands in the place of a file."
+
+    def damage(folder):
+        (folder / file).unlink(missing_ok=True)
+        make(folder / file)
+
+    return damage
+
+
+def no_file(file):
+    "Damages that every file may have: it is a folder, or a pipe."
+    name = Path(file).name
+    return {'a folder': (instead(file, Path.mkdir), name), 'a pipe': (instead(file, os.mkfifo), name)}
+
+
 def broken_json(file):
     "Damages that every JSON file may have."
     return {
@@ -483,8 +499,7 @@ def broken_json(file):
         'not text': (replaced(file, b'\xff\xfe\x00'), Path(file).name),
         'very deep': (replaced(file, '[' * 200_000), Path(file).name),
         'a number of 100,000 digits': (replaced(file, '{"format": ' + '9' * 100_000 + '}'), Path(file).name),
-        'a folder': (lambda folder: ((folder / file).unlink(), (folder / file).mkdir()), Path(file).name),
-        'a pipe': (lambda folder: ((folder / file).unlink(), os.mkfifo(folder / file)), Path(file).name),
+        **no_file(file),
     }
 
 
@@ -911,6 +926,7 @@ def test_image_folders():
 
 # 06_hostile.ipynb, section "Data sets"
 def test_data_sets():
+    global instead
     class Stream(torch.utils.data.IterableDataset):
         def __len__(self):
             return 8
@@ -1951,20 +1967,7 @@ def test_captioner_folders():
             lambda folder: (folder / 'in/weights.safetensors').write_bytes(pickle.dumps(Runs(folder / 'canary'))),
             'weights.safetensors',
         ),
-        'weights: a folder': (
-            lambda folder: (
-                (folder / 'in/weights.safetensors').unlink(),
-                (folder / 'in/weights.safetensors').mkdir(),
-            ),
-            'weights.safetensors',
-        ),
-        'weights: a pipe': (
-            lambda folder: (
-                (folder / 'in/weights.safetensors').unlink(),
-                os.mkfifo(folder / 'in/weights.safetensors'),
-            ),
-            'weights.safetensors',
-        ),
+        **{f'weights: {name}': case for name, case in no_file('in/weights.safetensors').items()},
         **{
             f'weights: {name}': (tensors(change), named, *right)
             for name, (change, named, *right) in {
@@ -2789,20 +2792,7 @@ def test_annotation_sets():
         ),
         'semicolons': (csv_of(said_of.replace(',', ';')), 'annotations.csv'),
         'tabs': (csv_of(said_of.replace(',', '\t')), 'annotations.csv'),
-        'a folder': (
-            lambda folder: (
-                (folder / 'in/set/annotations.csv').unlink(),
-                (folder / 'in/set/annotations.csv').mkdir(),
-            ),
-            'annotations.csv',
-        ),
-        'a pipe': (
-            lambda folder: (
-                (folder / 'in/set/annotations.csv').unlink(),
-                os.mkfifo(folder / 'in/set/annotations.csv'),
-            ),
-            'annotations.csv',
-        ),
+        **no_file('in/set/annotations.csv'),
         'a zero in it': (csv_of(said_of + '0,1,a\0b\n'), 'annotations.csv', is_whole),
         'fewer than three each': (csv_of('layer,unit,summary\n0,1,x\n'), 'set'),
         'nothing at all': (lambda folder: shutil.rmtree(folder / 'in/set'), 'set'),
@@ -5054,7 +5044,7 @@ def test_resuming():
     resume_cases = [case._replace(may=('results',)) for case in table_of(stopped, continued, resume_table)]
 
 
-    def learnt(folder):
+    def learnt(folder, epochs=3):
         from milan.captioner.training import train_lm
 
         said = [['a red dog'], ['a blue cat'], ['a dog'], ['a cat'], ['a red cat'], ['blue']]
@@ -5063,7 +5053,7 @@ def test_resuming():
             validation=[4, 5],
             embedding_size=4,
             hidden_size=6,
-            epochs=3,
+            epochs=epochs,
             patience=9,
             checkpoint=folder / 'results/lm.checkpoint',
             progress=False,
@@ -5073,20 +5063,7 @@ def test_resuming():
 
 
     def half_learnt(folder):
-        from milan.captioner.training import train_lm
-
-        said = [['a red dog'], ['a blue cat'], ['a dog'], ['a cat'], ['a red cat'], ['blue']]
-        train_lm(
-            said,
-            validation=[4, 5],
-            embedding_size=4,
-            hidden_size=6,
-            epochs=1,
-            patience=9,
-            checkpoint=folder / 'results/lm.checkpoint',
-            progress=False,
-            device='cpu',
-        )
+        learnt(folder, epochs=1)
 
 
     def checkpointed(change):

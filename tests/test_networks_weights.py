@@ -21,12 +21,7 @@ import tempfile
 
 from fastcore.test import expect_fail, test_eq
 
-
-def saved(value, name='weights.pth'):
-    "`value` as a file in a new folder."
-    path = Path(tempfile.mkdtemp())/name
-    torch.save(value, path)
-    return path
+from milan.testing import saved_tensors
 
 
 # 01_weights.ipynb, section "Unwrapping"
@@ -37,11 +32,11 @@ def test_unwrapping():
     with expect_fail(MilanError, contains='weight is no plain tensor'): check_tensors(expanded, 'x.pth')
 
     bare = {'weight': torch.eye(2)}
-    [list(read_state(saved(value))) for value in (bare, {'state_dict': bare, 'epoch': 3},
+    [list(read_state(saved_tensors(value))) for value in (bare, {'state_dict': bare, 'epoch': 3},
                                                   {'model': {'state_dict': bare}})]
 
-    with expect_fail(MilanError, contains='the keys epoch'): read_state(saved({'epoch': 3}))
-    with expect_fail(MilanError, contains='Tensor'): read_state(saved(torch.eye(2)))
+    with expect_fail(MilanError, contains='the keys epoch'): read_state(saved_tensors({'epoch': 3}))
+    with expect_fail(MilanError, contains='Tensor'): read_state(saved_tensors(torch.eye(2)))
 
 
 # 01_weights.ipynb, section "Renaming"
@@ -104,15 +99,15 @@ def test_errors():
     around = {'weight': torch.eye(2)}
     around['state_dict'] = around
     with expect_fail(MilanError, contains='holds no weights'):
-        read_state(saved(dict(state_dict={'model': {'epoch': 1}})))
-    test_eq(list(read_state(saved(around))), ['weight']) # it holds itself, and is read all the same
+        read_state(saved_tensors(dict(state_dict={'model': {'epoch': 1}})))
+    test_eq(list(read_state(saved_tensors(around))), ['weight']) # it holds itself, and is read all the same
     odd = {'meta': torch.empty(10**6, 10**6, device='meta'), 'sparse': torch.eye(3).to_sparse()}
     for name, value in odd.items():
-        with expect_fail(MilanError, contains=name): read_state(saved({name: value}))
+        with expect_fail(MilanError, contains=name): read_state(saved_tensors({name: value}))
     with expect_fail(MilanError, contains='0.weight'):
-        fit(nn.Sequential(nn.Linear(4, 3)), read_state(saved({'0.weight': torch.zeros(1).expand(10**6, 10**6)})),
+        fit(nn.Sequential(nn.Linear(4, 3)), read_state(saved_tensors({'0.weight': torch.zeros(1).expand(10**6, 10**6)})),
             'x.pth')
-    path, small_file = saved({'zeros': torch.zeros(10**6)}), Path(tempfile.mkdtemp())/'bomb.pth'
+    path, small_file = saved_tensors({'zeros': torch.zeros(10**6)}), Path(tempfile.mkdtemp())/'bomb.pth'
     with zipfile.ZipFile(path) as plain, zipfile.ZipFile(small_file, 'w', zipfile.ZIP_DEFLATED) as packed:
         for part in plain.namelist(): packed.writestr(part, plain.read(part))
     with expect_fail(MilanError, contains='compressed'): read_tensors(small_file)

@@ -18,20 +18,13 @@ import tempfile
 
 from fastcore.test import expect_fail, test_eq
 
+from milan.testing import small_notebook
+
 
 # 01_cells.ipynb, section "Cells"
 def test_cells():
     folder = Path(tempfile.mkdtemp())
-    small = write_notebook(
-        folder / '05_small.ipynb',
-        '# small\n\n> Two lines.',
-        '#| default_exp small',
-        '#| export\nfrom pathlib import Path',
-        '## Adding up',
-        '#| export\ndef add(a: int, b: int) -> int: return a + b',
-        'add(2, 3)',
-        '#| slow\nassert add(0, Path("x").name == "x") == 1',
-    )
+    small = small_notebook(folder)
     [(cell.kind, cell.directives, cell.section) for cell in read_cells(small)]
 
     (folder/'broken.ipynb').write_text('{')

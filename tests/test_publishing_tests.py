@@ -23,20 +23,7 @@ from pathlib import Path
 from fastcore.test import expect_fail, test_eq
 
 from milan.publishing.cells import write_notebook
-
-
-def small_notebook(folder: Path) -> Path:
-    "The smallest library notebook, for the examples below."
-    return write_notebook(
-        folder / '05_small.ipynb',
-        '# small\n\n> Two lines.',
-        '#| default_exp small',
-        '#| export\nfrom pathlib import Path',
-        '## Adding up',
-        '#| export\ndef add(a: int, b: int) -> int: return a + b',
-        'add(2, 3)',
-        '#| slow\nassert add(0, Path("x").name == "x") == 1',
-    )
+from milan.testing import small_notebook
 
 
 # 02_tests.ipynb, section "Sections"

@@ -5,21 +5,30 @@ import numpy as np
 import os
 import torch
 from milan.testing import (
+    batch_of_squares,
+    block_network,
     counted,
     Counting,
     deep_network,
     disc,
+    forget,
     killed,
     made_up_exemplars,
     made_up_folder,
     made_up_set,
+    published_by_hand,
     Residual,
+    same_files,
+    saved_tensors,
     seeing_network,
     Site,
     small_network,
+    small_notebook,
     some_units,
     Squares,
     started,
+    user_folder,
+    write_manifest,
 )
 
 import shutil
@@ -79,6 +88,8 @@ def test_units_in_memory():
 
 # 01_testing.ipynb, section "Smaller still"
 def test_smaller_still():
+    test_eq(batch_of_squares(2).shape, (2, 3, 24, 24))
+
     Image.fromarray(
         np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1) for index in range(6)])
     )
@@ -121,3 +132,38 @@ def test_networks_whose_units_are_known_or_counted():
     test_eq((images.shape, masks.shape), ((4, 6, 3, 64, 64), (4, 6, 1, 64, 64)))
     assert masks.any((2, 3, 4)).all() and (images[0].transpose(0, 2, 3, 1)[masks[0, :, 0] > 0].std(0) == 0).all()
     for folder in (photographs.parent, found): shutil.rmtree(folder)
+
+
+# 01_testing.ipynb, section "Folders, files and manifests"
+def test_folders_files_and_manifests():
+    folder = user_folder()
+    write_manifest(folder, 'toy', [{'kind': 'local', 'path': 'toy.txt'}])
+    sorted(path.name for path in folder.rglob('*'))
+
+    from milan.config import data_dir
+
+    test_eq(data_dir(), folder/'data')
+    forget(folder)
+    assert 'MILAN_DATA_DIR' not in os.environ and not folder.exists()
+
+    test_eq(torch.load(saved_tensors({'weight': torch.eye(2)}), weights_only=True)['weight'].sum(), 2)
+
+    first, second = user_folder('data'), user_folder('data')
+    for folder in (first, second): (folder/'a.txt').write_text('the same')
+    before = same_files(first, second)
+    (second/'a.txt').write_text('another')
+    test_eq((before, same_files(first, second)), (True, False))
+    for folder in (first, second): forget(folder)
+
+    folder = published_by_hand(Path(tempfile.mkdtemp()))
+    found = sorted(path.name for path in folder.iterdir())
+    shutil.rmtree(folder)
+    test_eq(found, ['layer1', 'viz'])
+    found
+
+    test_eq(block_network()(torch.zeros(1, 3, 16, 16)).shape, (1, 5))
+
+    folder = user_folder('data')
+    shown = small_notebook(folder).name
+    forget(folder)
+    shown
