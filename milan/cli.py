@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class _Commands(typer.core.TyperGroup):
     "The group of all commands, which turns a `MilanError` into a message and exit code 1, and a warning into one line."
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> Any: # typer's own context
         import warnings
 
         try:
@@ -67,7 +67,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-_given = {'trust': False} # options before the command; set anew by each call
+_given = {'trust': False} # options before the command; set again by each call
 
 
 @app.callback()
@@ -349,7 +349,7 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
 class _Pages(SimpleHTTPRequestHandler):
     "Serves the files of one folder."
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self, format: str, *arguments: Any) -> None: # format: not printed
         "Do not print a line for every picture."
 
     def parse_request(self) -> bool: # whether to go on
@@ -475,7 +475,7 @@ def list_networks(text: Search = None, # part of a name
 # %% ../nbs/15_command/02_cli.ipynb #09070f19
 def matching(patterns: Sequence[str], # names or patterns
              names: Sequence[str], # all there are
-            ) -> list[str]: # each once; a name that matches nothing stays, so that its error is told in its turn
+            ) -> list[str]: # each once; a name that matches nothing stays, so that its error is reported in its turn
     "The names meant by patterns such as 'milan-*'."
     import fnmatch
 

@@ -158,7 +158,7 @@ def _make_parent(path: Path) -> None:
 # %% ../nbs/00_base/01_files.ipynb #aad83cf4
 def require_replaceable(path: str | Path, # where a folder will be written
                         # path → sha256 of our files; None: the folder's list
-                        known: Mapping[str, str] | None = None,
+                        known: Mapping[str, str] | None = None, # name → sha256 of files that may be replaced
                        ) -> None:
     "Raise `MilanError` unless `path` is free, an empty folder, or a folder with only files that we wrote."
     path, remedy = _absolute_name(path), 'give another folder, or move it away first'

@@ -77,7 +77,7 @@ class Site(http.server.ThreadingHTTPServer):
 
     def __init__(self,
                  files: Mapping[str, bytes | str], # path → content, or another address
-                 breaks: Sequence[int] = (), # after so many bytes the first answers break off
+                 breaks: Sequence[int] = (), # after this many bytes the first answers break off
                  tag: str | None = '"first"', # by which a file is known as the same
                  length: bool = True, # say how long an answer will be
                 ) -> None:
@@ -169,7 +169,10 @@ def counted(encoder: Any, # with .read(images, masks, owner)
     passes: list[int] = []
     read = encoder.read
 
-    def counting(images: Any, masks: Any, owner: Any = None) -> Any:
+    def counting(images: Any, # of one pass
+                 masks: Any, # of them
+                 owner: Any = None, # whose features they become
+                ) -> Any:
         passes.append(len(images))
         return read(images, masks, owner)
 
@@ -356,7 +359,7 @@ def made_up_set(layers: Sequence[str] = ('conv1', 'conv2'), # module paths
 
 # %% ../nbs/15_command/01_testing.ipynb #46bb79c0
 def user_folder(*kinds: str, # of 'data', 'models', 'manifests' and 'results'; none: the first three
-               ) -> Path: # `MILAN_DATA_DIR` and its like name folders below it
+               ) -> Path: # `MILAN_DATA_DIR` and its siblings name folders below it
     "A new folder that stands for all that a user has."
     folder = Path(tempfile.mkdtemp())
     for kind in kinds or ('data', 'models', 'manifests'):

@@ -154,7 +154,7 @@ def test_can_the_pictures_be_reached():
     test_eq(failing.problem.tolist(), ['no picture, but text/html', 'HTTP 404: Not Found'])
     assert failing.address[1].endswith('/no%20such')
     test_eq(late.problem.tolist(), ['timed out'])
-    assert 'refused' in _problem(address, 1).lower()          # nobody there any more
+    assert 'refused' in _problem(address, 1).lower()          # the connection is closed
     with expect_fail(MilanError, contains='not an address'): unreachable(['file:///etc/hosts'])
     with expect_fail(MilanError, contains='has layer, unit'): unreachable(asked[['layer', 'unit']])
     test_eq(image_columns(few_hits(k=11))[-2:], ['image_url_10', 'image_url_11'])

@@ -193,7 +193,7 @@ def test_row_by_row_and_again_after_a_kill():
     note = {'transform': 'crop', 'shape': list(shape)}
     for told in ('', '[]', 'null', '3', '{}', '[' * 100_000, '{"done": NaN}', *[json.dumps({**note, 'done': done}) for done in ('9', -1, 41, 1.5, True, None, [3])]):
         (folder/_NOTE).write_text(told)
-        test_eq(_done(folder, {'transform': 'crop'}, shape), 0) # begun anew
+        test_eq(_done(folder, {'transform': 'crop'}, shape), 0) # started again
     (folder/_NOTE).write_text(json.dumps({**note, 'done': 32}))
     test_eq(_done(folder, {'transform': 'crop'}, shape), 32)
     for name in ('.mine.partial', '.images.npy.4217.partial'): (folder/name).write_text('x')
@@ -253,7 +253,7 @@ def test_completing_a_set():
 # 02_images.ipynb, section "What is refused"
 def test_what_is_refused():
     def refusal(spoil=lambda home: None, images='pictures', name='mynet/photos', **options):
-        "What `complete` says of a set and pictures that `spoil` has spoilt."
+        "What `complete` says about a set and pictures that `spoil` has spoilt."
         home = temporary()
         photos(home/'pictures')
         folder = without_images(home/name)

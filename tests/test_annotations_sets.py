@@ -286,7 +286,7 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
 
 
     def said_of(spoil):
-        "What `load` says of a set that `spoil` has spoilt."
+        "What `load` says about a set that `spoil` has spoilt."
         folder = tiny_set(*THREE)
         spoil(folder)
         try:

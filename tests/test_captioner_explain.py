@@ -42,7 +42,7 @@ def painted(thing, ground, draw, side=64):
 
 @functools.cache
 def trained():
-    "A captioner that has learnt this world but for its last twelve units."
+    "A captioner that has learnt this world except its last twelve units."
     found, said, place = small_world()
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.ReLU())
     network[0].weight.data[:, :, 0, 0] = torch.tensor([[2., -1, -1], [-1, 2, -1], [-1, -1, 2], [1, 1, -2]])
@@ -55,7 +55,7 @@ def trained():
     return captioner, features, found, place
 
 def small_world(units=60, k=5):
-    "Exemplars, what people said of them, and in which picture the thing is."
+    "Exemplars, what people wrote about them, and in which picture the thing is."
     draw, found, said, place = np.random.default_rng(0), [], [], []
     for unit in range(units):
         thing, ground, where = list(THINGS)[unit % 3], list(GROUNDS)[unit // 3 % 2], int(draw.integers(k))

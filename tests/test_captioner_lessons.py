@@ -33,8 +33,8 @@ def scenes(count, size=56):
     return variants(drawn, single, size), [frozenset(drawn.regions(index)[0].words[2:]) for index in single]
 
 
-# 14_lessons.ipynb, section "Which descriptions speak of it"
-def test_which_descriptions_speak_of_it():
+# 14_lessons.ipynb, section "Which descriptions mention it"
+def test_which_descriptions_mention_it():
     mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'], ['text', 'letter', 'body part'])
 
     test_eq(mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'], ['text', 'letter', 'body part']).tolist(),

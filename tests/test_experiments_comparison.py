@@ -79,7 +79,7 @@ def small_captioner():
 
 @functools.cache
 def everything():
-    "What all methods say of the colour units."
+    "What all methods say about the colour units."
     return {**dissections(colours()), **captions(colours(), small_captioner())}
 
 

@@ -64,7 +64,7 @@ import resource
 torch.set_num_threads(1)
 import_torchvision()  # once, for all cases
 
-# MILAN_HOSTILE_TABLE names a CSV file in which outcomes are noted instead of asserted, for whoever mends what
+# MILAN_HOSTILE_TABLE names a CSV file in which outcomes are noted instead of asserted, for those who repair what
 # a new case shows
 # what takes longer hangs; what hangs, hangs for ever
 SECONDS = float(os.environ.get('MILAN_HOSTILE_SECONDS', 120))
@@ -271,7 +271,7 @@ def tried(section, cases):
 
 
 def note(path):
-    "Keep all rows in a file, for whoever mends what is wrong."
+    "Keep all rows in a file, for those who repair what is wrong."
     rows = pd.DataFrame(SEEN)
     if Path(path).exists():
         old = pd.read_csv(path)
@@ -536,7 +536,7 @@ def is_expected(found):
 # 06_hostile.ipynb, section "Pictures"
 def test_pictures():
     def looks(expected, most=3):
-        "A check that a picture is the expected array, but for a few levels."
+        "A check that a picture is the expected array, except for a few levels."
         expected = np.repeat(expected[..., None], 3, 2) if expected.ndim == 2 else expected
         return (
             lambda picture: np.asarray(picture).shape == expected.shape
@@ -1776,7 +1776,7 @@ def test_network_yaml():
 def test_captioner_folders():
     global aside
     def speaks(captioner):
-        "What it says, and how sure it is."
+        "What it says, and how certain it is."
         images = torch.rand(2, 2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
         features = (
             captioner.encode(images)
@@ -3444,7 +3444,7 @@ def test_manifests_and_lock_files():
             for name in ('nosuch', '../mine/notes', '', 'a\0b', 'x' * 300, '/etc/passwd')
         ],
     ]
-    kept_here = ('stamp: ', "lock: a link to the user's file")  # what is ours may be written anew
+    kept_here = ('stamp: ', "lock: a link to the user's file")  # what is ours may be written again
 
     check(
         'Manifests and lock files',

@@ -105,7 +105,7 @@ def test_decoded_once():
     with expect_fail(MilanError, contains='cut.png'): decoded('broken', 1, 32, broken, progress=False)
     test_eq([path.name.split('-')[0] for path in (folder/'data'/'cache').iterdir()], ['discs'])
     [cached] = (folder/'data'/'cache').iterdir()
-    for name, body in [('images.npy', b''), ('masks.npy', b'\x93NUMPY'), ('table.csv', b''), ('table.csv', b'file\na\n'), ('images.npy', b'PK')]: # damaged: said, not drawn anew
+    for name, body in [('images.npy', b''), ('masks.npy', b'\x93NUMPY'), ('table.csv', b''), ('table.csv', b'file\na\n'), ('images.npy', b'PK')]: # damaged: an error, not drawn again
         whole = (cached/name).read_bytes()
         (cached/name).write_bytes(body)
         with expect_fail(MilanError, contains='is damaged'): decoded('discs', 1, 32, never)

@@ -107,7 +107,7 @@ def failure(name, **settings):
 
 
 def left(folder):
-    "What lies below the user's folders, but for locks and manifests."
+    "What lies below the user's folders, except locks and manifests."
     return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file() and path.suffix not in ('.lock', '.yaml'))
 
 
@@ -188,8 +188,8 @@ def test_not_what_it_should_be():
     forget(folder)
 
 
-# 05_published.ipynb, section "Nobody there"
-def test_nobody_there():
+# 05_published.ipynb, section "A host that does not answer"
+def test_a_host_that_does_not_answer():
     folder = user_folder()
     with Site({'/moved.pth': '/here.pth', '/here.pth': saved(torch.zeros(2)), '/away.pth': 'http://example.org/here.pth'}) as site:
         for name in ('moved', 'away', 'none'): write_manifest(folder, name, f'{site.address}/{name}.pth')

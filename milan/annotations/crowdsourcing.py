@@ -439,7 +439,7 @@ COLUMNS = {'layer': 'Input.layer', 'unit': 'Input.unit', 'summary': 'Answer.summ
 @dataclass(frozen=True)
 class Cleaning:
     "How a table of results is cleaned."
-    rules: Rules = Rules()                                        # for everybody
+    rules: Rules = Rules()                                        # for all workers
     workers: Mapping[str, Rules] = field(default_factory=dict)    # for single workers, by their id
     spelling: bool = False                                        # correct words that the dictionary doesn't have
     ignore: tuple[str, ...] = ()                                  # words that are right, whatever the dictionary says

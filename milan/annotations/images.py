@@ -123,7 +123,7 @@ def _write_rows(path: Path, start: int, ids: np.ndarray, read: Callable[[int], n
     for (row, column), number in np.ndenumerate(ids):
         places.setdefault(int(number), []).append((start + row, column))
 
-    def draw(number: int) -> int:
+    def draw(number: int) -> int: # of a picture
         pixels = read(number)
         for place in places[number]:
             target[place] = pixels
@@ -133,7 +133,7 @@ def _write_rows(path: Path, start: int, ids: np.ndarray, read: Callable[[int], n
     try:
         for drawing in drawings:
             bar.update(drawing.result())
-    finally: # where one fails, nobody writes on
+    finally: # where one fails, all stop writing
         for drawing in drawings:
             drawing.cancel()
         wait(drawings)
@@ -170,7 +170,7 @@ _FILES = ('masks.npy', 'ids.csv', 'activations.csv', 'units.npy', 'images.npy')
 @dataclass
 class _Set: # one set to be completed
     name: str
-    folder: Path # where it shall be whole
+    folder: Path # where the whole set goes
     origin: Path # where it was published; the same, unless a copy is wanted
 
     def __post_init__(self) -> None:
@@ -259,7 +259,7 @@ def complete(key: str | Path, # 'alexnet/imagenet', a group such as 'base', or a
              workers: int | None = None, # threads that decode; None: one per core
              progress: bool = True, # show a bar
             ) -> pd.DataFrame: # columns set, layer, units, MB, images: 'completed' or 'were there'
-    "Write the images that a set lacks. Goes on where an earlier run was stopped. Raises `MilanError` before writing where pictures, set or disk don't fit."
+    "Write the images that a set lacks. Resumes an interrupted run. Raises `MilanError` before writing where pictures, set or disk don't fit."
     root = _root() if data_dir is None else Path(data_dir)
     sets = _sets(key, root, out)
     lacking = {one.name: one.lacking() for one in sets}

@@ -69,7 +69,7 @@ def upload(folder: str | Path, # that `hits` wrote
     client = _client('s3') if client is None else client
     there = _there(client, bucket, prefix)
 
-    def send(path: Path) -> tuple[str, str]:
+    def send(path: Path) -> tuple[str, str]: # of one file
         content, key = path.read_bytes(), prefix + path.relative_to(folder).as_posix()
         if there.get(key) == (hashlib.md5(content, usedforsecurity=False).hexdigest(), len(content)):
             return key, 'there already'
@@ -205,7 +205,7 @@ _SITES = {True: ('https://workersandbox.mturk.com', 'https://mturk-requester-san
 def passed(qualification: str, # id that `Requester.qualify` gives
            score: int, # the least that counts as passed, in the unit of the answer key
           ) -> dict[str, Any]:
-    "A requirement for `Task`: only those who passed the test may take it on; everybody may look at it."
+    "A requirement for `Task`: only those who passed the test may take it on; anyone may look at it."
     return {'QualificationTypeId': qualification, 'Comparator': 'GreaterThanOrEqualTo', 'IntegerValues': [score], 'ActionsGuarded': 'Accept'}
 
 

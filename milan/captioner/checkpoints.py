@@ -219,7 +219,7 @@ def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -
     tokenizer: Any = spacy.blank('en').tokenizer
     try:
         tokenizer.rules = {text: [{65: piece} for piece in pieces] for text, pieces in exceptions.items()}
-    except Exception as error: # pieces that don't make up the text: spaCy's complaints share no class
+    except Exception as error: # pieces that don't make up the text: spaCy's errors share no class
         raise MilanError(f'its rules for splitting words cannot be used ({str(error)[:200]})') from error
     return [word for word in vocabulary.words if [piece.text.lower() for piece in tokenizer(word)] != tokenize(word)]
 

@@ -77,9 +77,19 @@ class _Sentence(torch.autograd.Function):
     "All words of a sentence: from embedded words, keys, features, first state and weights to (n, words, hidden) states and (n, words, k) attention."
 
     @staticmethod
-    def forward(ctx: Any, words: torch.Tensor, keys: torch.Tensor, features: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor,
-                recurrent: torch.Tensor, bias: torch.Tensor, score: torch.Tensor, shift: torch.Tensor, inward: torch.Tensor,
-                learning: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(ctx: Any, # where what `backward` needs is kept
+                words: torch.Tensor, # (n, words, embedding)
+                keys: torch.Tensor, # (n, k, attention)
+                features: torch.Tensor, # (n, k, features)
+                hidden: torch.Tensor, # (n, hidden), the first state
+                cell: torch.Tensor, # (n, hidden)
+                recurrent: torch.Tensor, # (query, gate and gates; hidden), weights of the state
+                bias: torch.Tensor, # of the same
+                score: torch.Tensor, # (attention,), weights of the attention's score
+                shift: torch.Tensor, # its bias
+                inward: torch.Tensor, # (gates; embedding and features), weights of the input
+                learning: bool, # keep what `backward` needs
+               ) -> tuple[torch.Tensor, torch.Tensor]:
         sizes, steps = (keys.shape[2], features.shape[2], 4 * hidden.shape[1]), []
         brought, context = words @ inward[:, :words.shape[2]].T, inward[:, words.shape[2]:]
         hiddens, attention = hidden.new_empty(*words.shape[:2], hidden.shape[1]), features.new_empty(*words.shape[:2], features.shape[1])
@@ -102,7 +112,9 @@ class _Sentence(torch.autograd.Function):
         return hiddens, attention
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, # of `forward`
+                 *gradients: torch.Tensor, # of both outputs
+                ) -> tuple[torch.Tensor | None, ...]:
         (d_hiddens, d_attention), (words, features, recurrent, score, shift, inward) = gradients, ctx.saved_tensors
         context = inward[:, words.shape[2]:]
         d_hidden, d_cell = torch.zeros_like(d_hiddens[:, 0]), torch.zeros_like(d_hiddens[:, 0])

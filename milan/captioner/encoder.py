@@ -305,7 +305,7 @@ def _read(encoder: Encoder, batch: list[_Job], name: Callable[[int], str]) -> tu
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #d319dc64
 class _Table: # rows of features, filled in any order
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int) -> None: # rows: of the table
         self.rows, self.done, self.values = rows, 0, torch.empty(0)
 
     def put(self, rows: list[int], features: torch.Tensor, images: int) -> None: # `images` more are done
@@ -421,7 +421,7 @@ _READING = 1 # to be raised when the arithmetic above changes
 
 def encoder_key(encoder: Encoder, # any
                ) -> str: # 16 digits
-    "Of all that an encoder's features depend on, but for the images."
+    "Of all that an encoder's features depend on, except the images."
     projection = network_hash(encoder.projection) if encoder.projection is not None else None
     return fingerprint([_READING, type(encoder).__name__, encoder.layers, encoder.size, network_hash(encoder.network), look_key(encoder), projection])
 
@@ -447,7 +447,11 @@ _FILES = ('about.json', 'features.npy') # of a folder in the cache
 class _Kept(_Table): # rows of features on disk, while they are made
     array: Any # a memory map
 
-    def __init__(self, rows: int, folder: Path, about: dict[str, Any], every: float) -> None:
+    def __init__(self, rows: int, # of the table
+                 folder: Path, # where it is kept
+                 about: dict[str, Any], # what is written beside it
+                 every: float, # seconds between two saved states
+                ) -> None:
         super().__init__(rows)
         self.folder, self.about, self.every, self.saved = folder, about, every, time.monotonic()
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -466,7 +470,10 @@ class _Kept(_Table): # rows of features on disk, while they are made
         self.array = np.lib.format.open_memmap(self.folder/'features.npy', 'w+', np.float32, shape)
         return torch.from_numpy(self.array)
 
-    def put(self, rows: list[int], features: torch.Tensor, images: int) -> None:
+    def put(self, rows: list[int], # of the table
+            features: torch.Tensor, # (rows, features)
+            images: int, # that were read for them
+           ) -> None:
         super().put(rows, features, images)
         if time.monotonic() - self.saved >= self.every:
             self.save()
@@ -522,7 +529,7 @@ def encode_exemplars(encoder: Encoder, # what reads
                      batch_size: int = 64, # images at a time
                      progress: bool = False, # show a progress bar
                      cache: str | Path | None = None, # folder to keep features in, found again by their inputs; None: they are not kept
-                     save_every: float = 60., # seconds between two saved states; what a kill can cost
+                     save_every: float = 60., # seconds between two saved states; what is lost at most when the run is killed
                     ) -> torch.Tensor: # (units, k · places, features); mapped into memory from the cache
     "Features of every unit of an exemplar set; every distinct image passes the network once. Raises `MilanError` for a set that doesn't fit together."
     if not len(exemplars):

@@ -122,7 +122,7 @@ def table(reading: Reading, # from `read`
     return pd.DataFrame({**columns, **weights})
 
 
-def _sayable(reading: Reading) -> torch.Tensor: # (words, vocabulary) gains; −∞ for the numbers that nobody can say
+def _sayable(reading: Reading) -> torch.Tensor: # (words, vocabulary) gains; −∞ for the numbers of no word
     gains = reading.gain.clone()
     gains[:, [reading.vocabulary.start, reading.vocabulary.pad, reading.vocabulary.unk]] = -torch.inf
     return gains

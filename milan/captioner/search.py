@@ -35,7 +35,7 @@ class Rows(NamedTuple):
 # %% ../../nbs/07_captioner/06_search.ipynb #03b610b0
 @dataclass
 class Speaker:
-    "The models, and the units they speak of."
+    "The models, and the units they describe."
     decoder: Decoder
     lm: LanguageModel | None # None: no say at every word
     temperature: float # λ
@@ -172,7 +172,7 @@ def likelihood(decoder: Decoder, # in evaluation mode
     for x, words in zip(features.split(batch_size), ids.split(batch_size), strict=True):
         ends = words == decoder.vocabulary.stop
         over = (ends.cumsum(1) - ends.int() > 0) | (words == decoder.vocabulary.pad)
-        rest = int(over.all(0).sum()) # nothing is said any more in the last so many places
+        rest = int(over.all(0).sum()) # nothing is said any more in the last places, this many
         said, over = words[:, :words.shape[1] - rest], over[:, :words.shape[1] - rest]
         log_probs, weights = decoder(x, said)
         terms.append(F.pad(log_probs.gather(2, said[:, :, None]).squeeze(2).masked_fill(over, 0.), (0, rest)))

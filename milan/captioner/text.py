@@ -83,7 +83,7 @@ class Vocabulary:
               text: str | Sequence[str], # a text, or its tokens
               start: bool = True, # put the start number first
               stop: bool = True, # put the stop number last
-              length: int | None = None, # at most so many words; None: all
+              length: int | None = None, # at most this many words; None: all
              ) -> list[int]: # word numbers
         "The numbers of a text's words."
         words = _words(text) if isinstance(text, str) else text
@@ -94,7 +94,7 @@ class Vocabulary:
               texts: Sequence[str | Sequence[str]], # n texts, or tokens of each
               start: bool = True, # put the start number first
               stop: bool = True, # put the stop number last
-              length: int | None = None, # at most so many words each; None: all
+              length: int | None = None, # at most this many words each; None: all
              ) -> torch.Tensor: # (n, longest) int64, filled up with `pad`
         "The numbers of several texts, one row each."
         rows = [self.index(text, start, stop, length) for text in texts]

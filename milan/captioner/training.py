@@ -335,7 +335,9 @@ def train_lm(annotations: Sequence[Sequence[str]], # descriptions of each unit
     model = _seeded(LanguageModel, config, data.vocabulary,
                     names='embedding_size hidden_size layers dropout outer_dropout')
 
-    def losses(epoch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    def losses(epoch: int, # from 0
+               generator: torch.Generator, # of the order of samples
+              ) -> Iterator[torch.Tensor]:
         for ids, _, weight in data.training.batches(config.batch_size, generator):
             yield _lm_loss(model, ids, weight)
 
@@ -383,7 +385,9 @@ def train_decoder(features: torch.Tensor | Draw, # (units, k, features), or a fu
     model.check(first)
     noise = config.feature_noise * first.float().std().item()
 
-    def losses(epoch: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    def losses(epoch: int, # from 0
+               generator: torch.Generator, # of the order of samples
+              ) -> Iterator[torch.Tensor]:
         shown = _drawn(features, epoch, generator, len(annotations))
         for ids, unit, weight in data.training.batches(config.batch_size, generator):
             x = shown[unit].to(model.embedding.weight)
@@ -417,7 +421,10 @@ def _decoder_loss(model: Decoder, features: torch.Tensor, ids: torch.Tensor, wei
 
 def _validate(model: Decoder, features: torch.Tensor, annotations: Sequence[Sequence[str]],
               data: TrainingData, config: DecoderConfig) -> dict[str, float]:
-    def loss(ids: torch.Tensor, unit: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def loss(ids: torch.Tensor, # (samples, words)
+             unit: torch.Tensor, # (samples,) rows of features
+             weight: torch.Tensor, # (samples,)
+            ) -> torch.Tensor:
         return _decoder_loss(model, features[unit].to(model.embedding.weight), ids, weight)
 
     measured = average_loss(loss, data.validation, 256)
@@ -432,7 +439,7 @@ def _greedy_bleu(model: Decoder, features: torch.Tensor, references: Sequence[Se
     with extra('text'):
         import sacrebleu
 
-    def plain(text: str) -> str:
+    def plain(text: str) -> str: # without case and punctuation
         return text.lower().strip('. ')
 
     tokens = search(model, features, strategy='greedy', length=length).tokens

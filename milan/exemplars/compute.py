@@ -87,7 +87,7 @@ def _require_valid(run: Run, size: int | None, borders: str) -> None: # argument
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #fc63a9d6
 def _require_units(run: Run) -> None:
-    def is_number(value: Any) -> bool:
+    def is_number(value: Any) -> bool: # of Python or NumPy, but no bool
         return hasattr(value, '__index__') or getattr(value, 'ndim', 1) == 0
     for name, numbers in run.units.items():
         if isinstance(numbers, str) or not isinstance(numbers, Iterable) or not all(map(is_number, numbers)):

@@ -178,7 +178,7 @@ def prepared(batch: Any, # from `stack`
     moved = _each(lambda tensor: tensor.to(device, non_blocking=True, copy=tensor.is_floating_point()), batch)
     scaled = moved.float() / 255 if isinstance(moved, torch.Tensor) and moved.dtype == torch.uint8 else moved
 
-    def fitted(tensor: torch.Tensor) -> torch.Tensor:
+    def fitted(tensor: torch.Tensor) -> torch.Tensor: # with a batch dimension
         cast = tensor.to(dtype) if tensor.is_floating_point() else tensor
         if channels_last and cast.ndim == 4:
             return cast.contiguous(memory_format=torch.channels_last)

@@ -328,7 +328,7 @@ def first_images(layer: StoredLayer, # stays as it is
 def view_key(layer: StoredLayer, # any
             ) -> dict[str, Any]: # for a fingerprint
     "Everything that changes the images and masks a layer gives, apart from its files."
-    def brief(value: Any) -> Any:
+    def brief(value: Any) -> Any: # long lists shortened
         if not isinstance(value, np.ndarray):
             return value
         mapped = isinstance(value, np.memmap) # counts by its file

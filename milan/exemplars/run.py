@@ -77,7 +77,9 @@ def forward(run: Run, # the settings
     inputs = prepared(images, run.transform, run.device, dtype_of(module), run.channels_last)
     size = None if run.to_image else size_of(inputs)
 
-    def visit(name: str, output: Any) -> None:
+    def visit(name: str, # of a layer
+              output: Any, # what was selected of it
+             ) -> None:
         if name in ran:
             raise MilanError(f'layer {name!r} runs more than once in one forward pass; choose the layers '
                              'around it')

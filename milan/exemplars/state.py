@@ -99,7 +99,7 @@ def restore_layer(state: LayerState, # made with the arguments of the saved one;
                   device: torch.device, # of the network
                  ) -> None:
     "Continue from a saved state."
-    def moved(values: dict[str, Any]) -> dict[str, Any]:
+    def moved(values: dict[str, Any]) -> dict[str, Any]: # tensors on the device
         return {name: value.to(device, copy=True) if isinstance(value, torch.Tensor) else value
                 for name, value in values.items()}
     state.units = saved['units']

@@ -185,7 +185,7 @@ def features_of(encoder: Encoder, # of the captioner
 def resized(side: int, # pixels
            ) -> Transform:
     "A transform that resizes images to a side."
-    def transform(pictures: torch.Tensor) -> torch.Tensor:
+    def transform(pictures: torch.Tensor) -> torch.Tensor: # of another size
         if pictures.shape[-1] == side:
             return pictures
         return F.interpolate(pictures, size=(side, side), mode='bilinear', antialias=True).clamp(0, 1)

@@ -27,7 +27,7 @@ from ..files import atomic, fingerprint
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #d257921d
 class _Centred(nn.Module): # images in [0, 1] → about -2 … 2
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor: # (batch, 3, side, side) → (batch, classes)
         return (images - .5) * 4
 
 
@@ -64,7 +64,9 @@ def small_cnn(classes: int, # how many
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #786add7f
 class _Block(nn.Module): # a transformer's: attention, then an MLP on each token, both added to what came in
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, # of a token
+                 heads: int, # of the attention
+                ) -> None:
         super().__init__()
         self.norm1, self.attention = nn.LayerNorm(width), nn.MultiheadAttention(width, heads, batch_first=True)
         self.norm2 = nn.LayerNorm(width)
@@ -79,7 +81,13 @@ class _Block(nn.Module): # a transformer's: attention, then an MLP on each token
 class SmallViT(nn.Module):
     "A vision transformer; see `small_vit`."
 
-    def __init__(self, classes: int, size: int, patch: int, width: int, depth: int, heads: int) -> None:
+    def __init__(self, classes: int, # of the output
+                 size: int, # pixels of a side
+                 patch: int, # pixels of a patch's side
+                 width: int, # of a token
+                 depth: int, # blocks
+                 heads: int, # of the attention
+                ) -> None:
         super().__init__()
         self.centred, self.patches = _Centred(), nn.Conv2d(3, width, patch, patch)
         self.places = nn.Parameter(.02 * torch.randn(1, (size // patch) ** 2, width))
@@ -135,7 +143,7 @@ def shift(images: torch.Tensor, # float (batch, 3, height, width)
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #924c4836
 class _Rows(torch.utils.data.Dataset): # images by number, as tensors
-    def __init__(self, images: Any) -> None:
+    def __init__(self, images: Any) -> None: # a map-style data set
         self.images = images
 
     def __len__(self) -> int:

@@ -292,11 +292,11 @@ def _threads(count: int) -> Any: # of the numerical libraries in processes start
 
 def _side_by_side(part: Sequence[Experiment], attempt: Callable[[Experiment], Run], jobs: int,
                   progress: bool) -> list[Run]:
-    def say(text: str) -> None:
+    def say(text: str) -> None: # on stderr
         if progress:
             print(text, file=sys.stderr, flush=True)
 
-    def one(experiment: Experiment) -> Run:
+    def one(experiment: Experiment) -> Run: # in a thread
         say(f'{experiment.name}: started')
         done = attempt(experiment)
         say(f'{experiment.name} ({done.profile}): {done.state} after {done.seconds:.0f} s')

@@ -27,7 +27,7 @@ from ..config import MilanError
 from ..files import file_hash, fingerprint, read_tensors
 
 # %% ../../nbs/02_images/01_files.ipynb #9bbe6d35
-READER = 2 # raise it when the same file shall give other pixels
+READER = 2 # raise it when the same file should give other pixels
 _MOST_PIXELS = 50_000_000
 _LONGEST = 200 # times the shorter side; a square of a longer picture would show next to nothing of it
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
@@ -195,7 +195,10 @@ class ImageSet:
 class _Selection(ImageSet):
     "Images out of one or several sets; nothing is copied."
 
-    def __init__(self, sets: Sequence[ImageSet], places: Sequence[tuple[int, int]], name: str) -> None:
+    def __init__(self, sets: Sequence[ImageSet], # what is selected from
+                 places: Sequence[tuple[int, int]], # (images,) of (set, index)
+                 name: str, # of the selection
+                ) -> None:
         self.sets, self.places, self.name = list(sets), list(places), name
         starts = np.cumsum([0, *map(len, self.sets)])
         rows = [int(starts[of]) + index for of, index in self.places]
@@ -218,7 +221,7 @@ class _Selection(ImageSet):
 def concatenate(sets: Sequence[ImageSet], # all of one size
                 name: str | None = None, # default: the names joined by +
                ) -> ImageSet:
-    "Several sets one behind the other. Raises `MilanError` where their sizes differ or there is none."
+    "Several sets concatenated. Raises `MilanError` where their sizes differ or there is none."
     if not sets or len({one.size for one in sets}) > 1:
         raise MilanError(f'cannot join {[(one.name, one.size) for one in sets]}: give at least one set, all of one size')
     places = [(of, index) for of, one in enumerate(sets) for index in range(len(one))]
@@ -316,7 +319,7 @@ class ImageFolder(ImageSet):
     "All images below a folder."
 
     def __init__(self,
-                 folder: str | Path, # .png, .jpg, .webp and the like, at any depth
+                 folder: str | Path, # .png, .jpg, .webp and others, at any depth
                  size: int = 224, # pixels
                  skip_broken: bool = False, # decode all once, and leave out those that cannot be read: see `broken`
                 ) -> None:
@@ -341,7 +344,7 @@ class ImageFolder(ImageSet):
     def _pixels(self, index: int) -> np.ndarray:
         return np.asarray(centre_crop(open_picture(self.folder/self.table['file'][index], 'RGB', self.size), self.size))
 
-    def mask(self, index: int) -> None:
+    def mask(self, index: int) -> None: # index: of the picture
         "Nothing is known of where things are."
         return None
 
@@ -439,7 +442,7 @@ class LabelledFolder(ImageSet):
         square = resized_crop(picture, self.size) if self.fit == 'crop' else picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
         return np.asarray(square)
 
-    def mask(self, index: int) -> None:
+    def mask(self, index: int) -> None: # index: of the picture
         "Nothing is known of where things are."
         return None
 
@@ -478,7 +481,7 @@ class Latents(ImageSet):
     def _pixels(self, index: int) -> np.ndarray:
         raise MilanError(f'{self.name} holds latent codes, not pictures; give it to a generator: milan.exemplars.compute(…, to_image=…)')
 
-    def mask(self, index: int) -> None:
+    def mask(self, index: int) -> None: # index: of the picture
         "A code has no mask."
         return None
 

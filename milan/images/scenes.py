@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 # %% ../../nbs/02_images/02_scenes.ipynb #d153c79c
 SIZE = 64 # pixels; other sizes scale everything
-VERSION = 2 # raise it when the same seed shall give other scenes
+VERSION = 2 # raise it when the same seed should give other scenes
 COLOURS = {'red': (225, 30, 30), 'orange': (250, 140, 20), 'yellow': (245, 230, 50), 'green': (40, 160, 50), 'cyan': (60, 215, 225),
            'blue': (40, 60, 225), 'purple': (130, 30, 180), 'pink': (250, 140, 200), 'brown': (115, 65, 25)}
 TEXTURES = ('plain', 'striped', 'dotted', 'checked')

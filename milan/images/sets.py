@@ -51,7 +51,7 @@ from . import scenes as shapes
 # %% ../../nbs/02_images/04_sets.ipynb #bafe45c8
 def plain_background(size: int, # pixels
                      random: np.random.Generator, # the picture's own
-                     colours: np.ndarray, # (n, 3), 0 … 255: what the background shall differ from
+                     colours: np.ndarray, # (n, 3), 0 … 255: what the background must differ from
                     ) -> np.ndarray: # (size, size, 3), 0 … 255
     "A soft gradient in the one of eight random colours that the given colours are farthest from."
     candidates = random.uniform(25, 235, (8, 3))
@@ -108,7 +108,7 @@ def groups(files: Sequence[str], # names, as `name_stem` takes them
     "Join equal name stems and near-duplicates; each group is called after its first member."
     parent = list(range(len(files)))
 
-    def root(i: int) -> int:
+    def root(i: int) -> int: # the first picture of its group
         while parent[i] != i:
             parent[i] = parent[parent[i]]
             i = parent[i]
@@ -133,7 +133,7 @@ def _render_all(rows: list[Row], size: int, folder: Path, name: str, progress: b
     masks = np.lib.format.open_memmap(folder/'masks.npy', 'w+', np.uint8, (len(rows), (size * size + 7) // 8))
     hashes = np.zeros((len(rows), 256), bool)
 
-    def draw(index: int) -> None:
+    def draw(index: int) -> None: # row of the table
         images[index], mask = rows[index]['draw']()
         if mask is not None:
             masks[index] = np.packbits(mask)
@@ -179,7 +179,7 @@ def decoded(name: str, # of the set
     return ImageSet(name, table, images, masks, key)
 
 
-_VERSION = 4 # raise it when the same files shall give other pixels (with `pictures.READER` 2 none of them did)
+_VERSION = 4 # raise it when the same files should give other pixels (with `pictures.READER` 2 none of them did)
 
 # %% ../../nbs/02_images/04_sets.ipynb #96183ac3
 _SYMBOL_FOLDERS = ('symbols', 'town/flags', 'town/roadsigns')
@@ -413,7 +413,9 @@ def clipart_words(svg: str, # the head of a vector file
     found = re.search(r'<cc:Work.*?</cc:Work>', svg, re.DOTALL)
     work = found.group(0) if found else ''
 
-    def text(name: str, inside: str) -> str:
+    def text(name: str, # of an attribute
+             inside: str, # XML of one entry
+            ) -> str:
         match = re.search(rf'<dc:{name}[^>]*>(.*?)</dc:{name}>', inside, re.DOTALL)
         return ' '.join(html.unescape(re.sub('<[^>]+>', ' ', match.group(1))).replace('_', ' ').split()) if match else ''
 
@@ -689,7 +691,7 @@ def latents(name: str, # 'biggan-zs-imagenet' or 'biggan-zs-places365'
 # %% ../../nbs/02_images/04_sets.ipynb #f039f918
 def demo(size: int = 224, # pixels
          sets: Sequence[str] = ('stamps', 'gcompris', 'clipart', 'emoji'), # which of these four
-         symbols: bool = False, # letters, digits, flags and the like too
+         symbols: bool = False, # letters, digits, flags and similar signs too
          backgrounds: int = 1, # of each stamp
         ) -> ImageSet:
     "All pictures of the demonstration: photographs and drawings of things, most with a mask and a description."

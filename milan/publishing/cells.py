@@ -151,7 +151,7 @@ def relink(text: str, # Markdown
            change: Callable[[str], str], # relative path (without '#…') → new path
           ) -> str:
     "The text with every relative link and picture passed through `change`."
-    def new(match: re.Match[str]) -> str:
+    def new(match: re.Match[str]) -> str: # one link
         path, mark, anchor = match['target'].partition('#')
         outside = not path or path.startswith('/') or re.match(r'[a-z][a-z0-9+.-]*:', path)
         return match[0] if outside else match['before'] + change(path) + mark + anchor

@@ -256,7 +256,7 @@ def _site_change(
     root: Path, place: Path, source: str, name: str, moved: dict[str, str]
 ) -> Callable[[str], str]:
     "How the page made from `source` must change its relative links; files linked to are copied below `place`."
-    def change(path: str) -> str:
+    def change(path: str) -> str: # relative to the page
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
         if (root/target/'index.html').is_file():
             target += '/index.html'
@@ -288,7 +288,7 @@ def _moved(root: Path, pages: list[Page]) -> dict[str, str]:
 def write_pages(root: str | Path, # the repository
                 place: str | Path, # the folder to write to
                ) -> list[Page]:
-    "Write what Sphinx reads: each page with its links mended, and the navigation below the home page."
+    "Write what Sphinx reads: each page with its links repaired, and the navigation below the home page."
     with extra('notebooks'):
         import nbformat
 
@@ -339,7 +339,9 @@ class _Reader(HTMLParser):
         )
         self.feed(text)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, # such as 'a'
+                        attrs: list[tuple[str, str | None]], # its attributes
+                       ) -> None:
         said = {name: value for name, value in attrs if value}
         self.anchors |= {said[name] for name in ('id', 'name') if name in said}
         link = said.get(self.LINKS.get(tag, ''))
@@ -347,10 +349,10 @@ class _Reader(HTMLParser):
             self.links[tag, link] = None # a dictionary keeps the order
         self._inside += tag in self.OTHER
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None: # such as 'a'
         self._inside -= tag in self.OTHER
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data: str) -> None: # text between tags
         self.lines += [] if self._inside else [line.strip() for line in data.splitlines()]
 
 # %% ../../nbs/14_publishing/04_site.ipynb #9ff76b23

@@ -121,7 +121,7 @@ def lifted(parts: list[Part], # the first is the top
 
 # %% ../../nbs/14_publishing/02_tests.ipynb #439dc1a7
 def _require_alone(part: Part, others: list[Part], known: set[str], notebook: str | Path) -> None:
-    "Raise `MilanError` where a section reads a name that only another section makes, or nobody."
+    "Raise `MilanError` where a section reads a name that only another section makes, or none."
     for name in sorted(wanted_names(part.source) - bound_names(part.source) - known - set(dir(builtins))):
         makers = [other for other in others if other is not part and name in bound_names(other.source)]
         maker = (
@@ -202,7 +202,7 @@ def generated_tests(
     return texts, wrong
 
 
-def is_generated(path: Path) -> bool:
+def is_generated(path: Path) -> bool: # a test module
     return path.read_text().startswith(f'# {GENERATED} ')
 
 
