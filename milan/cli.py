@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 class _Commands(typer.core.TyperGroup):
     "The group of all commands, which turns a `MilanError` into a message and exit code 1, and a warning into one line."
 
-    def invoke(self, ctx: Any) -> Any: # typer's own context
+    def invoke(self,
+               ctx: Any, # typer's own context
+              ) -> Any:
         import warnings
 
         try:
@@ -349,7 +351,10 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
 class _Pages(SimpleHTTPRequestHandler):
     "Serves the files of one folder."
 
-    def log_message(self, format: str, *arguments: Any) -> None: # format: not printed
+    def log_message(self,
+                    format: str, # not printed
+                    *arguments: Any, # of the format
+                   ) -> None:
         "Do not print a line for every picture."
 
     def parse_request(self) -> bool: # whether to go on

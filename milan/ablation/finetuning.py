@@ -29,7 +29,8 @@ from .units import ImageCounter, Means, Samples, Units, Values, grouped, hooked
 # %% ../../nbs/11_ablation/05_finetuning.ipynb #2e97e43c
 class _Tuned(nn.Module): # the chosen layers, as one module
 
-    def __init__(self, parts: Sequence[nn.Module], # in order
+    def __init__(self,
+                 parts: Sequence[nn.Module], # in order
                  statistics: bool, # update those of batch normalisation
                 ) -> None:
         super().__init__()

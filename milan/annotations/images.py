@@ -181,7 +181,9 @@ class _Set: # one set to be completed
     def lacking(self) -> list[str]: # layers without images
         return [layer for layer in self.shapes if not (self.folder/layer/'images.npy').exists() and not (self.origin/layer/'images.npy').exists()]
 
-    def bytes(self, layer: str) -> int: # of its images
+    def bytes(self,
+              layer: str, # module path
+             ) -> int: # of its images
         units, k, _, height, width = self.shapes[layer]
         return units * k * 3 * height * width
 

@@ -219,7 +219,8 @@ class WordVectors:
     name: str # of the model they come from; says so wherever a number rests on them
     look: Callable[[str], np.ndarray | None] # None for a word it does not know
 
-    def __call__(self, text: str, # any
+    def __call__(self,
+                 text: str, # any
                 ) -> np.ndarray: # (words that are known, size)
         "The vectors of a text's words, in order."
         found = [vector for word in words(text) if (vector := self.look(word)) is not None]

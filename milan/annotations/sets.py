@@ -108,7 +108,9 @@ class _Entry(NamedTuple):
 class AnnotatedExemplars:
     "Units with exemplars and annotations, from one set or several. `load` makes one."
 
-    def __init__(self, entries: Sequence[_Entry]) -> None: # (units,), in order
+    def __init__(self,
+                 entries: Sequence[_Entry], # (units,), in order
+                ) -> None:
         self._entries = list(entries)
         self._rows: dict[Unit, list[int]] = {}
         for row, entry in enumerate(self._entries):
@@ -125,12 +127,15 @@ class AnnotatedExemplars:
         return _as_rows(self)
 
     @overload
-    def __getitem__(self, index: int, # of a unit
+    def __getitem__(self,
+                    index: int, # of a unit
                    ) -> AnnotatedExemplar: ...
     @overload
-    def __getitem__(self, index: 'slice | Sequence[int] | np.ndarray', # of units
+    def __getitem__(self,
+                    index: 'slice | Sequence[int] | np.ndarray', # of units
                    ) -> 'AnnotatedExemplars': ...
-    def __getitem__(self, index: 'int | slice | Sequence[int] | np.ndarray', # one row, or several; an array of True and False will do
+    def __getitem__(self,
+                    index: 'int | slice | Sequence[int] | np.ndarray', # one row, or several; an array of True and False will do
                    ) -> 'AnnotatedExemplar | AnnotatedExemplars':
         if isinstance(index, slice):
             return AnnotatedExemplars(self._entries[index])
@@ -179,12 +184,14 @@ class AnnotatedExemplars:
         "Exemplars per unit."
         return self._entries[0].exemplars.k
 
-    def layer(self, layer: str | int, # module path, or the number that names it
+    def layer(self,
+              layer: str | int, # module path, or the number that names it
              ) -> 'AnnotatedExemplars':
         "Only the units of one layer."
         return self._only('layer', str(layer), self.layers, [entry for entry in self._entries if entry.unit.layer == str(layer)])
 
-    def of(self, name: str, # one of `sets`
+    def of(self,
+           name: str, # one of `sets`
           ) -> 'AnnotatedExemplars':
         "Only the units of one set."
         return self._only('set', name, self.sets, [entry for entry in self._entries if entry.set == name])
@@ -194,7 +201,8 @@ class AnnotatedExemplars:
             raise MilanError(f'no {what} {name!r} in {", ".join(self.sets)}; there are: {", ".join(known)}')
         return AnnotatedExemplars(chosen)
 
-    def lookup(self, layer: str | int, # module path, or the number that names it
+    def lookup(self,
+               layer: str | int, # module path, or the number that names it
                unit: int, # number of the unit in the network, not its row
                set: str | None = None, # needed where several sets have that unit
               ) -> AnnotatedExemplar:
@@ -214,7 +222,8 @@ class AnnotatedExemplars:
         made = pd.DataFrame(rows, columns=['layer', 'unit', 'summary', 'set'])
         return made if len(self.sets) > 1 else made.drop(columns='set')
 
-    def split(self, share: float = .1, # of the units, that go to the second part
+    def split(self,
+              share: float = .1, # of the units, that go to the second part
               seed: int = 0, # same seed, same split
              ) -> tuple['AnnotatedExemplars', 'AnnotatedExemplars']: # the larger and the held-out part, each in order
         "Split by unit, so that no unit has annotations on both sides. `write_split` keeps it."

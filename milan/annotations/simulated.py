@@ -172,7 +172,8 @@ class Views:
     outlines: torch.Tensor # (n, len(ADJECTIVES)) bool
 
     @classmethod
-    def of(cls, images: ImageSet, # whose `mask(i)` tells the object from its background
+    def of(cls,
+           images: ImageSet, # whose `mask(i)` tells the object from its background
            progress: bool = False, # show a bar
           ) -> 'Views':
         "Reduce a set of pictures."
@@ -187,7 +188,8 @@ class Views:
                 objects[i] = F.adaptive_avg_pool2d(mask[None].float(), SIDE)[0]
         return cls(pixels.half(), objects.half(), colour_names(pixels).to(torch.int8), outline_qualities(objects, pixels))
 
-    def measure(self, ids: torch.Tensor, # (n,) picture numbers
+    def measure(self,
+                ids: torch.Tensor, # (n,) picture numbers
                 masks: torch.Tensor, # (n, SIDE, SIDE) 0 or 1, the regions
                ) -> torch.Tensor: # (n, len(QUALITIES)) bool
         "Which qualities each region has."
@@ -252,7 +254,8 @@ class Annotator:
     wavering: float = 1. # nats: how far chance may move a word's gain
 
     @classmethod
-    def from_words(cls, words: Sequence[frozenset[str]], # of each picture
+    def from_words(cls,
+                   words: Sequence[frozenset[str]], # of each picture
                   ) -> 'Annotator':
         "An annotator that knows these words, commonest first."
         nouns = [noun for noun, _ in Counter(sorted(noun for one in words for noun in one)).most_common()]
@@ -262,7 +265,8 @@ class Annotator:
             of_picture[i, [place[noun] for noun in one]] = True
         return cls(nouns, of_picture)
 
-    def describe(self, ids: torch.Tensor, # (k,) the group's pictures
+    def describe(self,
+                 ids: torch.Tensor, # (k,) the group's pictures
                  qualities: torch.Tensor, # (k, len(QUALITIES)) what was measured
                  usual: 'Usual', # shares among comparable regions
                  chance: np.random.Generator | None = None, # None: always the best words
@@ -296,7 +300,8 @@ class Usual:
     price: torch.Tensor # (nouns,) nats a noun has to gain before it is worth saying
 
     @classmethod
-    def of(cls, annotator: Annotator, # whose nouns count
+    def of(cls,
+           annotator: Annotator, # whose nouns count
            ids: torch.Tensor, # (n,) pictures of many regions
            qualities: torch.Tensor, # (n, len(QUALITIES))
           ) -> 'Usual':

@@ -176,7 +176,8 @@ class _Looks:
     waiting: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     done: list[torch.Tensor] = field(default_factory=list)
 
-    def add(self, image: torch.Tensor, # (3, side, side), prepared
+    def add(self,
+            image: torch.Tensor, # (3, side, side), prepared
             weights: torch.Tensor, # (patches,)
             key: bytes, # equal for equal inputs
            ) -> int:

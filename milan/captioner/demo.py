@@ -152,7 +152,8 @@ class Lesson:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def add(self, group: torch.Tensor, # region numbers
+    def add(self,
+            group: torch.Tensor, # region numbers
             said: list[str], # phrases
             word: str | None = None, # it was drawn for
            ) -> None:
@@ -180,7 +181,8 @@ def usual_by_layer(annotator: Annotator, # knows the words
             for layer in range(int(regions.layer.max()) + 1)]
 
 
-def unit_groups(annotator: Annotator, regions: Regions, # see above
+def unit_groups(annotator: Annotator, # who names the regions
+                regions: Regions, # of one network
                 allowed: torch.Tensor, # (regions,) bool: not held out
                 members: int, # regions of a unit
                 units: int, # the first groups, this many, of `members` regions are units
@@ -197,7 +199,8 @@ def unit_groups(annotator: Annotator, regions: Regions, # see above
     return lesson
 
 
-def word_groups(annotator: Annotator, regions: Regions, # see above
+def word_groups(annotator: Annotator, # who names the regions
+                regions: Regions, # of one network
                 allowed: torch.Tensor, # (regions,) bool: which may be drawn
                 members: int, # regions per group
                 count: int, # groups
@@ -333,7 +336,12 @@ class Course:
         groups = torch.arange(self.first, len(self.regions)).unflatten(0, (-1, 15))
         return [three_annotators(self.annotator, self.regions, group, usual[int(self.regions.layer[group[0]])], random) for group in groups]
 
-    def draw(self, epoch: int, generator: torch.Generator, lesson: Lesson | None = None, k: int = 15) -> torch.Tensor: # (groups, k, components)
+    def draw(self,
+             epoch: int, # from 0
+             generator: torch.Generator, # of the choice
+             lesson: Lesson | None = None, # the groups; None: those to learn from
+             k: int = 15, # members of a group
+            ) -> torch.Tensor: # (groups, k, components)
         "Fifteen members of every group, other ones in every epoch; the features `train_decoder` asks for."
         groups = (self.lesson if lesson is None else lesson).groups
         rows = [group[torch.randperm(len(group), generator=generator)[torch.arange(k) % len(group)]] for group in groups]

@@ -305,10 +305,16 @@ def _read(encoder: Encoder, batch: list[_Job], name: Callable[[int], str]) -> tu
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #d319dc64
 class _Table: # rows of features, filled in any order
-    def __init__(self, rows: int) -> None: # rows: of the table
+    def __init__(self,
+                 rows: int, # of the table
+                ) -> None:
         self.rows, self.done, self.values = rows, 0, torch.empty(0)
 
-    def put(self, rows: list[int], features: torch.Tensor, images: int) -> None: # `images` more are done
+    def put(self,
+            rows: list[int], # of the table
+            features: torch.Tensor, # (rows, features)
+            images: int, # that are done with these
+           ) -> None:
         if not len(self.values):
             self.values = self._made((self.rows, *features.shape[1:]))
         self.values[rows] = features
@@ -359,7 +365,10 @@ class _Plan: # each distinct image of an exemplar set once
     regions: list[list[tuple[int, tuple]]] = field(default_factory=list) # of each image: row, and mask as `_packed` gives it
     key: str = '' # of all pixels
 
-    def jobs(self, exemplars: Any, begin: int) -> Iterator[_Job]: # from the image number `begin` on
+    def jobs(self,
+             exemplars: Any, # a sequence of units
+             begin: int, # number of the first image
+            ) -> Iterator[_Job]:
         at, images = -1, torch.empty(0)
         for (unit, place), regions in zip(self.first[begin:], self.regions[begin:], strict=True):
             if unit != at:
@@ -447,7 +456,8 @@ _FILES = ('about.json', 'features.npy') # of a folder in the cache
 class _Kept(_Table): # rows of features on disk, while they are made
     array: Any # a memory map
 
-    def __init__(self, rows: int, # of the table
+    def __init__(self,
+                 rows: int, # of the table
                  folder: Path, # where it is kept
                  about: dict[str, Any], # what is written beside it
                  every: float, # seconds between two saved states
@@ -470,7 +480,8 @@ class _Kept(_Table): # rows of features on disk, while they are made
         self.array = np.lib.format.open_memmap(self.folder/'features.npy', 'w+', np.float32, shape)
         return torch.from_numpy(self.array)
 
-    def put(self, rows: list[int], # of the table
+    def put(self,
+            rows: list[int], # of the table
             features: torch.Tensor, # (rows, features)
             images: int, # that were read for them
            ) -> None:

@@ -197,7 +197,11 @@ def figure(captioner: Captioner, # whose caption it is
     made = Figure(figsize=(width, height), dpi=110, facecolor='white')
     made.set_layout_engine('none') # its axes are placed by hand
 
-    def place(x: float, y: float, w: float, h: float) -> 'Axes': # from the upper left corner
+    def place(x: float, # inches from the left
+              y: float, # inches from the top
+              w: float, # width
+              h: float, # height
+             ) -> 'Axes':
         return made.add_axes((x / width, 1 - (y + h) / height, w / width, h / height))
     _title(made, reading, exemplar, width, height)
     _pictures(place(left, .8, k * cell, tall), exemplar)

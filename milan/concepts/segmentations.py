@@ -81,7 +81,8 @@ class Segmentations(torch.utils.data.Dataset):
 class _Subset(Segmentations):
     "Some images of another set; nothing is copied."
 
-    def __init__(self, source: Segmentations, # what is selected from
+    def __init__(self,
+                 source: Segmentations, # what is selected from
                  indices: list[int], # of its images
                 ) -> None:
         self.source, self.indices, self.name = source, indices, source.name

@@ -96,7 +96,8 @@ class PictureSet:
     views: Views # the pictures at reduced size
 
     @classmethod
-    def of(cls, pictures: ImageSet, # of a side that is a multiple of 56
+    def of(cls,
+           pictures: ImageSet, # of a side that is a multiple of 56
            words: Sequence[frozenset[str]], # people's nouns for each picture
           ) -> 'PictureSet':
         "Reduce the pictures and learn the words."

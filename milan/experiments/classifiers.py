@@ -27,7 +27,9 @@ from ..files import atomic, fingerprint
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #d257921d
 class _Centred(nn.Module): # images in [0, 1] → about -2 … 2
-    def forward(self, images: torch.Tensor) -> torch.Tensor: # (batch, 3, side, side) → (batch, classes)
+    def forward(self,
+                images: torch.Tensor, # (batch, 3, side, side)
+               ) -> torch.Tensor: # (batch, classes)
         return (images - .5) * 4
 
 
@@ -64,7 +66,8 @@ def small_cnn(classes: int, # how many
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #786add7f
 class _Block(nn.Module): # a transformer's: attention, then an MLP on each token, both added to what came in
-    def __init__(self, width: int, # of a token
+    def __init__(self,
+                 width: int, # of a token
                  heads: int, # of the attention
                 ) -> None:
         super().__init__()
@@ -72,7 +75,9 @@ class _Block(nn.Module): # a transformer's: attention, then an MLP on each token
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(OrderedDict(hidden=nn.Linear(width, 4 * width), gelu=nn.GELU(), output=nn.Linear(4 * width, width)))
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor: # (batch, tokens, width) → the same
+    def forward(self,
+                tokens: torch.Tensor, # (batch, tokens, width)
+               ) -> torch.Tensor: # of the same shape
         normed = self.norm1(tokens)
         tokens = tokens + self.attention(normed, normed, normed, need_weights=False)[0]
         return tokens + self.mlp(self.norm2(tokens))
@@ -81,7 +86,8 @@ class _Block(nn.Module): # a transformer's: attention, then an MLP on each token
 class SmallViT(nn.Module):
     "A vision transformer; see `small_vit`."
 
-    def __init__(self, classes: int, # of the output
+    def __init__(self,
+                 classes: int, # of the output
                  size: int, # pixels of a side
                  patch: int, # pixels of a patch's side
                  width: int, # of a token
@@ -95,7 +101,9 @@ class SmallViT(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, classes)
         self.size, self.layers = size, [f'blocks.{block}.mlp.hidden' for block in range(depth)]
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor: # (batch, 3, size, size) in [0, 1] → (batch, classes)
+    def forward(self,
+                images: torch.Tensor, # (batch, 3, size, size) in [0, 1]
+               ) -> torch.Tensor: # (batch, classes)
         if images.shape[-2:] != (self.size, self.size):
             raise MilanError(f'this network reads images of {self.size} x {self.size} pixels, and these have {tuple(images.shape[-2:])}')
         tokens = self.patches(self.centred(images)).flatten(2).transpose(1, 2) + self.places
@@ -143,7 +151,9 @@ def shift(images: torch.Tensor, # float (batch, 3, height, width)
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #924c4836
 class _Rows(torch.utils.data.Dataset): # images by number, as tensors
-    def __init__(self, images: Any) -> None: # a map-style data set
+    def __init__(self,
+                 images: Any, # a map-style data set
+                ) -> None:
         self.images = images
 
     def __len__(self) -> int:

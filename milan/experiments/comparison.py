@@ -180,7 +180,9 @@ def _scene_lesson(network: Network, scenes: images.ShapeScenes, groups: int, see
     encoder.projection = Projection.fit(features, min(64, features.shape[1]))
     features = encoder.projection(features)
 
-    def draw(epoch: int, generator: torch.Generator) -> torch.Tensor: # (groups, 15, components), in another order each time
+    def draw(epoch: int, # from 0
+             generator: torch.Generator, # of the choice
+            ) -> torch.Tensor: # (groups, 15, components), in another order in every epoch
         return features[torch.stack([group[torch.randperm(len(group), generator=generator)] for group in lesson.groups])]
 
     return draw, lesson, encoder

@@ -110,14 +110,16 @@ class _Files:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
-    def figure(self, figure: '_Figure', # any matplotlib figure
+    def figure(self,
+               figure: '_Figure', # any matplotlib figure
                name: str, # file name without ending
               ) -> Path: # where `save` will put it
         "Keep a figure as a small PNG."
         self._files[f'{name}.png'] = small_png(figure)
         return self.folder/f'{name}.png'
 
-    def table(self, table: pd.DataFrame, # any table
+    def table(self,
+              table: pd.DataFrame, # any table
               name: str, # file name without ending
              ) -> Path: # where `save` will put it
         "Keep a table as CSV, without its index; see `milan.files`."
@@ -128,7 +130,8 @@ class _Files:
 class Report(_Files):
     "Collects what a notebook measures and draws; `save` writes all of it into one folder."
 
-    def __init__(self, folder: str | Path, # …/<name>/<profile>; these two parts are the defaults below
+    def __init__(self,
+                 folder: str | Path, # …/<name>/<profile>; these two parts are the defaults below
                  name: str | None = None, # of the notebook
                  profile: str | None = None, # 'smoke', 'demo' or 'paper'
                  parameters: Mapping[str, Any] | None = None, # as given to the notebook
@@ -141,7 +144,8 @@ class Report(_Files):
                  for key, value in (parameters or {}).items()}
         self.metrics = Metrics(name, profile, plain, commit(), versions())
 
-    def record(self, name: str, # unique in this report
+    def record(self,
+               name: str, # unique in this report
                value: float, # what was measured
                **fields: Any, # paper, n, interval, seeds, note: see `checked_record`
               ) -> Record:
@@ -150,7 +154,8 @@ class Report(_Files):
         self.metrics.records = [one for one in self.metrics.records if one.name != name] + [made]
         return made
 
-    def agreement(self, table: pd.DataFrame, # from `milan.evaluation.agreement_table`
+    def agreement(self,
+                  table: pd.DataFrame, # from `milan.evaluation.agreement_table`
                   prefix: str, # of the records' names, such as 'held-out stamps'
                   seeds: int | Sequence[int] | None = None, # those given to `agreement`
                  ) -> None:
@@ -159,7 +164,8 @@ class Report(_Files):
             self.record(f'{prefix}/{one["measure"]}/{one["row"]}', one['value'], n=one['n'],
                         interval=(one['low'], one['high']), seeds=seeds, note=one['note'] or None)
 
-    def data(self, name: str, # of a data set
+    def data(self,
+             name: str, # of a data set
              hashed: str, # its fingerprint
             ) -> None:
         "Keep the fingerprint of a data set that the numbers depend on."

@@ -233,7 +233,8 @@ class heads:
     "A readout: the norm of each attention head's part of a token, (B, T, count · d) → (B, T, count)."
     count: int # attention heads of the layer
 
-    def __call__(self, tokens: torch.Tensor, # (…, tokens, count · d)
+    def __call__(self,
+                 tokens: torch.Tensor, # (…, tokens, count · d)
                 ) -> torch.Tensor: # (…, tokens, count), non-negative
         if self.count < 1 or tokens.shape[-1] % self.count:
             raise MilanError(f'{tokens.shape[-1]} features cannot be split into {self.count} heads of equal '

@@ -195,7 +195,8 @@ class ImageSet:
 class _Selection(ImageSet):
     "Images out of one or several sets; nothing is copied."
 
-    def __init__(self, sets: Sequence[ImageSet], # what is selected from
+    def __init__(self,
+                 sets: Sequence[ImageSet], # what is selected from
                  places: Sequence[tuple[int, int]], # (images,) of (set, index)
                  name: str, # of the selection
                 ) -> None:
@@ -344,7 +345,9 @@ class ImageFolder(ImageSet):
     def _pixels(self, index: int) -> np.ndarray:
         return np.asarray(centre_crop(open_picture(self.folder/self.table['file'][index], 'RGB', self.size), self.size))
 
-    def mask(self, index: int) -> None: # index: of the picture
+    def mask(self,
+             index: int, # of the picture
+            ) -> None:
         "Nothing is known of where things are."
         return None
 
@@ -442,7 +445,9 @@ class LabelledFolder(ImageSet):
         square = resized_crop(picture, self.size) if self.fit == 'crop' else picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
         return np.asarray(square)
 
-    def mask(self, index: int) -> None: # index: of the picture
+    def mask(self,
+             index: int, # of the picture
+            ) -> None:
         "Nothing is known of where things are."
         return None
 
@@ -481,7 +486,9 @@ class Latents(ImageSet):
     def _pixels(self, index: int) -> np.ndarray:
         raise MilanError(f'{self.name} holds latent codes, not pictures; give it to a generator: milan.exemplars.compute(…, to_image=…)')
 
-    def mask(self, index: int) -> None: # index: of the picture
+    def mask(self,
+             index: int, # of the picture
+            ) -> None:
         "A code has no mask."
         return None
 

@@ -329,7 +329,9 @@ class _Reader(HTMLParser):
     LINKS = {'a': 'href', 'img': 'src', 'link': 'href', 'script': 'src', 'source': 'srcset'}
     OTHER = ('pre', 'code', 'script', 'style', 'table')
 
-    def __init__(self, text: str): # HTML
+    def __init__(self,
+                 text: str, # HTML
+                ):
         super().__init__()
         self.links, self.anchors, self.lines, self._inside = (
             dict[tuple[str, str], None](),
@@ -339,7 +341,8 @@ class _Reader(HTMLParser):
         )
         self.feed(text)
 
-    def handle_starttag(self, tag: str, # such as 'a'
+    def handle_starttag(self,
+                        tag: str, # such as 'a'
                         attrs: list[tuple[str, str | None]], # its attributes
                        ) -> None:
         said = {name: value for name, value in attrs if value}
@@ -349,10 +352,14 @@ class _Reader(HTMLParser):
             self.links[tag, link] = None # a dictionary keeps the order
         self._inside += tag in self.OTHER
 
-    def handle_endtag(self, tag: str) -> None: # such as 'a'
+    def handle_endtag(self,
+                      tag: str, # such as 'a'
+                     ) -> None:
         self._inside -= tag in self.OTHER
 
-    def handle_data(self, data: str) -> None: # text between tags
+    def handle_data(self,
+                    data: str, # text between tags
+                   ) -> None:
         self.lines += [] if self._inside else [line.strip() for line in data.splitlines()]
 
 # %% ../../nbs/14_publishing/04_site.ipynb #9ff76b23
