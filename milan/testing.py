@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOVES', 'Site', 'started', 'killed', 'some_units', 'counted', 'Squares', 'small_network', 'batch_of_squares',
            'seeing_network', 'Residual', 'Counting', 'deep_network', 'disc', 'made_up_folder', 'made_up_exemplars',
-           'made_up_set', 'user_folder', 'forget', 'saved_tensors', 'write_manifest', 'same_files', 'published_by_hand',
+           'made_up_set', 'user_folder', 'forget', 'write_manifest', 'saved_tensors', 'same_files', 'published_by_hand',
            'block_network', 'small_notebook']
 
 # %% ../nbs/15_command/01_testing.ipynb #525ea8b5
@@ -376,15 +376,6 @@ def forget(folder: Path, # from `user_folder`
         del os.environ[name]
     remove(folder)
 
-# %% ../nbs/15_command/01_testing.ipynb #88f8bc7b
-def saved_tensors(value: Any, # that `torch.save` takes
-                  name: str = 'weights.pth', # of the file
-                 ) -> Path: # the file, in a new folder
-    "A file of tensors."
-    path = Path(tempfile.mkdtemp())/name
-    torch.save(value, path)
-    return path
-
 # %% ../nbs/15_command/01_testing.ipynb #4b5cea35
 def write_manifest(folder: Path, # from `user_folder`
                    name: str, # of the asset
@@ -396,6 +387,15 @@ def write_manifest(folder: Path, # from `user_folder`
     value = dict(title='A test', licence=licence, credit='nobody', homepage='https://example.org',
                  parts=[dict(name='all', at_most=10_000, sources=list(sources))], **more)
     (folder/'manifests'/f'{name}.yaml').write_text(yaml.safe_dump(value))
+
+# %% ../nbs/15_command/01_testing.ipynb #88f8bc7b
+def saved_tensors(value: Any, # that `torch.save` takes
+                  name: str = 'weights.pth', # of the file
+                 ) -> Path: # the file, in a new folder
+    "A file of tensors."
+    path = Path(tempfile.mkdtemp())/name
+    torch.save(value, path)
+    return path
 
 # %% ../nbs/15_command/01_testing.ipynb #9ee65b7c
 def same_files(one: Path, # a folder
