@@ -45,7 +45,9 @@ PUBLISHED = ('base', 'cls', 'gen', 'imagenet', 'places365', 'alexnet', 'resnet15
 
 
 def _checkpoint(name: str) -> Path:
-    "The file that a published name or a path stands for, fetched where need be. Raises `MilanError` where it can't be had."
+    """The file that a published name or a path stands for, fetched where need be.
+
+    Raises `MilanError` where it can't be had."""
     from milan.config import MilanError
 
     if name in PUBLISHED:
@@ -81,7 +83,9 @@ def pretrained(
     name_or_path: 'str | Path', # 'stamps', 'shapes', 'base' and the other published names, a .pth of the original, or a folder of ours
     device: 'str | torch.device | None' = None, # where it runs; None: a GPU where there is one
 ) -> 'Captioner':
-    "A captioner, ready to describe exemplars. Raises `MilanError` for what is neither a name nor a path, or can't be had."
+    """A captioner, ready to describe exemplars.
+
+    Raises `MilanError` for what is neither a name nor a path, or can't be had."""
     name, place = str(name_or_path), None if device is None else str(device)
     if not name.strip():
         from milan.config import MilanError

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 # %% ../nbs/15_command/02_cli.ipynb #48357d99
 class _Commands(typer.core.TyperGroup):
-    "The group of all commands, which turns a `MilanError` into a message and exit code 1, and a warning into one line."
+    """The group of all commands, which turns a `MilanError` into a message and exit code 1, and a warning
+    into one line."""
 
     def invoke(self,
                ctx: Any, # typer's own context
@@ -44,7 +45,9 @@ class _Commands(typer.core.TyperGroup):
 
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = lambda message, *place, **more: typer.secho(f'note: {message}', fg='yellow', err=True)
+                warnings.showwarning = lambda message, *place, **more: typer.secho(
+                    f'note: {message}', fg='yellow', err=True
+                )
                 return super().invoke(ctx)
         except ValueError as error:
             from milan.config import MilanError
@@ -55,9 +58,16 @@ class _Commands(typer.core.TyperGroup):
             raise typer.Exit(1) from error
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, rich_markup_mode='rich', pretty_exceptions_show_locals=False,
-                  context_settings={'help_option_names': ['-h', '--help']})
-data = typer.Typer(no_args_is_help=True, help='List, fetch, add and verify the data and weights that the project uses.')
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode='rich',
+    pretty_exceptions_show_locals=False,
+    context_settings={'help_option_names': ['-h', '--help']},
+)
+data = typer.Typer(
+    no_args_is_help=True, help='List, fetch, add and verify the data and weights that the project uses.'
+)
 app.add_typer(data, name='data')
 
 
@@ -73,10 +83,19 @@ _given = {'trust': False} # options before the command; set again by each call
 
 
 @app.callback()
-def _milan(debug: Annotated[bool, typer.Option('--debug', help='Show the traceback of an error.')] = False,
-           trust: Annotated[bool, typer.Option('--trust', help='Run whatever function a network file (.yaml) names. Only for files that you have read.')] = False,
-           version: Annotated[bool, typer.Option('--version', callback=_show_version, is_eager=True, help='Show the version.')] = False,
-          ) -> None:
+def _milan(
+    debug: Annotated[bool, typer.Option('--debug', help='Show the traceback of an error.')] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            '--trust',
+            help='Run whatever function a network file (.yaml) names. Only for files that you have read.',
+        ),
+    ] = False,
+    version: Annotated[
+        bool, typer.Option('--version', callback=_show_version, is_eager=True, help='Show the version.')
+    ] = False,
+) -> None:
     """Describe the neurons of a vision network in plain words.
 
     Data, weights and results go to ./data, ./models and ./results, or to $MILAN_DATA_DIR, $MILAN_MODELS_DIR and $MILAN_RESULTS_DIR.
@@ -88,42 +107,171 @@ def _milan(debug: Annotated[bool, typer.Option('--debug', help='Show the traceba
 
 # %% ../nbs/15_command/02_cli.ipynb #b621d89d
 _READ, _RUN, _RESULT = 'What is read', 'The run', 'The result' # groups of options in the help
-Network = Annotated[str, typer.Argument(help='A network: efficientnet_lite0/imagenet, resnet18/imagenet, torchvision:NAME, timm:NAME, hf:NAME, a '
-                                             '.yaml file … (see `milan networks`)', show_default=False)]
-Images = Annotated[str, typer.Argument(help='Images: stamps, gcompris, clipart, emoji, shapes, demo, imagenet, places365, or a folder of pictures.', show_default=False)]
-Layers = Annotated[list[str] | None, typer.Option('--layers', '-l', help='A layer, or a pattern such as "blocks.*.mlp.fc1"; may be repeated. '
-                                                  'Default: those of the network.', show_default=False, rich_help_panel=_READ)]
-Units = Annotated[list[str] | None, typer.Option('--units', '-u', help='Only these units of a layer, as LAYER:0-99 or LAYER:3,7; may be repeated.',
-                                                 show_default=False, rich_help_panel=_READ)]
+Network = Annotated[
+    str,
+    typer.Argument(
+        help=(
+            'A network: efficientnet_lite0/imagenet, resnet18/imagenet, torchvision:NAME, timm:NAME, hf:NAME,'
+            ' a .yaml file … (see `milan networks`)'
+        ),
+        show_default=False,
+    ),
+]
+Images = Annotated[
+    str,
+    typer.Argument(
+        help=(
+            'Images: stamps, gcompris, clipart, emoji, shapes, demo, imagenet, places365, or a folder of'
+            ' pictures.'
+        ),
+        show_default=False,
+    ),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        '--layers',
+        '-l',
+        help=(
+            'A layer, or a pattern such as "blocks.*.mlp.fc1"; may be repeated. '
+            'Default: those of the network.'
+        ),
+        show_default=False,
+        rich_help_panel=_READ,
+    ),
+]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(
+        '--units',
+        '-u',
+        help='Only these units of a layer, as LAYER:0-99 or LAYER:3,7; may be repeated.',
+        show_default=False,
+        rich_help_panel=_READ,
+    ),
+]
 Top = Annotated[int, typer.Option('--k', min=1, help='Exemplars per unit.', rich_help_panel=_READ)]
-Quantile = Annotated[float, typer.Option('--quantile', min=0, max=1, help='The mask is where a unit exceeds this quantile of its activations.',
-                                         rich_help_panel=_READ)]
-Bottom = Annotated[bool, typer.Option('--bottom', help="Also each unit's negative, as LAYER.bottom: the images of its lowest activations.",
-                                      rich_help_panel=_READ)]
-DropTokens = Annotated[int | None, typer.Option('--drop-tokens', min=0, help='Class and register tokens of a transformer. Default: as it declares, '
-                                                'or found from their number.', show_default=False, rich_help_panel=_READ)]
-Borders = Annotated[Literal['zeros', 'replicate'], typer.Option('--borders', help='Padding mode when an activation map is enlarged: zeros, as in the '
-                                                                'original, or replicate its edge.', rich_help_panel=_READ)]
-SkipBroken = Annotated[bool, typer.Option('--skip-broken', help='Leave out pictures that cannot be read, and list them.', rich_help_panel=_READ)]
-Random = Annotated[bool, typer.Option('--random-weights', help='Build the network without its trained weights; nothing is fetched for it.',
-                                      rich_help_panel=_READ)]
+Quantile = Annotated[
+    float,
+    typer.Option(
+        '--quantile',
+        min=0,
+        max=1,
+        help='The mask is where a unit exceeds this quantile of its activations.',
+        rich_help_panel=_READ,
+    ),
+]
+Bottom = Annotated[
+    bool,
+    typer.Option(
+        '--bottom',
+        help="Also each unit's negative, as LAYER.bottom: the images of its lowest activations.",
+        rich_help_panel=_READ,
+    ),
+]
+DropTokens = Annotated[
+    int | None,
+    typer.Option(
+        '--drop-tokens',
+        min=0,
+        help=(
+            'Class and register tokens of a transformer. Default: as it declares, or found from their number.'
+        ),
+        show_default=False,
+        rich_help_panel=_READ,
+    ),
+]
+Borders = Annotated[
+    Literal['zeros', 'replicate'],
+    typer.Option(
+        '--borders',
+        help=(
+            'Padding mode when an activation map is enlarged: zeros, as in the '
+            'original, or replicate its edge.'
+        ),
+        rich_help_panel=_READ,
+    ),
+]
+SkipBroken = Annotated[
+    bool,
+    typer.Option(
+        '--skip-broken', help='Leave out pictures that cannot be read, and list them.', rich_help_panel=_READ
+    ),
+]
+Random = Annotated[
+    bool,
+    typer.Option(
+        '--random-weights',
+        help='Build the network without its trained weights; nothing is fetched for it.',
+        rich_help_panel=_READ,
+    ),
+]
 
 # %% ../nbs/15_command/02_cli.ipynb #63f6adc9
-BatchSize = Annotated[int, typer.Option('--batch-size', min=1, help='Images per forward pass.', rich_help_panel=_RUN)]
-Workers = Annotated[int, typer.Option('--workers', min=0, help='Processes that read images.', rich_help_panel=_RUN)]
-Device = Annotated[str | None, typer.Option('--device', help='cpu, cuda, cuda:1, mps. Default: a GPU where there is one.', show_default=False,
-                                            rich_help_panel=_RUN)]
-Seed = Annotated[int, typer.Option('--seed', min=0, help='Seed of the random number generator.', rich_help_panel=_RUN)]
-ChannelsLast = Annotated[bool, typer.Option('--channels-last', help='Keep channels last in memory; many processors compute convolutions faster so.',
-                                            rich_help_panel=_RUN)]
-SaveEvery = Annotated[float, typer.Option('--save-every', min=0, help='Seconds between two saved states; an interrupted run resumes from the last.',
-                                          rich_help_panel=_RUN)]
-Fresh = Annotated[bool, typer.Option('--fresh', help='Compute again, even if there is a finished or an interrupted run of the same inputs.',
-                                     rich_help_panel=_RUN)]
-Out = Annotated[Path | None, typer.Option('--out', '-o', help='Folder of the result. Default: below $MILAN_RESULTS_DIR.', show_default=False,
-                                          rich_help_panel=_RESULT)]
-Export = Annotated[bool, typer.Option('--export', help='Also write the published layout, to $MILAN_RESULTS_DIR/NETWORK/IMAGES, linked into the data '
-                                      'folder, where `milan train` and milan.annotations look.', rich_help_panel=_RESULT)]
+BatchSize = Annotated[
+    int, typer.Option('--batch-size', min=1, help='Images per forward pass.', rich_help_panel=_RUN)
+]
+Workers = Annotated[
+    int, typer.Option('--workers', min=0, help='Processes that read images.', rich_help_panel=_RUN)
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        '--device',
+        help='cpu, cuda, cuda:1, mps. Default: a GPU where there is one.',
+        show_default=False,
+        rich_help_panel=_RUN,
+    ),
+]
+Seed = Annotated[
+    int, typer.Option('--seed', min=0, help='Seed of the random number generator.', rich_help_panel=_RUN)
+]
+ChannelsLast = Annotated[
+    bool,
+    typer.Option(
+        '--channels-last',
+        help='Keep channels last in memory; many processors compute convolutions faster so.',
+        rich_help_panel=_RUN,
+    ),
+]
+SaveEvery = Annotated[
+    float,
+    typer.Option(
+        '--save-every',
+        min=0,
+        help='Seconds between two saved states; an interrupted run resumes from the last.',
+        rich_help_panel=_RUN,
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        '--fresh',
+        help='Compute again, even if there is a finished or an interrupted run of the same inputs.',
+        rich_help_panel=_RUN,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        '--out',
+        '-o',
+        help='Folder of the result. Default: below $MILAN_RESULTS_DIR.',
+        show_default=False,
+        rich_help_panel=_RESULT,
+    ),
+]
+Export = Annotated[
+    bool,
+    typer.Option(
+        '--export',
+        help=(
+            'Also write the published layout, to $MILAN_RESULTS_DIR/NETWORK/IMAGES, linked into the data '
+            'folder, where `milan train` and milan.annotations look.'
+        ),
+        rich_help_panel=_RESULT,
+    ),
+]
 AsJson = Annotated[bool, typer.Option('--json', help='Print JSON, for other programs.')]
 
 # %% ../nbs/15_command/02_cli.ipynb #5f9d84d0
@@ -142,7 +290,11 @@ def _load(network: str, images: str, device: str | None, seed: int, random_weigh
     return load_inputs(network, images, device, seed, random_weights, skip_broken, _given['trust'])
 
 
-def _compute(loaded: 'LoadedNetwork', pictures: Any, layers: list[str] | None, units: dict[str, Sequence[int]] | None, **settings: Any) -> 'Exemplars':
+def _compute(loaded: 'LoadedNetwork',
+             pictures: Any,
+             layers: list[str] | None,
+             units: dict[str, Sequence[int]] | None,
+             **settings: Any) -> 'Exemplars':
     import milan.exemplars
 
     chosen = layers or list(units or {}) or loaded.layers
@@ -183,22 +335,78 @@ def exemplars(network: Network, # key
     """
     from milan.exemplars.command import find
 
-    find(network, images, layers, units, k, quantile, bottom, drop_tokens, borders, skip_broken, random_weights, batch_size,
-         workers, device, seed, channels_last, save_every, fresh, out, export, _given['trust'])
+    find(
+        network,
+        images,
+        layers,
+        units,
+        k,
+        quantile,
+        bottom,
+        drop_tokens,
+        borders,
+        skip_broken,
+        random_weights,
+        batch_size,
+        workers,
+        device,
+        seed,
+        channels_last,
+        save_every,
+        fresh,
+        out,
+        export,
+        _given['trust'],
+    )
 
 # %% ../nbs/15_command/02_cli.ipynb #0be4cd65
 _CAPTIONER = 'The captioner'
-Speaker = Annotated[str, typer.Option('--captioner', '-c', help='stamps or shapes (trained here, once), a published one such as base, a .pth, or a '
-                                      'folder; +clip behind it re-ranks with CLIP.', rich_help_panel=_CAPTIONER)]
-Strategy = Annotated[Literal['greedy', 'sample', 'beam', 'rerank'] | None, typer.Option('--strategy', help="How words are chosen. Default: the captioner's own.",
-                                                                                       show_default=False, rich_help_panel=_CAPTIONER)]
-Temperature = Annotated[float | None, typer.Option('--temperature', min=0, help="Weight of the language model (λ in the paper). Default: the "
-                                                   "captioner's own.", show_default=False, rich_help_panel=_CAPTIONER)]
-Beam = Annotated[int | None, typer.Option('--beam-size', min=1, help="Candidates kept per unit. Default: the captioner's own.", show_default=False,
-                                          rich_help_panel=_CAPTIONER)]
+Speaker = Annotated[
+    str,
+    typer.Option(
+        '--captioner',
+        '-c',
+        help=(
+            'stamps or shapes (trained here, once), a published one such as base, a .pth, or a '
+            'folder; +clip behind it re-ranks with CLIP.'
+        ),
+        rich_help_panel=_CAPTIONER,
+    ),
+]
+Strategy = Annotated[
+    Literal['greedy', 'sample', 'beam', 'rerank'] | None,
+    typer.Option(
+        '--strategy',
+        help="How words are chosen. Default: the captioner's own.",
+        show_default=False,
+        rich_help_panel=_CAPTIONER,
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        '--temperature',
+        min=0,
+        help="Weight of the language model (λ in the paper). Default: the captioner's own.",
+        show_default=False,
+        rich_help_panel=_CAPTIONER,
+    ),
+]
+Beam = Annotated[
+    int | None,
+    typer.Option(
+        '--beam-size',
+        min=1,
+        help="Candidates kept per unit. Default: the captioner's own.",
+        show_default=False,
+        rich_help_panel=_CAPTIONER,
+    ),
+]
 
 
-def _check_captioner(name: str) -> None: # raises `MilanError` for one that is neither known by name nor a path; fetches nothing
+def _check_captioner(
+    name: str,
+) -> None: # raises `MilanError` for one that is neither known by name nor a path; fetches nothing
     import milan
 
     base, _ = milan._with_clip(name)
@@ -206,17 +414,28 @@ def _check_captioner(name: str) -> None: # raises `MilanError` for one that is n
         milan._checkpoint(base) # says what there is
 
 
-def _check_out(folder: Path) -> None: # raises `MilanError` where descriptions cannot be written, or would replace something else
+def _check_out(
+    folder: Path,
+) -> None: # raises `MilanError` where descriptions cannot be written, or would replace something else
     from milan.config import MilanError
 
     place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not place.is_dir() or not os.access(place, os.W_OK):
-        raise MilanError(f'--out {folder}: {place} is {"not writable" if place.is_dir() else "a file"}; give another folder')
+        raise MilanError(
+            f'--out {folder}: {place} is {"not writable" if place.is_dir() else "a file"}; give another'
+            ' folder'
+        )
     gallery, table = folder/'gallery', folder/'descriptions.csv'
     free = not gallery.exists() or (gallery.is_dir() and not any(gallery.iterdir()))
-    for one, ours in ((gallery, free or (gallery/'gallery.json').is_file()), (table, not table.exists() or (table.is_file() and not free))):
+    for one, ours in (
+        (gallery, free or (gallery / 'gallery.json').is_file()),
+        (table, not table.exists() or (table.is_file() and not free)),
+    ):
         if not ours:
-            raise MilanError(f'{one} exists and was not written by `milan describe`; it is left alone: give another folder as --out')
+            raise MilanError(
+                f'{one} exists and was not written by `milan describe`; it is left alone: give another folder'
+                ' as --out'
+            )
 
 # %% ../nbs/15_command/02_cli.ipynb #b845da7a
 def _prepared(network: str, images: str, captioner: str, layers: list[str] | None, units: dict[str, Sequence[int]] | None, k: int, device: str | None,
@@ -228,13 +447,19 @@ def _prepared(network: str, images: str, captioner: str, layers: list[str] | Non
     loaded, pictures = _load(network, images, device, seed, random_weights, skip_broken)
     names = resolve(loaded.module, layers or list(units or {}) or loaded.layers)
     if unknown := sorted(set(units or {}) - set(names)):
-        raise milan.config.MilanError(f'--units names the layer {unknown[0]!r}, which is not among the layers {", ".join(names)}')
+        raise milan.config.MilanError(
+            f'--units names the layer {unknown[0]!r}, which is not among the layers {", ".join(names)}'
+        )
     if k > len(pictures):
-        raise milan.config.MilanError(f'--k {k} is more than the number of images, {len(pictures)}: choose k from 1 to {len(pictures)}')
+        raise milan.config.MilanError(
+            f'--k {k} is more than the number of images, {len(pictures)}: choose k from 1 to {len(pictures)}'
+        )
     return loaded, pictures, milan.pretrained(captioner, device)
 
 
-def _default_folder(exemplars: Path, captioner: str, *settings: Any) -> Path: # of descriptions: exemplars' own place, and who described them how
+def _default_folder(
+    exemplars: Path, captioner: str, *settings: Any
+) -> Path: # of descriptions: exemplars' own place, and who described them how
     from milan.config import results_dir
     from milan.files import fingerprint
 
@@ -277,20 +502,51 @@ def describe(network: Network, # key
     wanted = parse_units(units)
     if out:
         _check_out(out)
-    loaded, pictures, speaker = _prepared(network, images, captioner, layers, wanted, k, device, seed, random_weights, skip_broken)
-    found = _compute(loaded, pictures, layers, wanted, k=k, quantile=quantile, batch_size=batch_size, workers=workers, seed=seed, out=out and out/'exemplars')
+    loaded, pictures, speaker = _prepared(
+        network, images, captioner, layers, wanted, k, device, seed, random_weights, skip_broken
+    )
+    found = _compute(
+        loaded,
+        pictures,
+        layers,
+        wanted,
+        k=k,
+        quantile=quantile,
+        batch_size=batch_size,
+        workers=workers,
+        seed=seed,
+        out=out and out / 'exemplars',
+    )
     folder = out or _default_folder(found.folder, captioner, strategy, temperature, beam_size)
     table = speaker.describe(found, strategy=strategy, temperature=temperature, beam_size=beam_size)
     milan.gallery.write(found, table, folder/'gallery')
     milan.files.write_table(table, folder/'descriptions.csv')
-    typer.echo(f'{len(table)} descriptions: {folder/"descriptions.csv"}\nlook at them: milan browse {folder/"gallery"}')
+    typer.echo(
+        f'{len(table)} descriptions: {folder/"descriptions.csv"}\nlook at them: milan browse'
+        f' {folder/"gallery"}'
+    )
 
 # %% ../nbs/15_command/02_cli.ipynb #8923f815
-What = Annotated[str, typer.Argument(help='stamps, shapes, or annotated exemplars: a folder, or a key such as base.')]
-Duration = Annotated[Literal['smoke', 'demo'], typer.Option('--profile', help='For stamps and shapes: smoke trains for two epochs only.')]
-Encoder = Annotated[str, typer.Option('--encoder', help='For annotated exemplars: the network whose features the captioner sees.')]
-Saved = Annotated[Path | None, typer.Option('--out', '-o', help='Also save it here. Default for annotated exemplars: '
-                                            '$MILAN_MODELS_DIR/captioner-NAME.', show_default=False)]
+What = Annotated[
+    str, typer.Argument(help='stamps, shapes, or annotated exemplars: a folder, or a key such as base.')
+]
+Duration = Annotated[
+    Literal['smoke', 'demo'],
+    typer.Option('--profile', help='For stamps and shapes: smoke trains for two epochs only.'),
+]
+Encoder = Annotated[
+    str,
+    typer.Option('--encoder', help='For annotated exemplars: the network whose features the captioner sees.'),
+]
+Saved = Annotated[
+    Path | None,
+    typer.Option(
+        '--out',
+        '-o',
+        help='Also save it here. Default for annotated exemplars: $MILAN_MODELS_DIR/captioner-NAME.',
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -323,7 +579,9 @@ def train(what: What = 'stamps', # name, folder or key
         made = _train_on(what, encoder, device, seed)
     if out:
         made.save(out)
-    typer.echo(f'trained on {what}; describe with it: milan describe NETWORK IMAGES --captioner {out or what}')
+    typer.echo(
+        f'trained on {what}; describe with it: milan describe NETWORK IMAGES --captioner {out or what}'
+    )
 
 
 def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captioner':
@@ -338,13 +596,19 @@ def _train_on(what: str, encoder: str, device: str | None, seed: int) -> 'Captio
     network = load(encoder, device=device, trust=_given['trust'])
     stages = sorted({round(i * (len(network.layers) - 1) / 4) for i in range(5)}) # five, from early to late
     eye = PyramidEncoder(network, [network.layers[stage] for stage in stages]).to(milan.config.device(device))
-    begun = milan.config.results_dir()/'training'/milan.files.fingerprint([what, encoder, seed, found.units, found.annotations]) # a killed run goes on here
+    begun = (
+        milan.config.results_dir()
+        / 'training'
+        / milan.files.fingerprint([what, encoder, seed, found.units, found.annotations])
+    ) # a killed run goes on here
     made = milan.captioner.train_on(found, eye, seed=seed, device=device, folder=begun)
     kept = found[[row for row, texts in enumerate(found.annotations) if texts]]
     rows = made.card['training']['held_out_units']
     said = made.describe(kept[rows], progress=False).description.tolist()
     taught = [texts for row, texts in enumerate(kept.annotations) if row not in set(rows)]
-    made.card['measures'] = agreement_table(said, kept[rows].annotations, seed, training=taught).to_dict('records')
+    made.card['measures'] = agreement_table(said, kept[rows].annotations, seed, training=taught).to_dict(
+        'records'
+    )
     return made
 
 # %% ../nbs/15_command/02_cli.ipynb #d5195f90
@@ -362,8 +626,16 @@ class _Pages(SimpleHTTPRequestHandler):
         if not super().parse_request():
             return False
         hosts = self.headers.get_all('Host') or ['']
-        if len(hosts) > 1 or re.sub(r':\d*$', '', hosts[0].strip().lower()) not in ('127.0.0.1', 'localhost', '[::1]'):
-            self.send_error(403, 'only for this machine', 'Open http://127.0.0.1 or http://localhost with the port that milan browse has printed.')
+        if len(hosts) > 1 or re.sub(r':\d*$', '', hosts[0].strip().lower()) not in (
+            '127.0.0.1',
+            'localhost',
+            '[::1]',
+        ):
+            self.send_error(
+                403,
+                'only for this machine',
+                'Open http://127.0.0.1 or http://localhost with the port that milan browse has printed.',
+            )
             return False
         return True
 
@@ -380,17 +652,30 @@ class _Pages(SimpleHTTPRequestHandler):
 def server(folder: str | Path, # holds index.html
            port: int = 8000, # 0: any that is free
           ) -> ThreadingHTTPServer: # not yet serving; `.server_address` is (host, port)
-    "A web server for one folder, on 127.0.0.1 alone. Raises `MilanError` for a folder without a page or a port in use."
+    """A web server for one folder, on 127.0.0.1 alone.
+
+    Raises `MilanError` for a folder without a page or a port in use."""
     from milan.config import MilanError
 
     folder = Path(folder).resolve()
-    page = next((one for one in (folder, folder/'gallery') if (one/'index.html').resolve().is_relative_to(folder) and (one/'index.html').is_file()), None)
+    page = next(
+        (
+            one
+            for one in (folder, folder / 'gallery')
+            if (one / 'index.html').resolve().is_relative_to(folder) and (one / 'index.html').is_file()
+        ),
+        None,
+    )
     if page is None:
-        raise MilanError(f'{folder} holds no index.html: give the folder of a gallery (`milan describe` writes one)')
+        raise MilanError(
+            f'{folder} holds no index.html: give the folder of a gallery (`milan describe` writes one)'
+        )
     try:
         return ThreadingHTTPServer(('127.0.0.1', port), lambda *given: _Pages(*given, directory=str(page)))
     except OSError as error:
-        raise MilanError(f'port {port} cannot be used ({error.strerror}): choose another with --port, or --port 0 for any') from error
+        raise MilanError(
+            f'port {port} cannot be used ({error.strerror}): choose another with --port, or --port 0 for any'
+        ) from error
 
 
 @contextlib.contextmanager
@@ -437,7 +722,9 @@ def _print(table: 'pd.DataFrame', as_json: bool = False) -> None:
     from rich.table import Table
 
     if as_json:
-        return typer.echo(json.dumps(json.loads(table.to_json(orient='records')), indent=1, ensure_ascii=False))
+        return typer.echo(
+            json.dumps(json.loads(table.to_json(orient='records')), indent=1, ensure_ascii=False)
+        )
     lines = Table(box=None, pad_edge=False, header_style='bold')
     for column in table:
         lines.add_column(str(column), overflow='fold')
@@ -473,26 +760,50 @@ def list_networks(text: Search = None, # part of a name
     table = milan.networks.table()
     found = table[table['name'].str.contains(text or '', case=False, regex=False)]
     if not len(found):
-        raise MilanError(f'no built-in network holds {text!r} in its name{nearest(text or "", list(table["name"]))}; '
-                         'besides them: timm:NAME, torchvision:NAME, hf:NAME, or a YAML file')
+        raise MilanError(
+            f'no built-in network holds {text!r} in its name{nearest(text or "", list(table["name"]))}; '
+            'besides them: timm:NAME, torchvision:NAME, hf:NAME, or a YAML file'
+        )
     _print(found, as_json)
 
 # %% ../nbs/15_command/02_cli.ipynb #09070f19
-def matching(patterns: Sequence[str], # names or patterns
-             names: Sequence[str], # all there are
-            ) -> list[str]: # each once; a name that matches nothing stays, so that its error is reported in its turn
+def matching(
+    patterns: Sequence[str], # names or patterns
+    names: Sequence[str], # all there are
+) -> list[str]: # each once; a name that matches nothing stays, so that its error is reported in its turn
     "The names meant by patterns such as 'milan-*'."
     import fnmatch
 
-    return list(dict.fromkeys(name for pattern in patterns for name in (fnmatch.filter(names, pattern) or [pattern])))
+    return list(
+        dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(names, pattern) or [pattern])
+    )
 
 # %% ../nbs/15_command/02_cli.ipynb #5d410091
-Names = Annotated[list[str] | None, typer.Argument(help='Names from `milan data list`, or patterns. Default: all.', show_default=False)]
-Wanted = Annotated[list[str], typer.Argument(help='Names from `milan data list`, or patterns such as "milan-*".', show_default=False)]
-Here = Annotated[list[str] | None, typer.Argument(help='Names or patterns. Default: all that are here.', show_default=False)]
-Files = Annotated[list[Path], typer.Argument(help='Files such as alexnet-places365.zip or milan-base.pth.', show_default=False)]
-Mirror = Annotated[str | None, typer.Option('--mirror', metavar='URL', help="Fetch from here instead of the publishers' hosts. "
-                                            'Default: $MILAN_MIRROR.', show_default=False)]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help='Names from `milan data list`, or patterns. Default: all.', show_default=False),
+]
+Wanted = Annotated[
+    list[str],
+    typer.Argument(help='Names from `milan data list`, or patterns such as "milan-*".', show_default=False),
+]
+Here = Annotated[
+    list[str] | None,
+    typer.Argument(help='Names or patterns. Default: all that are here.', show_default=False),
+]
+Files = Annotated[
+    list[Path],
+    typer.Argument(help='Files such as alexnet-places365.zip or milan-base.pth.', show_default=False),
+]
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        '--mirror',
+        metavar='URL',
+        help="Fetch from here instead of the publishers' hosts. Default: $MILAN_MIRROR.",
+        show_default=False,
+    ),
+]
 Offline = Annotated[bool, typer.Option('--offline', help='Attempt no connection. Also with MILAN_OFFLINE=1.')]
 
 
@@ -540,7 +851,10 @@ def fetch_data(names: Wanted, # of assets
     """
     import milan.data.manifests
 
-    _each(matching(names, milan.data.manifests.names()), lambda name: f'{name}: {milan.data.manifests.fetch(name, mirror=mirror, offline=offline or None)}')
+    _each(
+        matching(names, milan.data.manifests.names()),
+        lambda name: f'{name}: {milan.data.manifests.fetch(name, mirror=mirror, offline=offline or None)}',
+    )
 
 
 @data.command('add')
@@ -569,17 +883,42 @@ def verify_data(names: Here = None, # of assets; None: all that are here
     """
     import milan.data.manifests
 
-    here = [name for name in milan.data.manifests.names() if milan.data.manifests.state(name) in ('ready', 'changed', 'yours')]
+    here = [
+        name
+        for name in milan.data.manifests.names()
+        if milan.data.manifests.state(name) in ('ready', 'changed', 'yours')
+    ]
     chosen = matching(names, milan.data.manifests.names()) if names else here
     if not chosen:
         typer.echo('nothing has been fetched yet')
     _each(chosen, lambda name: f'{name}: {milan.data.manifests.verify(name)} files are as they were')
 
 # %% ../nbs/15_command/02_cli.ipynb #df111767
-Set = Annotated[str, typer.Argument(help='A set such as alexnet/imagenet, a group such as base, or a folder in the published layout.', show_default=False)]
-Own = Annotated[Path | None, typer.Option('--images', help='The pictures, in folders of classes. Default: $MILAN_DATA_DIR/imagenet/val.', show_default=False)]
-Copy = Annotated[Path | None, typer.Option('--out', '-o', help='Leave the set as it is, and complete a copy here.', show_default=False)]
-Fit = Annotated[Literal['crop', 'squash'], typer.Option('--transform', help="crop, as the masks were made, or squash, as the original filled pictures in.")]
+Set = Annotated[
+    str,
+    typer.Argument(
+        help='A set such as alexnet/imagenet, a group such as base, or a folder in the published layout.',
+        show_default=False,
+    ),
+]
+Own = Annotated[
+    Path | None,
+    typer.Option(
+        '--images',
+        help='The pictures, in folders of classes. Default: $MILAN_DATA_DIR/imagenet/val.',
+        show_default=False,
+    ),
+]
+Copy = Annotated[
+    Path | None,
+    typer.Option('--out', '-o', help='Leave the set as it is, and complete a copy here.', show_default=False),
+]
+Fit = Annotated[
+    Literal['crop', 'squash'],
+    typer.Option(
+        '--transform', help="crop, as the masks were made, or squash, as the original filled pictures in."
+    ),
+]
 
 
 @data.command('complete')
@@ -619,7 +958,11 @@ def _print_experiments() -> None:
 
     rows = []
     for one in milan.experiments.find().values():
-        settings = [f'{parameter.name}={parameter.default}' for parameter in one.parameters if parameter.name not in ('profile', 'out')]
+        settings = [
+            f'{parameter.name}={parameter.default}'
+            for parameter in one.parameters
+            if parameter.name not in ('profile', 'out')
+        ]
         rows.append((one.name, one.summary or one.title, ' '.join(one.profiles), ', '.join(settings)))
     _print(pd.DataFrame(rows, columns=['name', 'what', 'profiles', 'parameters (-p NAME=VALUE)']))
 
@@ -637,18 +980,52 @@ def parse_parameters(texts: list[str] | None, # such as ['seeds=3', 'images=shap
     return {name: literal(value) for name, _, value in pairs}
 
 # %% ../nbs/15_command/02_cli.ipynb #f7ceaa1e
-Experiments = Annotated[list[str] | None, typer.Argument(help='Names of notebooks. Default: list them.', show_default=False)]
-Profile = Annotated[Literal['smoke', 'demo', 'paper'], typer.Option('--profile', help='smoke (generated shapes, seconds), demo (photographs, minutes) or paper (ImageNet and '
-                                      'the published weights, hours).')]
-Everything = Annotated[bool, typer.Option('--all', help='All guides and experiments; with --profile smoke the benchmarks too.')]
-OtherImages = Annotated[str | None, typer.Option('--images', help="Other images than the profile's own, such as shapes.", show_default=False)]
-Parameters = Annotated[list[str] | None, typer.Option('-p', metavar='NAME=VALUE', help='A parameter of the notebook; may be repeated.',
-                                                      show_default=False)]
-Jobs = Annotated[int | None, typer.Option('--jobs', '-j', min=1, help='How many notebooks at a time; they share the cores. Default: one per core.',
-                                          show_default=False)]
+Experiments = Annotated[
+    list[str] | None, typer.Argument(help='Names of notebooks. Default: list them.', show_default=False)
+]
+Profile = Annotated[
+    Literal['smoke', 'demo', 'paper'],
+    typer.Option(
+        '--profile',
+        help=(
+            'smoke (generated shapes, seconds), demo (photographs, minutes) or paper (ImageNet and '
+            'the published weights, hours).'
+        ),
+    ),
+]
+Everything = Annotated[
+    bool, typer.Option('--all', help='All guides and experiments; with --profile smoke the benchmarks too.')
+]
+OtherImages = Annotated[
+    str | None,
+    typer.Option('--images', help="Other images than the profile's own, such as shapes.", show_default=False),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        '-p', metavar='NAME=VALUE', help='A parameter of the notebook; may be repeated.', show_default=False
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        '--jobs',
+        '-j',
+        min=1,
+        help='How many notebooks at a time; they share the cores. Default: one per core.',
+        show_default=False,
+    ),
+]
 Force = Annotated[bool, typer.Option('--force', help='Also where nothing has changed.')]
-Reports = Annotated[Path | None, typer.Option('--out', '-o', help='Folder of all reports, also of those that are summed up. Default: '
-                                              '$MILAN_RESULTS_DIR/reports.', show_default=False)]
+Reports = Annotated[
+    Path | None,
+    typer.Option(
+        '--out',
+        '-o',
+        help='Folder of all reports, also of those that are summed up. Default: $MILAN_RESULTS_DIR/reports.',
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -679,7 +1056,9 @@ def reproduce(names: Experiments = None, # of notebooks
     if not names and not everything:
         return _print_experiments()
     given = {**parse_parameters(parameters), **({'images': images} if images else {})}
-    runs = milan.experiments.reproduce([] if everything else names or [], profile, given, reports=out, jobs=jobs, force=force)
+    runs = milan.experiments.reproduce(
+        [] if everything else names or [], profile, given, reports=out, jobs=jobs, force=force
+    )
     _print(milan.experiments.overview(runs).drop(columns='profile'))
     failures = [one.message for one in runs if one.state == 'failed']
     if failures:

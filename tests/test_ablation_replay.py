@@ -153,11 +153,17 @@ def test_rehearsal():
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Noisy())
     with torch.no_grad():
-        reasons = [rehearse(Replay(chain), batch_of_squares(2), Layer('0'), lambda chain=chain: ablated(chain, {'0': [1]}))
-                   for chain in (network, nn.Sequential(nn.Conv2d(3, 4, 3), Remembering()))]
+        reasons = [
+            rehearse(
+                Replay(chain), batch_of_squares(2), Layer('0'), lambda chain=chain: ablated(chain, {'0': [1]})
+            )
+            for chain in (network, nn.Sequential(nn.Conv2d(3, 4, 3), Remembering()))
+        ]
     assert all(reason.startswith('its outputs differ by') for reason in reasons)
     with torch.inference_mode():
-        reason = rehearse(Replay(small_network().eval()), batch_of_squares(2), Layer('conv2'), contextlib.nullcontext)
+        reason = rehearse(
+            Replay(small_network().eval()), batch_of_squares(2), Layer('conv2'), contextlib.nullcontext
+        )
     reason
 
 

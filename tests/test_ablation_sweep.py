@@ -46,8 +46,10 @@ def test_sweeps():
     test_eq(_sets({'text': [Unit('a', 1)], 'none': []}), {'text': [Unit('a', 1)], 'none': []})
     test_eq(_sets({'text': {'a': [1, 2]}}), {'text': {'a': [1, 2]}})
 
-    test_eq(_turns(small_network(), batch_of_squares(), [Layer('head'), Layer('conv2', input=True), Layer('conv1')]),
-            {'conv1': 0, 'conv2': 1, 'head': 2})
+    test_eq(
+        _turns(small_network(), batch_of_squares(), [Layer('head'), Layer('conv2', input=True), Layer('conv1')]),
+        {'conv1': 0, 'conv2': 1, 'head': 2},
+    )
 
     with evaluator(small_network(), Squares(), quiet=True) as loop:
         groups = {'late': {Layer('conv2'): [0]}, 'early': {Layer('conv1'): [1], Layer('conv2'): [2]}}
@@ -159,7 +161,10 @@ def test_the_paper_s_curves():
     alone = sweep(network, Squares(), {'colours': range(4)}, quiet=True).accuracies
     orders = {'most needed first': order(alone, descending=False)}
     orders |= {f'random {seed}': order(dict.fromkeys(alone, 0.), seed=seed) for seed in range(3)}
-    curves = {name: cumulative(network, Squares(), units, range(5), quiet=True).table() for name, units in orders.items()}
+    curves = {
+        name: cumulative(network, Squares(), units, range(5), quiet=True).table()
+        for name, units in orders.items()
+    }
     figure, axis = plt.subplots(figsize=(4.5, 2.6), dpi=70)
     for name, table in curves.items():
         style = {'color': '#0072b2', 'linewidth': 2.5} if 'needed' in name else {'color': '#999999',

@@ -64,7 +64,9 @@ def photos(home, classes=('ant', 'bee', 'cat'), each=4):
     for number in range(len(classes) * each):
         place = home/classes[number // each]
         place.mkdir(parents=True, exist_ok=True)
-        scenes.picture(number).resize(tuple(random.integers(50, 100, 2).tolist())).save(place/f'{number:02}.png')
+        scenes.picture(number).resize(tuple(random.integers(50, 100, 2).tolist())).save(
+            place / f'{number:02}.png'
+        )
     return home
 
 
@@ -78,7 +80,12 @@ def without_images(folder, layers=(('conv1', 5), ('conv2', 4)), k=3, side=32, nu
         np.save(folder/layer/'masks.npy', masks)
         np.savetxt(folder/layer/'ids.csv', random.integers(0, numbers, (units, k)), fmt='%d', delimiter=',')
         np.savetxt(folder/layer/'activations.csv', np.ones((units, k)), fmt='%.5e', delimiter=',')
-    said = [f'{layer},{unit},something {which}' for layer, units in layers for unit in range(units) for which in ('red', 'round', 'big')]
+    said = [
+        f'{layer},{unit},something {which}'
+        for layer, units in layers
+        for unit in range(units)
+        for which in ('red', 'round', 'big')
+    ]
     (folder/'annotations.csv').write_text('\n'.join(['layer,unit,summary', *said]) + '\n')
     return folder
 
@@ -98,7 +105,8 @@ def test_which_picture_is_number_4217():
     test_eq(numbered(order).files, numbered(home).files)
     test_eq(numbered(ImageFolder(photos(temporary()), 32)).files, pictures.files)
 
-    with expect_fail(MilanError, contains='Subset does not tell'): numbered(torch.utils.data.Subset(order, [0, 1]))
+    with expect_fail(MilanError, contains='Subset does not tell'):
+        numbered(torch.utils.data.Subset(order, [0, 1]))
     with expect_fail(MilanError, contains='one folder per class'): numbered(home/'valid')
     with expect_fail(MilanError, contains='sort the images into a folder for each class'): numbered(home/'ant')
     with expect_fail(MilanError, contains='give that'): numbered(photos(temporary()/'val').parent)
@@ -106,7 +114,10 @@ def test_which_picture_is_number_4217():
 
 # 02_images.ipynb, section "Is this the validation set?"
 def test_is_this_the_validation_set():
-    names = [f'n{2_000_000 + 37 * (i // 50):08}/ILSVRC2012_val_{number:08}.JPEG' for i, number in enumerate(np.random.default_rng(0).permutation(50_000) + 1)]
+    names = [
+        f'n{2_000_000 + 37 * (i // 50):08}/ILSVRC2012_val_{number:08}.JPEG'
+        for i, number in enumerate(np.random.default_rng(0).permutation(50_000) + 1)
+    ]
 
 
     def validation(rename=str, drop=0):
@@ -117,11 +128,15 @@ def test_is_this_the_validation_set():
     check_imagenet(*validation())
     validation()[0][:3]
 
-    with expect_fail(MilanError, contains='this is the training set'): check_imagenet(*validation(lambda name: name.replace('ILSVRC2012_val', name[:9])))
+    with expect_fail(MilanError, contains='this is the training set'):
+        check_imagenet(*validation(lambda name: name.replace('ILSVRC2012_val', name[:9])))
     with expect_fail(MilanError, contains='49,999 pictures'): check_imagenet(*validation(drop=1))
-    with expect_fail(MilanError, contains='class folders called'): check_imagenet(*validation(lambda name: name[5:]))
-    with expect_fail(MilanError, contains='their order is unknown'): check_imagenet(*validation(lambda name: name.replace('ILSVRC2012_val_', '')))
-    with expect_fail(MilanError, contains='usually imagenet/val'): check_imagenet([f'n{i % 1000:08}/{i}.JPEG' for i in range(50_001)], Path('imagenet/train'))
+    with expect_fail(MilanError, contains='class folders called'):
+        check_imagenet(*validation(lambda name: name[5:]))
+    with expect_fail(MilanError, contains='their order is unknown'):
+        check_imagenet(*validation(lambda name: name.replace('ILSVRC2012_val_', '')))
+    with expect_fail(MilanError, contains='usually imagenet/val'):
+        check_imagenet([f'n{i % 1000:08}/{i}.JPEG' for i in range(50_001)], Path('imagenet/train'))
 
 
 # 02_images.ipynb, section "One transform"
@@ -139,14 +154,21 @@ def test_one_transform():
         cropped = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])(picture)
         test_eq(np.asarray(TRANSFORMS['crop'](picture, 224)), np.asarray(cropped))
         original = transforms.Compose([transforms.Resize((224, 224)), transforms.ToTensor()])(picture)
-        test_eq(np.asarray(squash(picture, 224)).transpose(2, 0, 1), (original * 255).byte().numpy()) # bytes by truncation, as in the original
+        # bytes by truncation, as in the original
+        test_eq(np.asarray(squash(picture, 224)).transpose(2, 0, 1), (original * 255).byte().numpy())
 
     exif, folder = Image.Exif(), temporary()/'pictures'/'a'
     exif[274] = 6 # the camera lay on its side; the original did not ask
     folder.mkdir(parents=True)
     picture.save(folder/'1.png', exif=exif)
-    test_eq(_pixels(LabelledFolder(folder.parent), 0, 'squash', 64), np.asarray(squash(picture, 64)).transpose(2, 0, 1))
-    assert not np.array_equal(LabelledFolder(folder.parent, 64, 'squash')[0], LabelledFolder(folder.parent, 64, 'squash', upright=False)[0])
+    test_eq(
+        _pixels(LabelledFolder(folder.parent), 0, 'squash', 64),
+        np.asarray(squash(picture, 64)).transpose(2, 0, 1),
+    )
+    assert not np.array_equal(
+        LabelledFolder(folder.parent, 64, 'squash')[0],
+        LabelledFolder(folder.parent, 64, 'squash', upright=False)[0],
+    )
 
 
 # 02_images.ipynb, section "Without writing anything"
@@ -157,9 +179,11 @@ def test_without_writing_anything():
     found[3].grid(width=64)
 
     pictures = numbered(home/'pictures')
-    for image, number in zip(found[3].images, found[3].ids, strict=True): test_close(image * 255, _pixels(pictures, number, 'crop', 32), eps=1e-3)
+    for image, number in zip(found[3].images, found[3].ids, strict=True):
+        test_close(image * 255, _pixels(pictures, number, 'crop', 32), eps=1e-3)
     np.savetxt(folder/'conv1'/'ids.csv', np.full((5, 3), 12), fmt='%d', delimiter=',')
-    with expect_fail(MilanError, contains='picture 12'): annotations.load(folder, source=LabelledFolder(home/'pictures', 32))[0]
+    with expect_fail(MilanError, contains='picture 12'):
+        annotations.load(folder, source=LabelledFolder(home / 'pictures', 32))[0]
     shutil.rmtree(home)
 
 
@@ -177,7 +201,8 @@ def test_row_by_row_and_again_after_a_kill():
     folder, ids = temporary(), np.arange(80).reshape(40, 2)
     with ThreadPoolExecutor(2) as pool:
         arguments = (4, {'transform': 'crop'}, pool, tqdm(disable=True))
-        with expect_fail(MilanError, contains='picture 70'): _write_layer(folder, ids, lambda number: number_itself(number, [70]), *arguments)
+        with expect_fail(MilanError, contains='picture 70'):
+            _write_layer(folder, ids, lambda number: number_itself(number, [70]), *arguments)
         first, read = sorted(read), []
         _write_layer(folder, ids, number_itself, *arguments)
     min(first), min(read), [path.name for path in folder.iterdir()]
@@ -191,7 +216,16 @@ def test_row_by_row_and_again_after_a_kill():
     test_eq(_done(folder, {}, shape), 0)
     _claim(folder/_PARTIAL, shape)
     note = {'transform': 'crop', 'shape': list(shape)}
-    for told in ('', '[]', 'null', '3', '{}', '[' * 100_000, '{"done": NaN}', *[json.dumps({**note, 'done': done}) for done in ('9', -1, 41, 1.5, True, None, [3])]):
+    for told in (
+        '',
+        '[]',
+        'null',
+        '3',
+        '{}',
+        '[' * 100_000,
+        '{"done": NaN}',
+        *[json.dumps({**note, 'done': done}) for done in ('9', -1, 41, 1.5, True, None, [3])],
+    ):
         (folder/_NOTE).write_text(told)
         test_eq(_done(folder, {'transform': 'crop'}, shape), 0) # started again
     (folder/_NOTE).write_text(json.dumps({**note, 'done': 32}))
@@ -217,23 +251,39 @@ def test_completing_a_set():
     (folder/'completed.json').read_text()
 
     found = annotations.load(folder)
-    for one, other in zip(found, annotations.load(folder, source=LabelledFolder(home/'pictures', 32)), strict=True):
+    for one, other in zip(
+        found, annotations.load(folder, source=LabelledFolder(home / 'pictures', 32)), strict=True
+    ):
         assert torch.equal(one.images, other.images)
     for layer, units in (('conv1', 5), ('conv2', 4)):
         images, ids = np.load(folder/layer/'images.npy'), found[0:9].layer(layer)
         test_eq((images.shape, images.dtype), ((units, 3, 3, 32, 32), np.uint8))
         pictures = LabelledFolder(home/'pictures', 32)
         test_eq(images, np.stack([[pictures[int(number)].numpy() for number in one.ids] for one in ids]))
-    test_eq(sorted(path.name for path in (folder/'conv1').iterdir()), ['activations.csv', 'ids.csv', 'images.npy', 'masks.npy'])
+    test_eq(
+        sorted(path.name for path in (folder / 'conv1').iterdir()),
+        ['activations.csv', 'ids.csv', 'images.npy', 'masks.npy'],
+    )
     test_eq(set(complete(folder).images), {'were there'})
     found[3].grid(width=64)
 
     published = without_images(home/'published'/'photos')
     (published/'viz').mkdir()
     complete(published, home/'pictures', out=home/'copy'/'photos', transform='squash', workers=1, progress=False)
-    assert not list(published.rglob('images.npy')) and os.path.samefile(published/'conv1/masks.npy', home/'copy/photos/conv1/masks.npy')
-    test_eq(sorted(path.relative_to(home/'copy').as_posix() for path in (home/'copy').rglob('*') if path.is_file())[:4],
-            ['photos/annotations.csv', 'photos/completed.json', 'photos/conv1/activations.csv', 'photos/conv1/ids.csv'])
+    assert not list(published.rglob('images.npy')) and os.path.samefile(
+        published / 'conv1/masks.npy', home / 'copy/photos/conv1/masks.npy'
+    )
+    test_eq(
+        sorted(
+            path.relative_to(home / 'copy').as_posix() for path in (home / 'copy').rglob('*') if path.is_file()
+        )[:4],
+        [
+            'photos/annotations.csv',
+            'photos/completed.json',
+            'photos/conv1/activations.csv',
+            'photos/conv1/ids.csv',
+        ],
+    )
     test_eq(annotations.load(home/'copy'/'photos').annotations, annotations.load(published).annotations)
     shutil.rmtree(home)
 
@@ -276,23 +326,36 @@ def test_what_is_refused():
 
     REFUSED = {
         'no such folder': lambda: refusal(images='imagenet/val'),
-        'the folder above': lambda: refusal(lambda home: (home/'pictures').rename(home/'val'), images='.'),
+        'the folder above': lambda: refusal(lambda home: (home / 'pictures').rename(home / 'val'), images='.'),
         'pictures without class folders': lambda: refusal(flat),
-        'an empty folder': lambda: refusal(lambda home: (home/'empty').mkdir(), images='empty'),
+        'an empty folder': lambda: refusal(lambda home: (home / 'empty').mkdir(), images='empty'),
         'other pictures than ImageNet': lambda: refusal(name='alexnet/imagenet'),
         'no images for a set of one\'s own': lambda: refusal(images=None),
-        'a number that no picture has': lambda: refusal(lambda home: shutil.rmtree(home/'pictures'/'cat')),
-        'a negative number': lambda: refusal(lambda home: (home/'mynet/photos/conv1/ids.csv').write_text('0,0,-1\n' * 5)),
-        'masks of 4 dimensions': lambda: refusal(lambda home: np.save(home/'mynet/photos/conv1/masks.npy', np.zeros((5, 3, 16, 16), np.uint8))),
+        'a number that no picture has': lambda: refusal(lambda home: shutil.rmtree(home / 'pictures' / 'cat')),
+        'a negative number': lambda: refusal(
+            lambda home: (home / 'mynet/photos/conv1/ids.csv').write_text('0,0,-1\n' * 5)
+        ),
+        'masks of 4 dimensions': lambda: refusal(
+            lambda home: np.save(home / 'mynet/photos/conv1/masks.npy', np.zeros((5, 3, 16, 16), np.uint8))
+        ),
         'an unknown transform': lambda: refusal(transform='stretch'),
     }
     told = {what: say() for what, say in REFUSED.items()}
-    with mock.patch('milan.files.shutil.disk_usage', return_value=SimpleNamespace(free=1000)): told['a full disk'] = refusal()
-    with pd.option_context('display.max_colwidth', None): display(pd.DataFrame({'what is wrong': list(told), 'what is said': list(told.values())}))
+    with mock.patch('milan.files.shutil.disk_usage', return_value=SimpleNamespace(free=1000)):
+        told['a full disk'] = refusal()
+    with pd.option_context('display.max_colwidth', None):
+        display(pd.DataFrame({'what is wrong': list(told), 'what is said': list(told.values())}))
 
     assert 'nothing' not in told.values()
-    assert 'sort the images into a folder for each class' in told['pictures without class folders'] and 'is asked for' in told['a number that no picture has']
-    assert '1,000 folders' in told['other pictures than ImageNet'] and 'no space' in told['a full disk'] and 'images=' in told["no images for a set of one's own"]
+    assert (
+        'sort the images into a folder for each class' in told['pictures without class folders']
+        and 'is asked for' in told['a number that no picture has']
+    )
+    assert (
+        '1,000 folders' in told['other pictures than ImageNet']
+        and 'no space' in told['a full disk']
+        and 'images=' in told["no images for a set of one's own"]
+    )
     with expect_fail(MilanError, contains='did you mean'): complete('alexnet/imagenett', data_dir=temporary())
 
     home = temporary()
@@ -302,10 +365,13 @@ def test_what_is_refused():
     with expect_fail(MilanError, contains='05.png'): complete(folder, home/'pictures', progress=False)
     (home/'pictures'/'bee'/'05.png').write_bytes(whole)
     complete(folder, home/'pictures', progress=False)
-    with expect_fail(MilanError, contains='another process'), exclusive(folder): complete(folder, home/'pictures', progress=False)
+    with expect_fail(MilanError, contains='another process'), exclusive(folder):
+        complete(folder, home / 'pictures', progress=False)
 
     (folder/'conv2'/'images.npy').unlink()
-    with expect_fail(MilanError, contains="conv1 got their images with transform 'crop', now it would be transform 'squash'"):
+    with expect_fail(
+        MilanError, contains="conv1 got their images with transform 'crop', now it would be transform 'squash'"
+    ):
         complete(folder, home/'pictures', transform='squash', progress=False)
     (home/'pictures'/'ant'/'00.png').rename(home/'pictures'/'ant'/'000.png')
     with expect_fail(MilanError, contains='names'): complete(folder, home/'pictures', progress=False)
@@ -313,7 +379,8 @@ def test_what_is_refused():
     test_eq(complete(folder, home/'pictures', progress=False).images.tolist(), ['were there', 'completed'])
     (folder/'completed.json').write_text('{"transform": ')
     (folder/'conv2'/'images.npy').unlink()
-    with expect_fail(MilanError, contains='completed.json is damaged'): complete(folder, home/'pictures', progress=False)
+    with expect_fail(MilanError, contains='completed.json is damaged'):
+        complete(folder, home / 'pictures', progress=False)
     shutil.rmtree(home)
 
 
@@ -391,12 +458,17 @@ def test_fifty_thousand_files_slow():
     made
 
     order = import_torchvision().datasets.ImageFolder(str(home/'imagenet'/'val'))
-    assert [f'{home}/imagenet/val/{name}' for name in numbered(home/'imagenet'/'val').files] == [path for path, _ in order.samples]
+    assert [f'{home}/imagenet/val/{name}' for name in numbered(home / 'imagenet' / 'val').files] == [
+        path for path, _ in order.samples
+    ]
     one = annotations.load('alexnet/imagenet', home)[4]
     for image, number in zip(one.images, one.ids, strict=True):
         expected = np.asarray(resized_crop(order[number][0], 32)).transpose(2, 0, 1)
         test_eq((image * 255).round().numpy(), expected)
     without_images(home/'dino_vits8'/'imagenet', numbers=50_000)
-    (home/'imagenet'/'val'/f'n{2_000_000:08}'/f'ILSVRC2012_val_{numbers[0]:08}.png').rename(home/'imagenet'/'val'/f'n{2_000_000:08}'/f'ILSVRC2012_val_{numbers[0]:08}x.png')
-    with expect_fail(MilanError, contains='made from other files'): complete('dino_vits8/imagenet', data_dir=home, progress=False)
+    (home / 'imagenet' / 'val' / f'n{2_000_000:08}' / f'ILSVRC2012_val_{numbers[0]:08}.png').rename(
+        home / 'imagenet' / 'val' / f'n{2_000_000:08}' / f'ILSVRC2012_val_{numbers[0]:08}x.png'
+    )
+    with expect_fail(MilanError, contains='made from other files'):
+        complete('dino_vits8/imagenet', data_dir=home, progress=False)
     shutil.rmtree(home)

@@ -38,7 +38,10 @@ def tiny_set(*lines, # of annotations.csv
     for layer, units in layers.items():
         (folder/layer).mkdir(parents=True)
         shape = (len(units), 2)
-        images = np.full((*shape, 3, 8, 8), 0, dtype=np.uint8) + 10 * np.array(units, dtype=np.uint8)[:, None, None, None, None]
+        images = (
+            np.full((*shape, 3, 8, 8), 0, dtype=np.uint8)
+            + 10 * np.array(units, dtype=np.uint8)[:, None, None, None, None]
+        )
         np.save(folder/layer/'images.npy', images)
         np.save(folder/layer/'masks.npy', np.ones((*shape, 1, 8, 8), dtype=np.uint8))
         np.savetxt(folder/layer/'ids.csv', np.zeros(shape), fmt='%d', delimiter=',')
@@ -50,7 +53,11 @@ def tiny_set(*lines, # of annotations.csv
     return folder
 
 
-THREE = [f'{layer},{unit},{layer}/{unit} {which}' for layer, unit in (('conv1', 0), ('conv1', 1), ('3', 4), ('3', 7)) for which in 'abc']
+THREE = [
+    f'{layer},{unit},{layer}/{unit} {which}'
+    for layer, unit in (('conv1', 0), ('conv1', 1), ('3', 4), ('3', 7))
+    for which in 'abc'
+]
 
 
 # 01_sets.ipynb, section "Names of the published sets"
@@ -75,8 +82,13 @@ def test_reading_annotations_csv():
 
     (folder/'annotations.csv').write_bytes('\ufefflayer,unit,summary\r\n3,4,caf\u00e9s\r\n'.encode())
     test_eq(read_annotations(folder/'annotations.csv').values.tolist(), [['3', 4, 'caf\u00e9s']])
-    for wrong, said in ((b'layer,unit\n3,4\n', 'no column summary'), (b'layer,unit,summary\n3,4.5,x\n', "line 2: unit '4.5'"),
-                        (b'layer,unit,summary\n3,4,caf\xe9s\n', 'UTF-8'), (b'', 'it is empty'), (b'layer,unit,summary\n3,4,dogs, cats\n', 'line 2: 4 values')):
+    for wrong, said in (
+        (b'layer,unit\n3,4\n', 'no column summary'),
+        (b'layer,unit,summary\n3,4.5,x\n', "line 2: unit '4.5'"),
+        (b'layer,unit,summary\n3,4,caf\xe9s\n', 'UTF-8'),
+        (b'', 'it is empty'),
+        (b'layer,unit,summary\n3,4,dogs, cats\n', 'line 2: 4 values'),
+    ):
         (folder/'annotations.csv').write_bytes(wrong)
         with expect_fail(MilanError, contains=said): read_annotations(folder/'annotations.csv')
     shutil.rmtree(folder)
@@ -90,16 +102,26 @@ def test_exemplars_with_their_annotations():
     found, found[0].annotations
 
     test_eq(found.units, [('3', 4)])
-    lists = [list(texts.summary[(texts.layer.astype(str) == layer) & (texts.unit == unit)]) for layer, unit in Exemplars.open(folder).units]
-    test_eq([(one.units, one.annotations) for one in [annotate(Exemplars.open(folder), lists, 'mine')]], [(found.units, found.annotations)])
-    with expect_fail(MilanError, contains='give one for each'): annotate(Exemplars.open(folder), lists[1:], 'mine')
+    lists = [
+        list(texts.summary[(texts.layer.astype(str) == layer) & (texts.unit == unit)])
+        for layer, unit in Exemplars.open(folder).units
+    ]
+    test_eq(
+        [(one.units, one.annotations) for one in [annotate(Exemplars.open(folder), lists, 'mine')]],
+        [(found.units, found.annotations)],
+    )
+    with expect_fail(MilanError, contains='give one for each'):
+        annotate(Exemplars.open(folder), lists[1:], 'mine')
     test_eq(len(annotate(Exemplars.open(folder), texts, count=None)), 4)
     with expect_fail(MilanError, contains='the most is 3'): annotate(Exemplars.open(folder), texts, count=4)
     with expect_fail(MilanError, contains='count=0'): annotate(Exemplars.open(folder), texts, count=0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         annotate(Exemplars.open(folder), pd.concat([texts, texts.assign(layer='fc6')]), 'mine')
-    test_eq([str(one.message) for one in caught], ['mine has annotations of fc6, but no exemplars of them; they are left out'])
+    test_eq(
+        [str(one.message) for one in caught],
+        ['mine has annotations of fc6, but no exemplars of them; they are left out'],
+    )
     shutil.rmtree(folder)
 
 
@@ -146,7 +168,8 @@ def test_loading():
     with expect_fail(MilanError, contains='alexnet-imagenet.zip'): load('base', home)
     (home/'alexnet'/'places365').mkdir(parents=True)
     with expect_fail(MilanError, contains='holds no annotations.csv'): load('alexnet/places365', home)
-    with expect_fail(MilanError, contains='`milan data fetch milannotations-alexnet-places365`'): load('alexnet/places365', home)
+    with expect_fail(MilanError, contains='`milan data fetch milannotations-alexnet-places365`'):
+        load('alexnet/places365', home)
     with expect_fail(MilanError, contains='neither a folder nor a set'): load('vgg/imagenet', home)
     with expect_fail(MilanError, contains='does not exist'): load(home/'nothing')
     other = tiny_set('fc6,0,grass')
@@ -174,7 +197,8 @@ def test_groups_of_sets():
 
     own = tiny_set(*THREE, folder=home/'mynet'/'photos')
     test_eq(concatenate([found, load(own)]).sets, ['biggan/imagenet', 'biggan/places365', 'mynet/photos'])
-    with expect_fail(MilanError, contains='4 units would be there twice'): concatenate([found, load('biggan/imagenet', home)])
+    with expect_fail(MilanError, contains='4 units would be there twice'):
+        concatenate([found, load('biggan/imagenet', home)])
     with expect_fail(MilanError, contains='no units'): concatenate([])
     shutil.rmtree(home)
 
@@ -188,7 +212,9 @@ def test_which_sets_are_there():
     sets = present(home)
     sets
 
-    test_eq(sets.state.tolist(), ['without images', 'there', 'missing', 'missing', 'damaged', 'missing', 'missing'])
+    test_eq(
+        sets.state.tolist(), ['without images', 'there', 'missing', 'missing', 'damaged', 'missing', 'missing']
+    )
     test_eq(sets.units.tolist(), [4, 4, 0, 0, 0, 0, 0])
     test_eq(load('alexnet/imagenet', home).annotations[0], ['3/4 a', '3/4 b', '3/4 c'])
     with expect_fail(MilanError, contains='milan.annotations.images'): load('alexnet/imagenet', home)[0]
@@ -222,13 +248,21 @@ def test_splits():
     test_eq(read_split(moved/'split.json', load(moved))['held out'].units, held.units)
     again['held out'].annotations
 
-    with expect_fail(MilanError, contains='2 of its units are not there'): read_split(moved/'split.json', load(moved).layer('conv1'))
+    with expect_fail(MilanError, contains='2 of its units are not there'):
+        read_split(moved / 'split.json', load(moved).layer('conv1'))
     write_split(moved/'part.json', {'a': found[:1], 'b': found[1:3]})
-    with expect_fail(MilanError, contains='1 units are in none of its parts'): read_split(moved/'part.json', found)
-    with expect_fail(MilanError, contains='1 units are in two parts'): write_split(moved/'wrong.json', {'a': found[:2], 'b': found[1:]})
-    with expect_fail(MilanError, contains="'b' is empty"): write_split(moved/'wrong.json', {'a': found, 'b': found[:0]})
+    with expect_fail(MilanError, contains='1 units are in none of its parts'):
+        read_split(moved / 'part.json', found)
+    with expect_fail(MilanError, contains='1 units are in two parts'):
+        write_split(moved / 'wrong.json', {'a': found[:2], 'b': found[1:]})
+    with expect_fail(MilanError, contains="'b' is empty"):
+        write_split(moved / 'wrong.json', {'a': found, 'b': found[:0]})
     assert not (moved/'wrong.json').exists()
-    for text, said in (('{"parts": ', 'cannot be read as a split'), ('{"format": "milan split 0"}', "'milan split 0'"), ('[]', 'cannot be read as a split')):
+    for text, said in (
+        ('{"parts": ', 'cannot be read as a split'),
+        ('{"format": "milan split 0"}', "'milan split 0'"),
+        ('[]', 'cannot be read as a split'),
+    ):
         (moved/'wrong.json').write_text(text)
         with expect_fail(MilanError, contains=said): read_split(moved/'wrong.json', found)
     shutil.rmtree(moved.parent.parent)
@@ -254,33 +288,47 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
     FAULTS = {
         'masks.npy is cut off': lambda folder: cut(folder, '3/masks.npy'),
         'images.npy is cut off': lambda folder: cut(folder, '3/images.npy'),
-        'masks.npy is a web page': lambda folder: (folder/'3/masks.npy').write_text('<html>404 Not Found</html>'),
-        'masks.npy holds Python objects': lambda folder: np.save(folder/'3/masks.npy', np.array([{}, {}], dtype=object), allow_pickle=True),
-        'images.npy has 4 dimensions': lambda folder: change(folder, '3/images.npy', lambda images: images.reshape(4, 3, 8, 8)),
+        'masks.npy is a web page': (
+            lambda folder: (folder / '3/masks.npy').write_text('<html>404 Not Found</html>')
+        ),
+        'masks.npy holds Python objects': lambda folder: np.save(
+            folder / '3/masks.npy', np.array([{}, {}], dtype=object), allow_pickle=True
+        ),
+        'images.npy has 4 dimensions': lambda folder: change(
+            folder, '3/images.npy', lambda images: images.reshape(4, 3, 8, 8)
+        ),
         'images.npy holds floats': lambda folder: change(folder, '3/images.npy', lambda images: images / 255),
-        'channels come last': lambda folder: change(folder, '3/images.npy', lambda images: np.moveaxis(images, 2, 4)),
+        'channels come last': lambda folder: change(
+            folder, '3/images.npy', lambda images: np.moveaxis(images, 2, 4)
+        ),
         'masks have another size': lambda folder: change(folder, '3/masks.npy', lambda masks: masks[..., :4, :4]),
         'masks are of fewer units': lambda folder: change(folder, '3/masks.npy', lambda masks: masks[:1]),
-        'masks.npy is missing': lambda folder: (folder/'3/masks.npy').unlink(),
-        'ids.csv is missing': lambda folder: (folder/'3/ids.csv').unlink(),
-        'ids.csv is empty': lambda folder: (folder/'3/ids.csv').write_text(''),
+        'masks.npy is missing': lambda folder: (folder / '3/masks.npy').unlink(),
+        'ids.csv is missing': lambda folder: (folder / '3/ids.csv').unlink(),
+        'ids.csv is empty': lambda folder: (folder / '3/ids.csv').write_text(''),
         'a number in ids.csv is negative': lambda folder: rewrite(folder, '3/ids.csv', b'0,0\n0,0', b'0,0\n0,-5'),
         'ids.csv holds a word': lambda folder: rewrite(folder, '3/ids.csv', b'0,0', b'0,cat'),
         'ids.csv lacks a column': lambda folder: rewrite(folder, '3/ids.csv', b'0,0\n0,0', b'0\n0'),
         'ids.csv lacks one value': lambda folder: rewrite(folder, '3/ids.csv', b'0,0\n0,0', b'0,0\n0'),
         'ids.csv is not UTF-8': lambda folder: rewrite(folder, '3/ids.csv', b'0,0', b'0,\xe9'),
-        'activations.csv is missing': lambda folder: (folder/'3/activations.csv').unlink(),
+        'activations.csv is missing': lambda folder: (folder / '3/activations.csv').unlink(),
         'units.npy has a unit twice': lambda folder: change(folder, '3/units.npy', lambda units: units * 0),
         'units.npy has a negative unit': lambda folder: change(folder, '3/units.npy', lambda units: -units),
         'units.npy lacks a unit': lambda folder: change(folder, '3/units.npy', lambda units: units[:1]),
-        'annotations.csv has other columns': lambda folder: rewrite(folder, 'annotations.csv', b'summary', b'text'),
+        'annotations.csv has other columns': lambda folder: rewrite(
+            folder, 'annotations.csv', b'summary', b'text'
+        ),
         'a unit is no number': lambda folder: rewrite(folder, 'annotations.csv', b'3,4,', b'3,four,'),
         'a layer is missing': lambda folder: rewrite(folder, 'annotations.csv', b'3,4,', b',4,'),
-        'a text has a comma and no quotes': lambda folder: rewrite(folder, 'annotations.csv', b'3,4,', b'3,4,dogs, '),
+        'a text has a comma and no quotes': lambda folder: rewrite(
+            folder, 'annotations.csv', b'3,4,', b'3,4,dogs, '
+        ),
         'a quote is never closed': lambda folder: rewrite(folder, 'annotations.csv', b'3,4,', b'3,4,"'),
-        'annotations.csv is not UTF-8': lambda folder: rewrite(folder, 'annotations.csv', b'3,4,', b'3,4,caf\xe9 '),
-        'annotations.csv is empty': lambda folder: (folder/'annotations.csv').write_text(''),
-        'annotations.csv is missing': lambda folder: (folder/'annotations.csv').unlink(),
+        'annotations.csv is not UTF-8': lambda folder: rewrite(
+            folder, 'annotations.csv', b'3,4,', b'3,4,caf\xe9 '
+        ),
+        'annotations.csv is empty': lambda folder: (folder / 'annotations.csv').write_text(''),
+        'annotations.csv is missing': lambda folder: (folder / 'annotations.csv').unlink(),
         'the folder is empty': lambda folder: (shutil.rmtree(folder), folder.mkdir()),
     }
 
@@ -297,13 +345,23 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
         finally:
             shutil.rmtree(folder)
 
-    refused = pd.DataFrame({'what is wrong': list(FAULTS), 'what is said': [said_of(spoil) for spoil in FAULTS.values()]})
+    refused = pd.DataFrame(
+        {'what is wrong': list(FAULTS), 'what is said': [said_of(spoil) for spoil in FAULTS.values()]}
+    )
     with pd.option_context('display.max_colwidth', None, 'display.max_rows', None): display(refused)
 
     assert refused['what is said'].str.contains('set').all()
-    for fault, words in {'masks.npy is cut off': 'set/3/masks.npy cannot be read', 'images.npy has 4 dimensions': '(4, 3, 8, 8)', 'masks have another size': '4 x 4',
-                         'a number in ids.csv is negative': '-5', 'ids.csv is missing': 'set/3/ids.csv', 'units.npy has a unit twice': 'units.npy',
-                         'masks.npy is missing': 'masks.npy', 'a text has a comma and no quotes': 'line 8', 'annotations.csv is empty': 'it is empty'}.items():
+    for fault, words in {
+        'masks.npy is cut off': 'set/3/masks.npy cannot be read',
+        'images.npy has 4 dimensions': '(4, 3, 8, 8)',
+        'masks have another size': '4 x 4',
+        'a number in ids.csv is negative': '-5',
+        'ids.csv is missing': 'set/3/ids.csv',
+        'units.npy has a unit twice': 'units.npy',
+        'masks.npy is missing': 'masks.npy',
+        'a text has a comma and no quotes': 'line 8',
+        'annotations.csv is empty': 'it is empty',
+    }.items():
         assert words in refused.set_index('what is wrong')['what is said'][fault], (fault, words)
 
     def windows(folder): # as a spreadsheet on Windows saves a table
@@ -318,13 +376,23 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
     ODD = {
         'nothing': lambda folder: None,
         "Windows' line ends and byte-order mark": windows,
-        'three annotators say the same': lambda folder: [rewrite(folder, 'annotations.csv', f'3/4 {which}'.encode(), b'dogs') for which in 'abc'],
-        'a text has a line break, in quotes': lambda folder: rewrite(folder, 'annotations.csv', b'3/4 a', b'"a dog\nor two"'),
-        'annotations.csv has more columns': lambda folder: (folder/'annotations.csv').write_text(
-            'worker,layer,unit,summary\n' + ''.join(f'{number},{line}\n' for number, line in enumerate(THREE))),
+        'three annotators say the same': lambda folder: [
+            rewrite(folder, 'annotations.csv', f'3/4 {which}'.encode(), b'dogs') for which in 'abc'
+        ],
+        'a text has a line break, in quotes': lambda folder: rewrite(
+            folder, 'annotations.csv', b'3/4 a', b'"a dog\nor two"'
+        ),
+        'annotations.csv has more columns': (
+            lambda folder: (folder / 'annotations.csv').write_text(
+                'worker,layer,unit,summary\n' + ''.join(f'{number},{line}\n' for number, line in enumerate(THREE))
+            )
+        ),
         'four annotations of a unit': lambda folder: extra(folder, '3,4,dogs'),
         'annotations of a unit without exemplars': lambda folder: extra(folder, *['3,99,dogs'] * 3),
-        'a folder viz/, a file beside the layers': lambda folder: ((folder/'viz').mkdir(), (folder/'README').write_text('read me')),
+        'a folder viz/, a file beside the layers': lambda folder: (
+            (folder / 'viz').mkdir(),
+            (folder / 'README').write_text('read me'),
+        ),
         'masks of True and False': lambda folder: change(folder, '3/masks.npy', lambda masks: masks.astype(bool)),
         'masks of 0 and 255': lambda folder: change(folder, '3/masks.npy', lambda masks: masks * 255),
     }
@@ -340,7 +408,10 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
         return values
 
 
-    read = pd.DataFrame([(odd, *read_of(make_odd)) for odd, make_odd in ODD.items()], columns=['what is odd', 'units', 'annotations of unit 4', 'masks'])
+    read = pd.DataFrame(
+        [(odd, *read_of(make_odd)) for odd, make_odd in ODD.items()],
+        columns=['what is odd', 'units', 'annotations of unit 4', 'masks'],
+    )
     read
 
     test_eq(read.units.tolist(), [4] * len(ODD))
@@ -348,7 +419,10 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
     first = read.set_index('what is odd')['annotations of unit 4']
     test_eq(first['three annotators say the same'], 'dogs · dogs · dogs')
     test_eq(first['a text has a line break, in quotes'], 'a dog\nor two · 3/4 b · 3/4 c')
-    assert (first.drop(['three annotators say the same', 'a text has a line break, in quotes']) == '3/4 a · 3/4 b · 3/4 c').all()
+    assert (
+        first.drop(['three annotators say the same', 'a text has a line break, in quotes'])
+        == '3/4 a · 3/4 b · 3/4 c'
+    ).all()
 
 
 # 01_sets.ipynb, section "A set the original wrote"

@@ -25,7 +25,9 @@ from fastcore.test import expect_fail, test_eq
 
 # 04_simulated.ipynb, section "People's words"
 def test_people_s_words():
-    [singular(word) for word in ('berries', 'buses', 'boxes', 'dress', 'cats')], [plural(word) for word in ('cherry', 'fish', 'person', 'box')]
+    [singular(word) for word in ('berries', 'buses', 'boxes', 'dress', 'cats')], [
+        plural(word) for word in ('cherry', 'fish', 'person', 'box')
+    ]
 
     test_eq(singular('berries'), 'berry')
     test_eq(plural(singular('churches')), 'churches')
@@ -33,14 +35,38 @@ def test_people_s_words():
 
     picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds')
 
-    test_eq(picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds'), {'robin', 'box', 'bird', 'animal'})
-    table = pd.DataFrame({'description': ['A cat', 'Two cats', 'A dog'], 'keywords': '', 'category': 'animals/mammals', 'group': [0, 1, 2]})
-    assert words_of(table, least=2) == [frozenset({'cat', 'animal', 'mammal'})] * 2 + [frozenset({'animal', 'mammal'})]
+    test_eq(
+        picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds'),
+        {'robin', 'box', 'bird', 'animal'},
+    )
+    table = pd.DataFrame(
+        {
+            'description': ['A cat', 'Two cats', 'A dog'],
+            'keywords': '',
+            'category': 'animals/mammals',
+            'group': [0, 1, 2],
+        }
+    )
+    assert words_of(table, least=2) == [frozenset({'cat', 'animal', 'mammal'})] * 2 + [
+        frozenset({'animal', 'mammal'})
+    ]
 
 
 # 04_simulated.ipynb, section "What can be seen in a region"
 def test_what_can_be_seen_in_a_region():
-    paints = torch.tensor([[.9, .1, .1], [1, .6, .1], [.95, .9, .2], [.2, .6, .2], [.1, .2, .8], [.4, .2, .1], [.05, .05, .05], [1, 1, 1], [.5, .5, .5]])
+    paints = torch.tensor(
+        [
+            [0.9, 0.1, 0.1],
+            [1, 0.6, 0.1],
+            [0.95, 0.9, 0.2],
+            [0.2, 0.6, 0.2],
+            [0.1, 0.2, 0.8],
+            [0.4, 0.2, 0.1],
+            [0.05, 0.05, 0.05],
+            [1, 1, 1],
+            [0.5, 0.5, 0.5],
+        ]
+    )
     [COLOURS[i] for i in colour_names(paints.T[:, :, None]).flatten()]
 
     test_eq([COLOURS[i] for i in colour_names(paints.T[:, :, None]).flatten()],
@@ -53,14 +79,21 @@ def test_what_can_be_seen_in_a_region():
         def __len__(self): return 1
         def mask(self, i): return self.disc
         def __getitem__(self, i):
-            return torch.where(self.disc, torch.tensor([230, 20, 20])[:, None, None], torch.tensor([240, 240, 240])[:, None, None]).to(torch.uint8)
+            return torch.where(
+                self.disc,
+                torch.tensor([230, 20, 20])[:, None, None],
+                torch.tensor([240, 240, 240])[:, None, None],
+            ).to(torch.uint8)
 
     views = Views.of(Disc())
     whole = views.objects[0] > .5
     upper = torch.zeros(SIDE, SIDE)
     upper[7:10, 22:34] = 1
     regions = torch.stack([whole.float(), upper, (~whole).float()])
-    seen = [[name for name, has in zip(QUALITIES, row, strict=True) if has] for row in views.measure(torch.zeros(3, dtype=torch.long), regions)]
+    seen = [
+        [name for name, has in zip(QUALITIES, row, strict=True) if has]
+        for row in views.measure(torch.zeros(3, dtype=torch.long), regions)
+    ]
     seen
 
     assert {'red', 'round'} <= set(seen[0])
@@ -73,12 +106,16 @@ def test_what_sets_a_group_apart():
     gain(torch.tensor([.5, .5, .1]), torch.tensor([.1, .5, .1]), 15)
 
     test_eq(gain(torch.tensor([.5, .5, .1]), torch.tensor([.1, .5, .2]), 15)[1:].tolist(), [0, 0])
-    assert gain(torch.tensor([.5]), torch.tensor([.1]), 30) > 1.99 * gain(torch.tensor([.5]), torch.tensor([.1]), 15)
+    assert gain(torch.tensor([0.5]), torch.tensor([0.1]), 30) > 1.99 * gain(
+        torch.tensor([0.5]), torch.tensor([0.1]), 15
+    )
 
 
 # 04_simulated.ipynb, section "A phrase"
 def test_a_phrase():
-    phrase('bird', 'red', None, 'tops'), phrase(None, 'white', None, 'small spots'), phrase('animal', None, 'dark', None), phrase(None, None, None, None)
+    phrase('bird', 'red', None, 'tops'), phrase(None, 'white', None, 'small spots'), phrase(
+        'animal', None, 'dark', None
+    ), phrase(None, None, None, None)
 
     test_eq(phrase('bird', 'red', None, 'tops'), 'tops of red birds')
     test_eq(phrase(None, 'blue', 'round', 'backgrounds'), 'areas around round blue things')

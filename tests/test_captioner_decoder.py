@@ -54,10 +54,17 @@ def test_against_the_formula():
     def naive(x, words):
         h, c, result, seen, last = decoder.init_h(x.mean(0)), decoder.init_c(x.mean(0)), [], [], vocabulary.start
         for word in words:
-            scores = decoder.attend.output(torch.tanh(decoder.attend.query_to_hidden(h) + decoder.attend.key_to_hidden(x)))
+            scores = decoder.attend.output(
+                torch.tanh(decoder.attend.query_to_hidden(h) + decoder.attend.key_to_hidden(x))
+            )
             weights = scores[:, 0].softmax(0)
             context = decoder.feature_gate(h) * (weights[:, None] * x).sum(0)
-            h, c = (s[0] for s in decoder.lstm(torch.cat([decoder.embedding.weight[last], context])[None], (h[None], c[None])))
+            h, c = (
+                s[0]
+                for s in decoder.lstm(
+                    torch.cat([decoder.embedding.weight[last], context])[None], (h[None], c[None])
+                )
+            )
             result.append(decoder.output(h).log_softmax(0))
             seen.append(weights)
             last = word
@@ -76,12 +83,15 @@ def test_against_the_formula():
         (log_probs.gather(2, ids[:, :, None]).sum() + ((1 - attention.sum(1))**2).sum()).backward()
         return {'features': features.grad, **{name: value.grad for name, value in decoder.named_parameters()}}
 
-    ours, theirs = gradients(decoder(features, ids)), gradients([torch.stack(both) for both in zip(*(naive(features[i], ids[i]) for i in range(2)))])
+    ours, theirs = gradients(decoder(features, ids)), gradients(
+        [torch.stack(both) for both in zip(*(naive(features[i], ids[i]) for i in range(2)))]
+    )
     for name, value in theirs.items(): test_close(ours[name], value, 1e-10)
     {name: f'{value.abs().max().item():.3f}' for name, value in list(ours.items())[:4]}
 
     with expect_fail(MilanError, contains='(units, k, 6)'): decoder.check(torch.randn(2, 7, 5))
-    with expect_fail(MilanError, contains='unit 1'): decoder.check(torch.stack([torch.zeros(7, 6), torch.full((7, 6), torch.nan)]))
+    with expect_fail(MilanError, contains='unit 1'):
+        decoder.check(torch.stack([torch.zeros(7, 6), torch.full((7, 6), torch.nan)]))
     test_eq(decoder.check(features).shape, (2, 7, 6))
 
 

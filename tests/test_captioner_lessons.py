@@ -29,16 +29,28 @@ from milan.images.sets import ShapeScenes
 def scenes(count, size=56):
     "Scenes with one thing each that is no letter, as variants; and their words."
     drawn = ShapeScenes(6 * count)
-    single = [index for index in range(len(drawn)) if len(drawn.regions(index)) == 1 and 'letter' not in drawn.table['description'][index]][:count]
+    single = [
+        index
+        for index in range(len(drawn))
+        if len(drawn.regions(index)) == 1 and 'letter' not in drawn.table['description'][index]
+    ][:count]
     return variants(drawn, single, size), [frozenset(drawn.regions(index)[0].words[2:]) for index in single]
 
 
 # 14_lessons.ipynb, section "Which descriptions mention it"
 def test_which_descriptions_mention_it():
-    mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'], ['text', 'letter', 'body part'])
+    mentions(
+        ['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
+        ['text', 'letter', 'body part'],
+    )
 
-    test_eq(mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'], ['text', 'letter', 'body part']).tolist(),
-            [True, False, False, True, True])
+    test_eq(
+        mentions(
+            ['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
+            ['text', 'letter', 'body part'],
+        ).tolist(),
+        [True, False, False, True, True],
+    )
     test_eq(mentions([], ['text']).shape, (0,))
 
 
@@ -56,12 +68,22 @@ def test_pictures_of_words():
 def test_regions_that_look_like_a_unit_s():
     pictures, _ = scenes(8)
     regions = lesson_regions(pictures, Views.of(pictures), [True] * 8)
-    Image.fromarray(np.hstack([np.kron(mask.numpy() * np.uint8(255), np.ones((2, 2), np.uint8)) for mask in regions.masks[:8]]))
+    Image.fromarray(
+        np.hstack(
+            [np.kron(mask.numpy() * np.uint8(255), np.ones((2, 2), np.uint8)) for mask in regions.masks[:8]]
+        )
+    )
 
     test_eq(regions.ids.tolist(), [index for index in range(8) for _ in range(4)])
     for index in range(8):
         whole, part, grown, beside = regions.masks[regions.ids == index]
-        assert (part <= whole).all() and (whole <= grown).all() and not (beside & whole).any() and part.any() and beside.any()
+        assert (
+            (part <= whole).all()
+            and (whole <= grown).all()
+            and not (beside & whole).any()
+            and part.any()
+            and beside.any()
+        )
     test_eq(len(lesson_regions(pictures, Views.of(pictures), [False] * 8)), 24)
 
 
@@ -69,7 +91,9 @@ def test_regions_that_look_like_a_unit_s():
 def test_the_course():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)
-    course = small_course(pictures, words, PyramidEncoder(network, network.layers), lettered(pictures.subset(range(60))), drawn=150)
+    course = small_course(
+        pictures, words, PyramidEncoder(network, network.layers), lettered(pictures.subset(range(60))), drawn=150
+    )
     len(course.lesson), course.features.shape, course.lesson.annotations[:4]
 
     test_eq((len(course.lesson), len(course.exam), len(course.pictures)), (150, 20, 180))
@@ -77,7 +101,8 @@ def test_the_course():
     assert len(about_words) > 10 and np.mean([mentions(said, TEXT).any() for said in about_words]) > .5
     others = [said for said, word in zip(course.lesson.annotations, course.lesson.words) if word not in TEXT]
     assert np.mean([mentions(said, TEXT).any() for said in others]) < .3
-    with expect_fail(MilanError, contains='3 sets of words for 120'): small_course(pictures, words[:3], PyramidEncoder(network, network.layers))
+    with expect_fail(MilanError, contains='3 sets of words for 120'):
+        small_course(pictures, words[:3], PyramidEncoder(network, network.layers))
 
 
 # 14_lessons.ipynb, section "The captioner"
@@ -86,12 +111,16 @@ def test_the_captioner():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)
     reader = PyramidEncoder(network, network.layers)
-    captioner = small_captioner('trial', pictures, words, reader, lettered(pictures.subset(range(60))), drawn=150, epochs=6)
+    captioner = small_captioner(
+        'trial', pictures, words, reader, lettered(pictures.subset(range(60))), drawn=150, epochs=6
+    )
     {word: round(share, 2) for word, share in captioner.card['exam'].items()}
 
     assert 0 <= captioner.card['exam']['all'] <= 1 and captioner.card['exam']['text'] > .5
     assert 'Not the published MILAN' in captioner.card['data']
-    pixels, masks = as_bytes(lettered(pictures.subset(range(15)), seed=5)), torch.stack([lettered(pictures.subset(range(15)), seed=5).mask(row) for row in range(15)])
+    pixels, masks = as_bytes(lettered(pictures.subset(range(15)), seed=5)), torch.stack(
+        [lettered(pictures.subset(range(15)), seed=5).mask(row) for row in range(15)]
+    )
     said = captioner(pixels[None], masks[None, :, None].float()).captions
     assert mentions(said, TEXT)[0], said
     said
@@ -104,5 +133,14 @@ def test_the_stamps_own():
     words_for(found, words, 'star')
 
     test_eq(words_for(found, words, 'star'), ['star'])
-    test_eq(words_for(found, [frozenset({'twinkle'}) if name == 'star' else frozenset({'round'}) for name in (found.names[label] for label in found.labels)], 'star'),
-            ['star', 'twinkle'])
+    test_eq(
+        words_for(
+            found,
+            [
+                frozenset({'twinkle'}) if name == 'star' else frozenset({'round'})
+                for name in (found.names[label] for label in found.labels)
+            ],
+            'star',
+        ),
+        ['star', 'twinkle'],
+    )

@@ -31,7 +31,9 @@ def small_world(seed=0):
     optimizer = torch.optim.AdamW([*decoder.parameters(), *lm.parameters()], lr=.02)
     for _ in range(40):
         loss = F.nll_loss(decoder(features, ids)[0].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad)
-        loss = loss + F.cross_entropy(lm(read)[:, :-1].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad, label_smoothing=.3)
+        loss = loss + F.cross_entropy(
+            lm(read)[:, :-1].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad, label_smoothing=0.3
+        )
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     return decoder.eval(), lm.eval(), features
 
@@ -54,7 +56,8 @@ def test_beam_search():
     numbers = range(len(decoder.vocabulary.words))
     stop = decoder.vocabulary.stop
     everything = [list(w) + [stop] * (3 - n) for n in range(4) for w in product(numbers, repeat=n)]
-    with torch.no_grad(): log_probs = decoder(features[-1:].expand(len(everything), -1, -1), torch.tensor(everything))[0]
+    with torch.no_grad():
+        log_probs = decoder(features[-1:].expand(len(everything), -1, -1), torch.tensor(everything))[0]
     terms = log_probs.gather(2, torch.tensor(everything)[:, :, None])[:, :, 0]
     stopped = (torch.tensor(everything) == stop).cumsum(1) - (torch.tensor(everything) == stop).int() > 0
     true = terms.masked_fill(stopped, 0).sum(1).sort(descending=True)
@@ -75,14 +78,20 @@ def test_beam_search():
 # 06_search.ipynb, section "Sampling"
 def test_sampling():
     decoder, lm, features = small_world()
-    [[decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]] for seed in range(3)]
+    [
+        [decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]]
+        for seed in range(3)
+    ]
 
     firsts = torch.stack([sample(_speaker(decoder, features[6:7]), 1, seed)[0][0, 0, 0] for seed in range(400)])
     with torch.inference_mode():
         speaker = _speaker(decoder, features[6:7])
         expected = speaker.next(torch.tensor([decoder.vocabulary.start]), speaker.begin(), None)[0].softmax(1)[0]
     test_close(torch.bincount(firsts, minlength=len(expected)) / 400, expected, .1)
-    test_eq(sample(_speaker(decoder, features), 8)[0][6].tolist(), sample(_speaker(decoder, features[6:7]), 8)[0][0].tolist())
+    test_eq(
+        sample(_speaker(decoder, features), 8)[0][6].tolist(),
+        sample(_speaker(decoder, features[6:7]), 8)[0][0].tolist(),
+    )
 
 
 # 06_search.ipynb, section "Scoring given words"
@@ -108,13 +117,20 @@ def test_the_whole_search():
     assert (found.beam_scores.diff(dim=1) <= 0).all()
     test_close(lm.log_prob(found.beam_tokens[3]), found.beam_lm[3], 1e-5)
     test_close(found.attentions[0, 0].sum(), torch.tensor(1.), 1e-5)
-    ordinary = [search(decoder, features, lm, length=8, beam_size=20, temperature=weight).lm.mean().item() for weight in (0., .2, .9)]
+    ordinary = [
+        search(decoder, features, lm, length=8, beam_size=20, temperature=weight).lm.mean().item()
+        for weight in (0.0, 0.2, 0.9)
+    ]
     assert ordinary[0] >= ordinary[1] > ordinary[2]
     ordinary
 
-    greedy, first = search(decoder, features, strategy='greedy', length=8), search(decoder, features, strategy='beam', beam_size=1, length=8)
+    greedy, first = search(decoder, features, strategy='greedy', length=8), search(
+        decoder, features, strategy='beam', beam_size=1, length=8
+    )
     test_eq(greedy.tokens.tolist(), first.tokens.tolist())
-    plain, zero = search(decoder, features, strategy='beam', beam_size=9, length=8), search(decoder, features, lm, beam_size=9, length=8, temperature=0.)
+    plain, zero = search(decoder, features, strategy='beam', beam_size=9, length=8), search(
+        decoder, features, lm, beam_size=9, length=8, temperature=0.0
+    )
     test_eq(plain.beam_tokens.tolist(), zero.beam_tokens.tolist())
     small = search(decoder, features, lm, length=8, beam_size=20, rows=20)
     test_eq(small.beam_tokens.tolist(), found.beam_tokens.tolist())

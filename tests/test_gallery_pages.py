@@ -38,13 +38,17 @@ def temporary():
 
 def described(exemplars, words='a round blob', **columns):
     "A table with one row per unit."
-    rows = [{'layer': layer, 'unit': unit, 'description': f'{words} {unit}', 'score': -unit / 4} for layer, unit in exemplars.units]
+    rows = [
+        {'layer': layer, 'unit': unit, 'description': f'{words} {unit}', 'score': -unit / 4}
+        for layer, unit in exemplars.units
+    ]
     return pd.DataFrame(rows).assign(**columns)
 
 
 class Renamed:
     "Exemplars whose layers have other names."
-    def __init__(self, found, names): self.found, self.names, self.layers, self.k = found, names, list(names), found.k
+    def __init__(self, found, names):
+        self.found, self.names, self.layers, self.k = found, names, list(names), found.k
     def lookup(self, layer, unit): return self.found.lookup(self.names[layer], unit)
 
 
@@ -64,12 +68,41 @@ class Links(html.parser.HTMLParser):
 
 # 01_pages.ipynb, section "What goes on a page"
 def test_what_goes_on_a_page():
-    print(_card({'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': .51, 'purity': .2}, ['score', 'purity'], [], '3.jpg', (9, 9), 8))
+    print(
+        _card(
+            {'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': 0.51, 'purity': 0.2},
+            ['score', 'purity'],
+            [],
+            '3.jpg',
+            (9, 9),
+            8,
+        )
+    )
 
-    test_eq(_columns(pd.DataFrame([{'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2, 'abstained': False}])),
-            (['score', 'purity'], ['rated', 'abstained']))
-    test_eq([_figure(value) for value in (3., .512, .0512, -7.25, 1e9)], ['3', '0.51', '0.051', '-7.25', '1000000000.00'])
-    with expect_fail(MilanError, contains='no column description'): _checked(pd.DataFrame([{'layer': 'a', 'unit': 1}]), ['a'])
+    test_eq(
+        _columns(
+            pd.DataFrame(
+                [
+                    {
+                        'layer': 'a',
+                        'unit': 1,
+                        'description': 'b',
+                        'purity': 1.0,
+                        'rated': 'no',
+                        'score': 2,
+                        'abstained': False,
+                    }
+                ]
+            )
+        ),
+        (['score', 'purity'], ['rated', 'abstained']),
+    )
+    test_eq(
+        [_figure(value) for value in (3.0, 0.512, 0.0512, -7.25, 1e9)],
+        ['3', '0.51', '0.051', '-7.25', '1000000000.00'],
+    )
+    with expect_fail(MilanError, contains='no column description'):
+        _checked(pd.DataFrame([{'layer': 'a', 'unit': 1}]), ['a'])
 
 
 # 01_pages.ipynb, section "Look and behaviour"
@@ -89,7 +122,9 @@ def test_the_pages():
 
     found = Exemplars.open(made_up_exemplars())
     folder = temporary()/'gallery'
-    index = write(found, described(found, purity=.4, rated='yes'), folder, title='Blobs', note='Nobody looked at these.')
+    index = write(
+        found, described(found, purity=0.4, rated='yes'), folder, title='Blobs', note='Nobody looked at these.'
+    )
     sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
     for page in folder.rglob('*.html'):
@@ -143,7 +178,8 @@ def test_replaced_or_left_alone():
     (place/'letters/to_anna.txt').write_text('Dear Anna')
     with expect_fail(MilanError, contains='left alone'): write(found, described(found), place/'letters')
     with expect_fail(MilanError, contains='no rows'): write(found, described(found)[:0], place/'other')
-    with expect_fail(MilanError, contains="'conv9'"): write(found, described(found).assign(layer='conv9'), place/'other')
+    with expect_fail(MilanError, contains="'conv9'"):
+        write(found, described(found).assign(layer='conv9'), place / 'other')
 
     write(found, described(found).drop(columns='score'), place/'gallery')
     assert '<span>score' not in (place/'gallery/layers/layer-blocks.2.html').read_text()
@@ -159,14 +195,26 @@ def test_odd_tables():
     layers = ['x' * 250, 'x' * 249 + 'y', 'é' * 120]
     found, place = Exemplars.open(made_up_exemplars(['a', 'b', 'c'], units=2)), temporary()
     found = Renamed(found, dict(zip(layers, found.layers)))
-    table = pd.DataFrame([(layer, str(unit), None if unit else 'NA', value, ['two', 'words'], unit == 0, '\ud800') for layer in layers for unit, value in enumerate((np.nan, np.inf))],
-                         columns=['layer', 'unit', 'description', 'score', 'annotations', 'rated', 0])
+    table = pd.DataFrame(
+        [
+            (layer, str(unit), None if unit else 'NA', value, ['two', 'words'], unit == 0, '\ud800')
+            for layer in layers
+            for unit, value in enumerate((np.nan, np.inf))
+        ],
+        columns=['layer', 'unit', 'description', 'score', 'annotations', 'rated', 0],
+    )
     write(found, table, place/'gallery')
     pages = sorted((place/'gallery'/'layers').iterdir())
     test_eq((len(pages), max(len(page.name) for page in pages) < 150), (3, True))
     page = pages[0].read_text()
     test_eq(Links(pages[0]).images[0].count('bright where it is active'), 1)
-    assert 'score inf' in page and 'nan' not in page.lower().replace('&#x27;', '') and 'two' in page and 'rated: True' in page and 'rated: False' not in page
+    assert (
+        'score inf' in page
+        and 'nan' not in page.lower().replace('&#x27;', '')
+        and 'two' in page
+        and 'rated: True' in page
+        and 'rated: False' not in page
+    )
     [page.name[:12] + '…' for page in pages]
 
     shutil.rmtree(place)
@@ -177,19 +225,43 @@ def test_odd_tables():
 def test_errors():
     found, place = Exemplars.open(made_up_exemplars()), temporary()
     table = described(found)
-    for unit, told in ((np.nan, 'nan'), (None, 'None'), ('first', "'first'"), (1.5, '1.5'), (-1, '-1'), (np.inf, 'inf'), (2**40, str(2**40)), ('1e99', '1e99'), (pd.NA, '<NA>'), ('', "''")):
+    for unit, told in (
+        (np.nan, 'nan'),
+        (None, 'None'),
+        ('first', "'first'"),
+        (1.5, '1.5'),
+        (-1, '-1'),
+        (np.inf, 'inf'),
+        (2**40, str(2**40)),
+        ('1e99', '1e99'),
+        (pd.NA, '<NA>'),
+        ('', "''"),
+    ):
         odd = table.astype({'unit': object})
         odd.loc[2, 'unit'] = unit
         with expect_fail(MilanError, contains='row 3 of the table: unit'): write(found, odd, place/'gallery')
         with expect_fail(MilanError, contains=told): write(found, odd, place/'gallery')
-    for named in ({'width': 0}, {'width': -3}, {'width': 2.5}, {'width': 10**9}, {'count': 0}, {'count': -1}, {'megabytes': 0}, {'megabytes': np.nan}):
+    for named in (
+        {'width': 0},
+        {'width': -3},
+        {'width': 2.5},
+        {'width': 10**9},
+        {'count': 0},
+        {'count': -1},
+        {'megabytes': 0},
+        {'megabytes': np.nan},
+    ):
         with expect_fail(MilanError, contains=[*named][0]): write(found, table, place/'gallery', **named)
     for named in ({'width': 0}, {'count': 0}):
         with expect_fail(MilanError, contains=[*named][0]): strip(found[0], **named)
-    with expect_fail(MilanError, contains='no column unit, description'): write(found, table[['layer']], place/'gallery')
-    with expect_fail(MilanError, contains="two columns 'score'"): write(found, pd.concat([table, table[['score']]], axis=1), place/'gallery')
-    with expect_fail(MilanError, contains='unit 0 of blocks.2 stands in two rows'): write(found, pd.concat([table, table]), place/'gallery')
-    with expect_fail(MilanError, contains="layer 'nan'"): write(found, table.assign(layer=np.nan), place/'gallery')
+    with expect_fail(MilanError, contains='no column unit, description'):
+        write(found, table[['layer']], place / 'gallery')
+    with expect_fail(MilanError, contains="two columns 'score'"):
+        write(found, pd.concat([table, table[['score']]], axis=1), place / 'gallery')
+    with expect_fail(MilanError, contains='unit 0 of blocks.2 stands in two rows'):
+        write(found, pd.concat([table, table]), place / 'gallery')
+    with expect_fail(MilanError, contains="layer 'nan'"):
+        write(found, table.assign(layer=np.nan), place / 'gallery')
     (place/'file').touch()
     for folder in (place/('n' * 250), place/'file'/'gallery', place/('n' * 300)):
         with expect_fail(MilanError): write(found, table, folder)

@@ -64,7 +64,8 @@ import resource
 torch.set_num_threads(1)
 import_torchvision()  # once, for all cases
 
-# MILAN_HOSTILE_TABLE names a CSV file in which outcomes are noted instead of asserted, for those who repair what
+# MILAN_HOSTILE_TABLE names a CSV file in which outcomes are noted instead of asserted, for those who repair
+# what
 # a new case shows
 # what takes longer hangs; what hangs, hangs for ever
 SECONDS = float(os.environ.get('MILAN_HOSTILE_SECONDS', 120))

@@ -38,12 +38,28 @@ from milan.testing import disc, made_up_folder
 
 
 def class_folders():
-    "A folder as ImageFolder wants it, with what can go wrong in sorting: capitals, numbers, inner folders, other files."
+    """A folder as ImageFolder wants it, with what can go wrong in sorting: capitals, numbers, inner folders,
+    other files."""
     folder, random = Path(tempfile.mkdtemp()), np.random.default_rng(0)
-    for name in ('b/10.png', 'b/9.png', 'b/Z.PNG', 'b/inner/1.png', 'a/c.png', 'B/x.png', 'a/note.txt', 'a/d.gif'):
+    for name in (
+        'b/10.png',
+        'b/9.png',
+        'b/Z.PNG',
+        'b/inner/1.png',
+        'a/c.png',
+        'B/x.png',
+        'a/note.txt',
+        'a/d.gif',
+    ):
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = random.integers(0, 255, (int(random.integers(20, 90)), int(random.integers(20, 90)), 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder/name) if name[-3:] in ('png', 'PNG') else (folder/name).write_text('no picture')
+        pixels = random.integers(
+            0, 255, (int(random.integers(20, 90)), int(random.integers(20, 90)), 3), dtype=np.uint8
+        )
+        (
+            Image.fromarray(pixels).save(folder / name)
+            if name[-3:] in ('png', 'PNG')
+            else (folder / name).write_text('no picture')
+        )
     return folder
 
 
@@ -60,45 +76,76 @@ def test_opening_a_picture():
         with expect_fail(MilanError, contains=name): open_picture(folder/name)
 
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    ways = {'8 bit.png': ramp, '16 bit.png': ramp * np.uint16(257), '16 bit.tif': ramp * np.uint16(257), '16 bit.ppm': ramp * np.uint16(257),
-            'big-endian.tif': (ramp * np.uint16(257)).astype('>u2'), 'fractions.tif': ramp.astype(np.float32) / 255}
+    ways = {
+        '8 bit.png': ramp,
+        '16 bit.png': ramp * np.uint16(257),
+        '16 bit.tif': ramp * np.uint16(257),
+        '16 bit.ppm': ramp * np.uint16(257),
+        'big-endian.tif': (ramp * np.uint16(257)).astype('>u2'),
+        'fractions.tif': ramp.astype(np.float32) / 255,
+    }
     for name, values in ways.items():
         Image.fromarray(values).save(folder/name)
         test_eq(np.asarray(open_picture(folder/name, 'RGB')), np.stack([ramp] * 3, 2))
     {name: Image.open(folder/name).mode for name in ways}
 
     colours = Image.fromarray(np.random.default_rng(0).integers(0, 255, (5, 7, 3), dtype=np.uint8))
-    turned = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-              6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270} # as the camera stored it
+    turned = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    } # as the camera stored it
     for orientation, stored in turned.items():
         exif = Image.Exif()
         exif[274] = orientation
         for name in ('turned.png', 'turned.webp', 'turned.tif'):
-            colours.transpose(stored).save(folder/name, exif=exif, **({'lossless': True} if name.endswith('webp') else {}))
+            colours.transpose(stored).save(
+                folder / name, exif=exif, **({'lossless': True} if name.endswith('webp') else {})
+            )
             test_eq(np.asarray(open_picture(folder/name, 'RGB')), np.asarray(colours))
         colours.transpose(stored).resize((70, 70)).save(folder/'turned.jpg', exif=exif)
-        Image.open(folder/'turned.jpg').transpose({**turned, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}[orientation]).save(folder/'plain.png')
-        test_eq(np.asarray(open_picture(folder/'turned.jpg', 'RGB')), np.asarray(open_picture(folder/'plain.png', 'RGB')))
-        test_eq(np.asarray(open_picture(folder/'turned.jpg', 'RGB', upright=False)), np.asarray(Image.open(folder/'turned.jpg')))
+        Image.open(folder / 'turned.jpg').transpose(
+            {**turned, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}[orientation]
+        ).save(folder / 'plain.png')
+        test_eq(
+            np.asarray(open_picture(folder / 'turned.jpg', 'RGB')),
+            np.asarray(open_picture(folder / 'plain.png', 'RGB')),
+        )
+        test_eq(
+            np.asarray(open_picture(folder / 'turned.jpg', 'RGB', upright=False)),
+            np.asarray(Image.open(folder / 'turned.jpg')),
+        )
 
     clear = np.array([[0, 255], [128, 255]], dtype=np.uint8)
     for mode in ('1', 'L', 'P', 'RGB', 'LA', 'RGBA', 'PA'):
-        picture = Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8)).convert('L' if mode == 'PA' else mode)
+        picture = Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8)).convert(
+            'L' if mode == 'PA' else mode
+        )
         picture.putalpha(Image.fromarray(clear)) if mode in ('LA', 'RGBA', 'PA') else None
         picture.save(folder/'modes.png')
         test_eq(np.asarray(open_picture(folder/'modes.png', 'RGB'))[..., 0].tolist(), [[0, 255], [255, 0]])
-        test_eq(np.asarray(open_picture(folder/'modes.png'))[..., 3], clear if 'A' in mode else np.full((2, 2), 255))
+        test_eq(
+            np.asarray(open_picture(folder / 'modes.png'))[..., 3], clear if 'A' in mode else np.full((2, 2), 255)
+        )
     palette = Image.fromarray(np.array([[0, 1]], dtype=np.uint8)).convert('P')
     palette.putpalette([255, 0, 0, 0, 255, 0])
     palette.save(folder/'palette.png', transparency=1)
     test_eq(np.asarray(open_picture(folder/'palette.png')).tolist(), [[[255, 0, 0, 255], [0, 255, 0, 0]]])
-    test_eq(np.asarray(open_picture(folder/'palette.png', 'RGB')).tolist(), [[[255, 0, 0], [0, 255, 0]]]) # the stored colour, not a ground
+    # the stored colour, not a ground
+    test_eq(np.asarray(open_picture(folder/'palette.png', 'RGB')).tolist(), [[[255, 0, 0], [0, 255, 0]]])
     for name in ('print.tif', 'print.jpg'):
         Image.new('CMYK', (8, 8), (0, 255, 255, 0)).save(folder/name)
         red, green, blue = np.asarray(open_picture(folder/name, 'RGB'))[0, 0]
         assert red > 240 and green < 15 and blue < 15, (name, red, green, blue)
     Image.fromarray(ramp * np.uint16(257)).save(folder/'clear.png', transparency=257 * 3)
-    test_eq(np.asarray(open_picture(folder/'clear.png'))[0, 2:5].tolist(), [[2, 2, 2, 255], [3, 3, 3, 0], [4, 4, 4, 255]])
+    test_eq(
+        np.asarray(open_picture(folder / 'clear.png'))[0, 2:5].tolist(),
+        [[2, 2, 2, 255], [3, 3, 3, 0], [4, 4, 4, 255]],
+    )
 
 
 # 01_files.ipynb, section "One shape for all"
@@ -121,7 +168,9 @@ def test_a_set_of_images():
         random, masks = np.random.default_rng(count), np.zeros((count, 8), np.uint8)
         masks[0] = np.packbits(np.eye(8, dtype=bool))
         table = pd.DataFrame({column: [f'{column} {i}' for i in range(count)] for column in COLUMNS})
-        return ImageSet(name, table, random.integers(0, 255, (count, 8, 8, 3), dtype=np.uint8), masks, f'{name}{count}')
+        return ImageSet(
+            name, table, random.integers(0, 255, (count, 8, 8, 3), dtype=np.uint8), masks, f'{name}{count}'
+        )
 
 
     five = tiny('five', 5)
@@ -150,7 +199,10 @@ def test_a_folder_of_images():
     (folder/'red'/'nothing.png').symlink_to('nowhere')
     os.mkfifo(folder/'red'/'x.jpg')
     for follow in (False, True):
-        test_eq(_find_files(folder/'red', _ENDINGS, follow)[1], {'nothing.png': 'a link to no file', 'x.jpg': 'not a file'})
+        test_eq(
+            _find_files(folder / 'red', _ENDINGS, follow)[1],
+            {'nothing.png': 'a link to no file', 'x.jpg': 'not a file'},
+        )
     _find_files(folder/'red', _ENDINGS, True)[0]
 
     folder = made_up_folder()
@@ -167,12 +219,17 @@ def test_a_folder_of_images():
     with expect_fail(MilanError, contains='beside it lie empty'): ImageFolder(folder/'emty')
 
     before = ImageFolder(folder, 32).fingerprint
-    with patch.dict(ImageFolder.__init__.__globals__, READER=READER + 1): # what was computed with another reader is not used
+    # what was computed with another reader is not used
+    with patch.dict(ImageFolder.__init__.__globals__, READER=READER + 1):
         assert ImageFolder(folder, 32).fingerprint != before
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always')
         some = ImageFolder(folder, 32, skip_broken=True)
-    assert len(told) == 1 and '1 files are left out' in str(told[0].message) and 'red/1.jpg: ' in str(told[0].message)
+    assert (
+        len(told) == 1
+        and '1 files are left out' in str(told[0].message)
+        and 'red/1.jpg: ' in str(told[0].message)
+    )
     test_eq(len(list(some)), len(photos) - 1)
     (folder/'red'/'1.jpg').unlink()
     test_eq(ImageFolder(folder, 32).fingerprint, some.fingerprint) # as if it weren't there
@@ -198,13 +255,17 @@ def test_class_folders():
 
     torchvision = import_torchvision()
     transforms = torchvision.transforms
-    for fit, steps in [('crop', [transforms.Resize(256), transforms.CenterCrop(224)]), ('squash', [transforms.Resize((224, 224))])]:
+    for fit, steps in [
+        ('crop', [transforms.Resize(256), transforms.CenterCrop(224)]),
+        ('squash', [transforms.Resize((224, 224))]),
+    ]:
         theirs = torchvision.datasets.ImageFolder(folder, transforms.Compose(steps))
         ours = LabelledFolder(folder, fit=fit)
         test_eq([str(folder/file) for file in ours.files], [file for file, _ in theirs.samples])
         test_eq(ours.labels.tolist(), theirs.targets)
         test_eq(ours.classes, theirs.classes)
-        for index, (picture, _) in enumerate(theirs): test_eq(ours[index].numpy().transpose(1, 2, 0), np.asarray(picture))
+        for index, (picture, _) in enumerate(theirs):
+            test_eq(ours[index].numpy().transpose(1, 2, 0), np.asarray(picture))
     assert ours.fingerprint != LabelledFolder(folder).fingerprint and ours.mask(0) is None
     copy = Path(shutil.copytree(folder, Path(tempfile.mkdtemp())/'copy'))
     test_eq(LabelledFolder(copy, fit='squash').fingerprint, ours.fingerprint)
@@ -212,7 +273,8 @@ def test_class_folders():
 
     (copy/'c').mkdir()
     with expect_fail(MilanError, contains='copy/c holds no images'): LabelledFolder(copy)
-    with expect_fail(MilanError, contains='holds 2 images and no folders'): LabelledFolder(made_up_folder()/'blue')
+    with expect_fail(MilanError, contains='holds 2 images and no folders'):
+        LabelledFolder(made_up_folder() / 'blue')
     with expect_fail(MilanError, contains='"crop" or "squash"'): LabelledFolder(copy, fit='stretch')
     with expect_fail(MilanError, contains='no folder'): LabelledFolder(copy/'absent')
     (copy/'c').rmdir()
@@ -250,7 +312,10 @@ def test_latent_codes():
     latents, latents[1]
 
     torch.save({'z': torch.arange(12.).view(3, 4), 'y': classes}, both := Path(tempfile.mkdtemp())/'both.pth')
-    assert all(torch.equal(one, other) for one, other in zip(read_latents(both.parent).tensors, latents.tensors, strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(read_latents(both.parent).tensors, latents.tensors, strict=True)
+    )
     assert read_latents(folder).fingerprint == latents.fingerprint != read_latents(both.parent).fingerprint
     torch.save({'z': 3}, both)
     with expect_fail(MilanError, contains='both.pth holds dict'): read_latents(both.parent)
@@ -264,7 +329,9 @@ def test_errors():
     marks = lambda: [LabelledFolder(made).fingerprint, LabelledFolder(made, upright=False).fingerprint]
     before = marks()
     with patch.dict(ImageFolder.__init__.__globals__, READER=READER + 1):
-        test_eq([one == other for one, other in zip(before, marks(), strict=True)], [False, True]) # the paper's way of reading stays
+        test_eq(
+            [one == other for one, other in zip(before, marks(), strict=True)], [False, True]
+        ) # the paper's way of reading stays
 
     import io
     import struct
@@ -273,8 +340,15 @@ def test_errors():
 
     def png(width, height, *chunks, bits=8, colour=0):
         "A PNG with any size in its head, and any chunks."
-        parts = [(b'IHDR', struct.pack('>IIBBBBB', width, height, bits, colour, 0, 0, 0)), *chunks, (b'IEND', b'')]
-        return b'\x89PNG\r\n\x1a\n' + b''.join(struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body)) for kind, body in parts)
+        parts = [
+            (b'IHDR', struct.pack('>IIBBBBB', width, height, bits, colour, 0, 0, 0)),
+            *chunks,
+            (b'IEND', b''),
+        ]
+        return b'\x89PNG\r\n\x1a\n' + b''.join(
+            struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+            for kind, body in parts
+        )
 
 
     def saved(values, **options):
@@ -285,15 +359,25 @@ def test_errors():
 
     folder, row = made_up_folder(), zlib.compress(bytes(2) * 300_000)
     photo = (folder/'red'/'1.jpg').read_bytes()
-    bad = {'thin.png': (png(1, 300_000, (b'IDAT', row)), '1 x 300000 pixels; pictures more than 200 times'), 'wide.png': (png(100_000, 1, (b'IDAT', row)), '100000 x 1'),
-           'large.png': (png(20_000, 3_000, (b'IDAT', row)), 'more than 50,000,000'), 'bomb.png': (png(2**31 - 1, 2**31 - 1, (b'IDAT', row)), 'bomb'),
-           'none.png': (png(0, 0, (b'IDAT', row)), ''), 'text.png': (png(2, 2, (b'zTXt', b'a\0\0' + zlib.compress(bytes(200_000_000))), (b'IDAT', row)), ''),
-           'empty.png': (b'', 'cannot identify'), 'head.png': (png(8, 8)[:20], ''), 'no body.png': (png(8, 8), ''), 'zeros.jpg': (bytes(4096), 'cannot identify'),
-           'page.png': (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n', 'cannot identify'), 'cut.jpg': (photo[:len(photo) // 2], ''),
-           'bits.png': (png(8, 8, (b'IDAT', row), bits=7), ''),
-           'whole numbers.tif': (saved(np.full((2, 2), 70_000, np.int32)), 'unknown which of them is white'),
-           'fractions.tif': (saved(np.full((2, 2), 255, np.float32)), 'its fractions run from 255 to 255'),
-           'nan.tif': (saved(np.full((2, 2), np.nan, np.float32)), 'nan'), 'cut.tif': (saved(np.zeros((99, 99), np.uint16))[:500], '')}
+    bad = {
+        'thin.png': (png(1, 300_000, (b'IDAT', row)), '1 x 300000 pixels; pictures more than 200 times'),
+        'wide.png': (png(100_000, 1, (b'IDAT', row)), '100000 x 1'),
+        'large.png': (png(20_000, 3_000, (b'IDAT', row)), 'more than 50,000,000'),
+        'bomb.png': (png(2**31 - 1, 2**31 - 1, (b'IDAT', row)), 'bomb'),
+        'none.png': (png(0, 0, (b'IDAT', row)), ''),
+        'text.png': (png(2, 2, (b'zTXt', b'a\0\0' + zlib.compress(bytes(200_000_000))), (b'IDAT', row)), ''),
+        'empty.png': (b'', 'cannot identify'),
+        'head.png': (png(8, 8)[:20], ''),
+        'no body.png': (png(8, 8), ''),
+        'zeros.jpg': (bytes(4096), 'cannot identify'),
+        'page.png': (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n', 'cannot identify'),
+        'cut.jpg': (photo[: len(photo) // 2], ''),
+        'bits.png': (png(8, 8, (b'IDAT', row), bits=7), ''),
+        'whole numbers.tif': (saved(np.full((2, 2), 70_000, np.int32)), 'unknown which of them is white'),
+        'fractions.tif': (saved(np.full((2, 2), 255, np.float32)), 'its fractions run from 255 to 255'),
+        'nan.tif': (saved(np.full((2, 2), np.nan, np.float32)), 'nan'),
+        'cut.tif': (saved(np.zeros((99, 99), np.uint16))[:500], ''),
+    }
     for name, (body, why) in bad.items():
         (folder/name).write_bytes(body)
         with expect_fail(MilanError, contains=name): open_picture(folder/name, 'RGB', 224)
@@ -302,11 +386,14 @@ def test_errors():
     for place in (folder/'fifo.jpg', '/dev/zero', folder, folder/('x' * 300), folder/'a\0b.png'):
         with expect_fail(MilanError, contains='cannot be read as an image'): open_picture(place)
 
-    exif = b'Exif\0\0' + b'II*\0\x08\0\0\0' + struct.pack('<HHHII', 1, 0x0112, 3, 2**31, 2**31) # says nothing, and takes nothing with it
+    # says nothing, and takes nothing with it
+    exif = b'Exif\0\0' + b'II*\0\x08\0\0\0' + struct.pack('<HHHII', 1, 0x0112, 3, 2**31, 2**31)
     (folder/'exif.jpg').write_bytes(photo[:2] + b'\xff\xe1' + struct.pack('>H', len(exif) + 2) + exif + photo[2:])
-    with warnings.catch_warnings(action='ignore'): test_eq(np.asarray(open_picture(folder/'exif.jpg')), np.asarray(open_picture(folder/'red'/'1.jpg')))
+    with warnings.catch_warnings(action='ignore'):
+        test_eq(np.asarray(open_picture(folder / 'exif.jpg')), np.asarray(open_picture(folder / 'red' / '1.jpg')))
     full = saved(np.full((2, 2), 65535, np.uint16))
-    for tag, value, grey in [(258, 12, 255), (262, 0, 0), (262, 1, 255)]: # 12 bits, all set; 0 is white; 0 is black
+    # 12 bits, all set; 0 is white; 0 is black
+    for tag, value, grey in [(258, 12, 255), (262, 0, 0), (262, 1, 255)]:
         start = full.index(struct.pack('<HHI', tag, 3, 1)) + 8
         (folder/'full.tif').write_bytes(full[:start] + struct.pack('<I', value) + full[start + 4:])
         test_eq(open_picture(folder/'full.tif').getpixel((0, 0)), (grey, grey, grey, 255))
@@ -315,7 +402,8 @@ def test_errors():
     with expect_fail(MilanError, contains='100 folders deep'): ImageFolder(folder)
     shutil.rmtree(folder/'d')
     for name in ('b', 'a'): (folder/name/'x').mkdir(parents=True)
-    for place, link in [('a/x', 'b'), ('b/x', 'a')]: (folder/place/'other').symlink_to(folder/link) # each leads into the other
+    # each leads into the other
+    for place, link in [('a/x', 'b'), ('b/x', 'a')]: (folder/place/'other').symlink_to(folder/link)
     (folder/'a'/'1.jpg').write_bytes(photo)
     test_eq(sorted(_find_files(folder/'a', _COUNTED, True)[0]), ['1.jpg', 'x/other/x/other/1.jpg'][:1])
     for name in ('x' * 300, 'a\0b', 'a\nb'):
@@ -325,9 +413,23 @@ def test_errors():
     test_eq(_find_files(folder/'b', _ENDINGS), ([], {'\\udcff.png': 'its name is no text'}))
     for crop in (centre_crop, resized_crop):
         with expect_fail(MilanError, contains='1 x 300000'): crop(Image.new('RGB', (1, 300_000)), 224)
-    for images in (None, 3, np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3)), np.zeros((1, 4, 5, 3), np.uint8), np.zeros((1, 4, 4), np.uint8), np.zeros(1, np.uint8)):
-        with expect_fail(MilanError, contains='must be uint8'): ImageSet('x', pd.DataFrame({'file': ['a']}), images)
-    with patch('os.scandir', side_effect=lambda path, scan=os.scandir: (_ for _ in ()).throw(PermissionError(13, 'no')) if str(path).endswith('red') else scan(path)):
+    for images in (
+        None,
+        3,
+        np.zeros((2, 4, 4, 3), np.uint8),
+        np.zeros((1, 4, 4, 3)),
+        np.zeros((1, 4, 5, 3), np.uint8),
+        np.zeros((1, 4, 4), np.uint8),
+        np.zeros(1, np.uint8),
+    ):
+        with expect_fail(MilanError, contains='must be uint8'):
+            ImageSet('x', pd.DataFrame({'file': ['a']}), images)
+    with patch(
+        'os.scandir',
+        side_effect=lambda path, scan=os.scandir: (
+            (_ for _ in ()).throw(PermissionError(13, 'no')) if str(path).endswith('red') else scan(path)
+        ),
+    ):
         test_eq(_find_files(made_up_folder(), _ENDINGS)[1], {'red': 'a folder that cannot be listed'})
     for size in (0, -1, 10**9, 1.5, '224', None, float('nan')):
         for kind in (ImageFolder, LabelledFolder):

@@ -44,7 +44,8 @@ def user_folder(**variables):
 def forget(folder):
     "Remove what `user_folder` made, and what was set."
     remove(folder)
-    for name in ('DATA_DIR', 'MODELS_DIR', 'RESULTS_DIR', 'MANIFESTS_DIR', 'MIRROR'): os.environ.pop(f'MILAN_{name}', None)
+    for name in ('DATA_DIR', 'MODELS_DIR', 'RESULTS_DIR', 'MANIFESTS_DIR', 'MIRROR'):
+        os.environ.pop(f'MILAN_{name}', None)
 
 
 def zipped(files, method=zipfile.ZIP_STORED):
@@ -65,18 +66,32 @@ def array(values):
 def published_set(units=6, k=2, side=64):
     "The bytes of a zip as the annotations were published: one layer, three annotations per unit."
     images = np.random.default_rng(0).integers(0, 256, (units, k, 3, side, side), dtype=np.uint8)
-    rows = [f'conv1,{unit},{text}' for unit in range(units) for text in ('red things', 'things that are red', 'dots')]
-    return zipped({'annotations.csv': '\n'.join(['layer,unit,summary', *rows]) + '\n', 'conv1/images.npy': array(images),
-                   'conv1/masks.npy': array(np.ones((units, k, 1, side, side), dtype=np.uint8)),
-                   'conv1/ids.csv': '0,1\n' * units, 'conv1/activations.csv': '2.00000e+00,1.00000e+00\n' * units})
+    rows = [
+        f'conv1,{unit},{text}'
+        for unit in range(units)
+        for text in ('red things', 'things that are red', 'dots')
+    ]
+    return zipped(
+        {
+            'annotations.csv': '\n'.join(['layer,unit,summary', *rows]) + '\n',
+            'conv1/images.npy': array(images),
+            'conv1/masks.npy': array(np.ones((units, k, 1, side, side), dtype=np.uint8)),
+            'conv1/ids.csv': '0,1\n' * units,
+            'conv1/activations.csv': '2.00000e+00,1.00000e+00\n' * units,
+        }
+    )
 
 
 def published_captioner(path):
     "The bytes of a .pth as the captioners were published, with an untrained ResNet-18 to see with."
     torch.manual_seed(0)
     vocabulary = Vocabulary(['things', 'red', 'dots'])
-    made = Captioner(Decoder(vocabulary, 1024, 4, 6), LanguageModel(vocabulary, 4, 5), original_encoder('resnet18', pretrained=False),
-                     defaults={'strategy': 'rerank', 'temperature': .2, 'beam_size': 5, 'length': 5})
+    made = Captioner(
+        Decoder(vocabulary, 1024, 4, 6),
+        LanguageModel(vocabulary, 4, 5),
+        original_encoder('resnet18', pretrained=False),
+        defaults={'strategy': 'rerank', 'temperature': 0.2, 'beam_size': 5, 'length': 5},
+    )
     checkpoints.save(made, path)
     return path.read_bytes()
 
@@ -93,10 +108,27 @@ def write_manifest(folder, name, address, **more):
     (folder/'manifests').mkdir(exist_ok=True)
     os.environ['MILAN_MANIFESTS_DIR'] = str(folder/'manifests')
     file = address.rpartition('/')[2]
-    source = {'kind': 'url', 'address': address, 'file': file, 'size': None, 'sha256': None, 'unpack': 'zip' if file.endswith('zip') else 'none', **more}
-    (folder/'manifests'/f'{name}.yaml').write_text(yaml.safe_dump({
-        'title': 'A test', 'licence': {'spdx': 'CC0-1.0', 'sentence': 'Made up.'}, 'credit': 'nobody', 'homepage': 'https://example.org',
-        'place': f'{name}.pth' if file.endswith('pth') else name, 'parts': [{'name': 'all', 'at_most': 10**6, 'sources': [source]}]}))
+    source = {
+        'kind': 'url',
+        'address': address,
+        'file': file,
+        'size': None,
+        'sha256': None,
+        'unpack': 'zip' if file.endswith('zip') else 'none',
+        **more,
+    }
+    (folder / 'manifests' / f'{name}.yaml').write_text(
+        yaml.safe_dump(
+            {
+                'title': 'A test',
+                'licence': {'spdx': 'CC0-1.0', 'sentence': 'Made up.'},
+                'credit': 'nobody',
+                'homepage': 'https://example.org',
+                'place': f'{name}.pth' if file.endswith('pth') else name,
+                'parts': [{'name': 'all', 'at_most': 10**6, 'sources': [source]}],
+            }
+        )
+    )
 
 
 def failure(name, **settings):
@@ -108,15 +140,26 @@ def failure(name, **settings):
 
 def left(folder):
     "What lies below the user's folders, except locks and manifests."
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file() and path.suffix not in ('.lock', '.yaml'))
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob('*')
+        if path.is_file() and path.suffix not in ('.lock', '.yaml')
+    )
 
 
 # 05_published.ipynb, section "The whole way"
 def test_the_whole_way():
     folder = user_folder()
-    with Site({'/data/alexnet-places365.zip': published_set(), '/models/milan-base.pth': published_captioner(folder/'made.pth')}) as site:
+    with Site(
+        {
+            '/data/alexnet-places365.zip': published_set(),
+            '/models/milan-base.pth': published_captioner(folder / 'made.pth'),
+        }
+    ) as site:
         os.environ['MILAN_MIRROR'] = site.address
-        places = [manifests.fetch(name, quiet=True) for name in ('milannotations-alexnet-places365', 'milan-base')]
+        places = [
+            manifests.fetch(name, quiet=True) for name in ('milannotations-alexnet-places365', 'milan-base')
+        ]
     test_eq(places, [folder/'data'/'alexnet'/'places365', folder/'models'/'milan-base.pth'])
     test_eq([manifests.verify(name) for name in ('milannotations-alexnet-places365', 'milan-base')], [5, 1])
     [path for path, _ in site.asked]
@@ -127,7 +170,10 @@ def test_the_whole_way():
     table = captioner.describe(found, progress=False)
     test_eq(list(table.columns), ['layer', 'unit', 'description', 'score'])
     test_eq(len(table), 6)
-    assert set(' '.join(table.description).lower().split()) <= {'things', 'red', 'dots', '<unk>'} and np.isfinite(table.score).all()
+    assert (
+        set(' '.join(table.description).lower().split()) <= {'things', 'red', 'dots', '<unk>'}
+        and np.isfinite(table.score).all()
+    )
     found
 
     test_eq(manifests.fetch('milan-base'), places[1]) # the server has gone by now
@@ -135,7 +181,10 @@ def test_the_whole_way():
     test_eq(sorted(lock), ['milan-base/milan-base.pth', 'milannotations-alexnet-places365/alexnet-places365.zip'])
     listed = manifests.table().set_index('name')
     forget(folder)
-    listed.loc[['milan-base', 'milan-gen', 'milannotations-alexnet-places365', 'milannotations-biggan-imagenet'], ['state', 'megabytes', 'licence']]
+    listed.loc[
+        ['milan-base', 'milan-gen', 'milannotations-alexnet-places365', 'milannotations-biggan-imagenet'],
+        ['state', 'megabytes', 'licence'],
+    ]
 
 
 # 05_published.ipynb, section "Interrupted"
@@ -147,7 +196,10 @@ def test_interrupted():
         state = manifests.state('milannotations-alexnet-places365')
         place = manifests.fetch('milannotations-alexnet-places365', quiet=True)
     assert 'after 160,000 of' in said and 'run it again to resume' in said
-    test_eq([wanted for _, wanted in site.asked], [None, *(f'bytes={start}-' for start in (40_000, 80_000, 120_000, 160_000))])
+    test_eq(
+        [wanted for _, wanted in site.asked],
+        [None, *(f'bytes={start}-' for start in (40_000, 80_000, 120_000, 160_000))],
+    )
     test_eq(manifests.verify('milannotations-alexnet-places365'), 5)
     test_eq(len(milan.annotations.load(place)), 6)
     test_eq(list(manifests.downloads_dir().iterdir()), [])
@@ -163,16 +215,40 @@ def test_not_what_it_should_be():
         entry = zipfile.ZipInfo('annotations.csv')
         entry.external_attr = 0o120777 << 16
         archive.writestr(entry, '/etc/passwd')
-    bad = {'wrong.zip': whole, 'cut.zip': whole[:len(whole) // 2], 'slip.zip': zipped({'annotations.csv': '', '../../escaped.csv': '!'}),
-           'absolute.zip': zipped({'/tmp/escaped.csv': '!'}), 'link.zip': link.getvalue(), 'large.zip': zipped({'annotations.csv': bytes(2 * 10**6)}),
-           'grows.zip': zipped({'annotations.csv': bytes(900_000), 'more.csv': bytes(900_000)}, zipfile.ZIP_DEFLATED), 'page.zip': b'<!doctype html><title>Sign in</title>',
-           'other.zip': zipped({'readme.txt': 'no annotations'})}
+    bad = {
+        'wrong.zip': whole,
+        'cut.zip': whole[: len(whole) // 2],
+        'slip.zip': zipped({'annotations.csv': '', '../../escaped.csv': '!'}),
+        'absolute.zip': zipped({'/tmp/escaped.csv': '!'}),
+        'link.zip': link.getvalue(),
+        'large.zip': zipped({'annotations.csv': bytes(2 * 10**6)}),
+        'grows.zip': zipped(
+            {'annotations.csv': bytes(900_000), 'more.csv': bytes(900_000)}, zipfile.ZIP_DEFLATED
+        ),
+        'page.zip': b'<!doctype html><title>Sign in</title>',
+        'other.zip': zipped({'readme.txt': 'no annotations'}),
+    }
     with Site({f'/{name}': value for name, value in bad.items()}) as site:
-        for name in bad: write_manifest(folder, name[:-4], f'{site.address}/{name}', sha256='0' * 64 if name == 'wrong.zip' else None, holds='annotations.csv')
+        for name in bad:
+            write_manifest(
+                folder,
+                name[:-4],
+                f'{site.address}/{name}',
+                sha256='0' * 64 if name == 'wrong.zip' else None,
+                holds='annotations.csv',
+            )
         said = {name[:-4]: failure(name[:-4]).splitlines()[1].rpartition(name + ': ')[2] for name in bad}
-    for name, words in {'wrong': 'but its manifest says 0000', 'cut': 'damaged or incomplete', 'slip': "'../../escaped.csv', which is outside", 'absolute': 'is outside',
-                        'link': 'is a link', 'large': 'more than the 1,000,000', 'grows': 'more than the 1,000,000', 'page': 'a web page, not a file',
-                        'other': 'holds no annotations.csv'}.items():
+    for name, words in {
+        'wrong': 'but its manifest says 0000',
+        'cut': 'damaged or incomplete',
+        'slip': "'../../escaped.csv', which is outside",
+        'absolute': 'is outside',
+        'link': 'is a link',
+        'large': 'more than the 1,000,000',
+        'grows': 'more than the 1,000,000',
+        'page': 'a web page, not a file',
+        'other': 'holds no annotations.csv',
+    }.items():
         assert words in said[name], said[name]
     test_eq(left(folder), [])
     assert not Path('/tmp/escaped.csv').exists() and not list(folder.parent.glob('escaped.csv'))
@@ -191,19 +267,32 @@ def test_not_what_it_should_be():
 # 05_published.ipynb, section "A host that does not answer"
 def test_a_host_that_does_not_answer():
     folder = user_folder()
-    with Site({'/moved.pth': '/here.pth', '/here.pth': saved(torch.zeros(2)), '/away.pth': 'http://example.org/here.pth'}) as site:
+    with Site(
+        {
+            '/moved.pth': '/here.pth',
+            '/here.pth': saved(torch.zeros(2)),
+            '/away.pth': 'http://example.org/here.pth',
+        }
+    ) as site:
         for name in ('moved', 'away', 'none'): write_manifest(folder, name, f'{site.address}/{name}.pth')
         test_eq(manifests.fetch('moved', quiet=True), folder/'data'/'moved.pth')
         away, none = failure('away'), failure('none')
     write_manifest(folder, 'gone', f'{site.address}/gone.pth')
     gone = failure('gone')
-    assert 'redirects to http://example.org/here.pth, which is not https' in away and 'not have this file (404)' in none and 'refuses connections' in gone
+    assert (
+        'redirects to http://example.org/here.pth, which is not https' in away
+        and 'not have this file (404)' in none
+        and 'refuses connections' in gone
+    )
     assert 'no connection was attempted' in failure('gone', offline=True)
     print(gone.replace(site.address, 'http://127.0.0.1').replace(str(folder), '…'))
 
     (folder/'from a colleague').mkdir()
     (folder/'from a colleague'/'gone.pth').write_bytes(saved(torch.ones(2)))
-    calls = [CliRunner().invoke(app, ['data', *words]) for words in (['add', str(folder/'from a colleague'/'gone.pth')], ['list', 'gone'], ['verify'])]
+    calls = [
+        CliRunner().invoke(app, ['data', *words])
+        for words in (['add', str(folder / 'from a colleague' / 'gone.pth')], ['list', 'gone'], ['verify'])
+    ]
     test_eq([one.exit_code for one in calls], [0, 0, 0])
     test_eq(torch.load(folder/'data'/'gone.pth', weights_only=True).tolist(), [1, 1])
     forget(folder)
@@ -234,7 +323,9 @@ def test_two_processes_and_one_that_is_killed_slow():
     def fetching(name):
         "A process of its own that fetches."
         code = f'from milan.data.manifests import fetch; print(fetch({name!r}), flush=True)'
-        return subprocess.Popen([sys.executable, '-u', '-c', code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            [sys.executable, '-u', '-c', code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
 
     folder, body = user_folder(), saved(torch.arange(50_000))
@@ -267,7 +358,8 @@ def test_two_processes_and_one_that_is_killed_slow():
         os.environ['MILAN_MIRROR'] = site.address
         site.goes_on.clear()
         process, partial = fetching('milan-gen'), manifests.downloads_dir()/'milan-gen.pth.partial'
-        while process.poll() is None and not (partial.exists() and partial.stat().st_size >= len(body) // 4): threading.Event().wait(.02)
+        while process.poll() is None and not (partial.exists() and partial.stat().st_size >= len(body) // 4):
+            threading.Event().wait(0.02)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         kept = partial.stat().st_size

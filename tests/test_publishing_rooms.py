@@ -32,7 +32,10 @@ def test_the_rooms():
 
 # 03_rooms.ipynb, section "Imports"
 def test_imports():
-    source = 'from ..files import atomic\nfrom .text import Vocabulary\nimport milan.images\nfrom milan import networks\nimport torch'
+    source = (
+        'from ..files import atomic\nfrom .text import Vocabulary\nimport milan.images\nfrom milan import'
+        ' networks\nimport torch'
+    )
     [_named(node, 'captioner.search') for node in ast.parse(source).body]
 
     test_eq([_named(node, 'captioner.search') for node in ast.parse(source).body],
@@ -70,6 +73,9 @@ def test_the_picture():
 
     other = Path(tempfile.mkdtemp())
     saved = write_picture(package, Path(tempfile.mkdtemp())/'rooms.png')
-    test_eq((is_current(saved, package), is_current(saved, other), is_current(saved.parent/'absent.png', package)), (True, False, False))
+    test_eq(
+        (is_current(saved, package), is_current(saved, other), is_current(saved.parent / 'absent.png', package)),
+        (True, False, False),
+    )
     assert 10_000 < saved.stat().st_size < 80_000
     saved.name

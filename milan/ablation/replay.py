@@ -108,7 +108,9 @@ class _Recorder(_Watch): # of the calls of modules, until a layer has run
 
 # %% ../../nbs/11_ablation/02_replay.ipynb #031b7316
 @contextlib.contextmanager
-def _forwards(modules: dict[str, nn.Module], forward: Callable[..., Any]) -> Iterator[None]: # replaced meanwhile
+def _forwards(
+    modules: dict[str, nn.Module], forward: Callable[..., Any]
+) -> Iterator[None]: # replaced meanwhile
     own = {path: vars(module).get('forward') for path, module in modules.items()}
     try:
         for path, module in modules.items():

@@ -33,45 +33,75 @@ from ..images.files import LabelledFolder, open_picture, resized_crop
 from .sets import GROUPS, SETS, require, resolve
 
 # %% ../../nbs/06_annotations/02_images.ipynb #8e12cd7a
-def numbered(images: Any, # a folder with one folder per class, or a data set made from one (ours, or torchvision's `ImageFolder`)
-            ) -> LabelledFolder:
-    "The pictures in the order that numbers them. Raises `MilanError` where there is no such folder, or pictures without class folders."
+def numbered(
+    images: Any, # a folder with one folder per class, or a data set made from one (ours, or torchvision's `ImageFolder`)
+) -> LabelledFolder:
+    """The pictures in the order that numbers them.
+
+    Raises `MilanError` where there is no such folder, or pictures without class folders."""
     given = isinstance(images, str | Path)
     place = images if given else getattr(images, 'folder', getattr(images, 'root', None))
     if place is None:
-        raise MilanError(f'this {type(images).__name__} does not tell the folder of its pictures, so their numbers cannot be checked; give the folder')
+        raise MilanError(
+            f'this {type(images).__name__} does not tell the folder of its pictures, so their numbers cannot'
+            ' be checked; give the folder'
+        )
     folder = Path(place)
     if not os.path.isdir(folder):
-        raise MilanError(f'no folder {folder}: put the validation pictures of ImageNet there, one folder per class, or give their folder as images=')
+        raise MilanError(
+            f'no folder {folder}: put the validation pictures of ImageNet there, one folder per class, or'
+            ' give their folder as images='
+        )
     if (folder/'val').is_dir():
         raise MilanError(f'{folder} holds a folder val; give that: {folder/"val"}')
     found = images if isinstance(images, LabelledFolder) else LabelledFolder(folder)
     if not given and len(images) != len(found):
-        raise MilanError(f'a data set of {len(images):,} pictures from {folder}, which holds {len(found):,}; give the folder, or all of it')
+        raise MilanError(
+            f'a data set of {len(images):,} pictures from {folder}, which holds {len(found):,}; give the'
+            ' folder, or all of it'
+        )
     return found
 
 # %% ../../nbs/06_annotations/02_images.ipynb #5013d81c
 IMAGENET = (1000, 50) # classes, and pictures of each, in the validation set
 
 
-def check_imagenet(files: Sequence[str], # within the folder, in their order, such as 'n01440764/ILSVRC2012_val_00000293.JPEG'
-                   folder: Path, # that they are in
-                  ) -> None:
+def check_imagenet(
+    files: Sequence[str], # within the folder, in their order, such as 'n01440764/ILSVRC2012_val_00000293.JPEG'
+    folder: Path, # that they are in
+) -> None:
     "Raise `MilanError` unless these are the names of ImageNet's validation set, in their usual order."
     (classes, each), found = IMAGENET, Counter(name.split('/')[0] for name in files)
     said = f'{folder} holds {len(files):,} pictures in {len(found):,} folders'
-    wanted = f'the sets number the {classes * each:,} pictures of the validation set, {each} in each of {classes:,} folders'
+    wanted = (
+        f'the sets number the {classes * each:,} pictures of the validation set, {each} in each of'
+        f' {classes:,} folders'
+    )
     trained = sum(re.match(r'(n\d{8})/\1_\d+', name) is not None for name in files)
     if trained > len(files) / 2 or len(files) > classes * each:
-        raise MilanError(f'{said}: this is the training set, or more than the validation set, and {wanted}. Give that folder, usually {folder.with_name("val")}')
+        raise MilanError(
+            f'{said}: this is the training set, or more than the validation set, and {wanted}. Give that'
+            f' folder, usually {folder.with_name("val")}'
+        )
     if (len(found), len(files)) != (classes, classes * each) or set(found.values()) != {each}:
         odd = [f'{name} has {count}' for name, count in found.items() if count != each][:3]
-        raise MilanError(f'{said}, and {wanted}: with any of them missing, numbers stand for other pictures{"; " + ", ".join(odd) if odd else ""}')
+        raise MilanError(
+            f'{said}, and {wanted}: with any of them missing, numbers stand for other'
+            f' pictures{"; " + ", ".join(odd) if odd else ""}'
+        )
     if odd := [name for name in found if not re.fullmatch(r'n\d{8}', name)]:
-        raise MilanError(f'{folder}: class folders called {", ".join(odd[:3])} may come in another order than n01440764 … n15075141; name them by WordNet')
-    numbers = {int(match[1]) for name in files if (match := re.search(r'/ILSVRC2012_val_(\d{8})[^/]*$', name))}
+        raise MilanError(
+            f'{folder}: class folders called {", ".join(odd[:3])} may come in another order than n01440764 …'
+            ' n15075141; name them by WordNet'
+        )
+    numbers = {
+        int(match[1]) for name in files if (match := re.search(r'/ILSVRC2012_val_(\d{8})[^/]*$', name))
+    }
     if numbers != set(range(1, len(files) + 1)):
-        raise MilanError(f'{folder}: files such as {files[0]} are not named ILSVRC2012_val_00000001 … {classes * each:08}, so their order is unknown')
+        raise MilanError(
+            f'{folder}: files such as {files[0]} are not named ILSVRC2012_val_00000001 … {classes * each:08},'
+            ' so their order is unknown'
+        )
 
 # %% ../../nbs/06_annotations/02_images.ipynb #1a42c279
 def squash(picture: Image.Image, # RGB
@@ -81,11 +111,13 @@ def squash(picture: Image.Image, # RGB
     return picture.resize((size, size), Image.Resampling.BILINEAR)
 
 
-TRANSFORMS: dict[str, Callable[[Image.Image, int], Image.Image]] = {'crop': resized_crop, 'squash': squash} # picture, side → a square
+# picture, side → a square
+TRANSFORMS: dict[str, Callable[[Image.Image, int], Image.Image]] = {'crop': resized_crop, 'squash': squash}
 
 
 def _pixels(images: LabelledFolder, number: int, transform: str, side: int) -> np.ndarray: # uint8 (3, side, side)
-    picture = open_picture(images.folder/images.files[number], 'RGB', upright=False) # masks were drawn on the pictures as stored
+    # masks were drawn on the pictures as stored
+    picture = open_picture(images.folder/images.files[number], 'RGB', upright=False)
     return np.asarray(TRANSFORMS[transform](picture, side)).transpose(2, 0, 1)
 
 # %% ../../nbs/06_annotations/02_images.ipynb #8d4adb0e
@@ -93,14 +125,21 @@ PIECE = 32 # units between two notes
 _PARTIAL, _NOTE = '.images.npy.partial', '.images.json'
 
 
-def _done(folder: Path, identity: Mapping[str, Any], shape: tuple[int, ...]) -> int: # units that an earlier run has written
+def _done(
+    folder: Path, identity: Mapping[str, Any], shape: tuple[int, ...]
+) -> int: # units that an earlier run has written
     try:
         told = json.loads((folder/_NOTE).read_text())
         partial = np.load(folder/_PARTIAL, mmap_mode='r')
     except (OSError, ValueError, EOFError, RecursionError):
         return 0
     done = told.get('done') if isinstance(told, dict) else None
-    if type(done) is not int or not 0 <= done <= shape[0] or partial.shape != shape or partial.dtype != np.uint8:
+    if (
+        type(done) is not int
+        or not 0 <= done <= shape[0]
+        or partial.shape != shape
+        or partial.dtype != np.uint8
+    ):
         return 0
     return done if told == {**identity, 'shape': list(shape), 'done': done} else 0
 
@@ -114,10 +153,18 @@ def _claim(path: Path, shape: tuple[int, ...]) -> None: # an array on disk, with
         except OSError as error:
             if error.errno == errno.ENOSPC: # other errors: this file system cannot claim space
                 path.unlink()
-                raise MilanError(f'no space for {math.prod(shape) / 1e6:,.0f} MB in {path.parent}; make room, or complete into another folder with out=') from error
+                raise MilanError(
+                    f'no space for {math.prod(shape) / 1e6:,.0f} MB in {path.parent}; make room, or complete'
+                    ' into another folder with out='
+                ) from error
 
 # %% ../../nbs/06_annotations/02_images.ipynb #6cda70c6
-def _write_rows(path: Path, start: int, ids: np.ndarray, read: Callable[[int], np.ndarray], pool: ThreadPoolExecutor, bar: Any) -> None:
+def _write_rows(path: Path,
+                start: int,
+                ids: np.ndarray,
+                read: Callable[[int], np.ndarray],
+                pool: ThreadPoolExecutor,
+                bar: Any) -> None:
     target = np.load(path, mmap_mode='r+')
     places: dict[int, list[tuple[int, int]]] = {} # a picture that several units share is read once
     for (row, column), number in np.ndenumerate(ids):
@@ -140,8 +187,13 @@ def _write_rows(path: Path, start: int, ids: np.ndarray, read: Callable[[int], n
     target.flush()
 
 
-def _write_layer(folder: Path, ids: np.ndarray, read: Callable[[int], np.ndarray], side: int, identity: Mapping[str, Any],
-                 pool: ThreadPoolExecutor, bar: Any) -> None:
+def _write_layer(folder: Path,
+                 ids: np.ndarray,
+                 read: Callable[[int], np.ndarray],
+                 side: int,
+                 identity: Mapping[str, Any],
+                 pool: ThreadPoolExecutor,
+                 bar: Any) -> None:
     shape = (*ids.shape, 3, side, side)
     done = _done(folder, identity, shape)
     if not done:
@@ -158,7 +210,8 @@ def _write_layer(folder: Path, ids: np.ndarray, read: Callable[[int], np.ndarray
 
 def _tidy(folder: Path) -> None: # what a kill may have left beside a layer's images
     for path in [folder/_NOTE, folder/_PARTIAL, *folder.glob('.*.partial')]:
-        if path.name in (_NOTE, _PARTIAL) or re.fullmatch(r'\..+\.\d+\.partial', path.name): # as `atomic` names them; others are not ours
+        # as `atomic` names them; others are not ours
+        if path.name in (_NOTE, _PARTIAL) or re.fullmatch(r'\..+\.\d+\.partial', path.name):
             remove(path)
 
 # %% ../../nbs/06_annotations/02_images.ipynb #ebe4e48f
@@ -175,11 +228,23 @@ class _Set: # one set to be completed
 
     def __post_init__(self) -> None:
         self.exemplars = Exemplars.open(self.origin)
-        self.shapes = {layer: np.load(self.origin/layer/'masks.npy', mmap_mode='r').shape for layer in self.exemplars.layers}
-        self.imagenet = '/'.join(self.origin.absolute().parts[-2:]) in SETS and self.origin.name == 'imagenet' and self.origin.parent.name != 'biggan'
+        self.shapes = {
+            layer: np.load(self.origin / layer / 'masks.npy', mmap_mode='r').shape
+            for layer in self.exemplars.layers
+        }
+        self.imagenet = (
+            '/'.join(self.origin.absolute().parts[-2:]) in SETS
+            and self.origin.name == 'imagenet'
+            and self.origin.parent.name != 'biggan'
+        )
 
     def lacking(self) -> list[str]: # layers without images
-        return [layer for layer in self.shapes if not (self.folder/layer/'images.npy').exists() and not (self.origin/layer/'images.npy').exists()]
+        return [
+            layer
+            for layer in self.shapes
+            if not (self.folder / layer / 'images.npy').exists()
+            and not (self.origin / layer / 'images.npy').exists()
+        ]
 
     def bytes(self,
               layer: str, # module path
@@ -189,7 +254,11 @@ class _Set: # one set to be completed
 
     def bring(self) -> None: # all but the images, into the copy; links take no space
         files = ['annotations.csv', *(f'{layer}/{file}' for layer in self.shapes for file in _FILES)]
-        for origin, path in [(self.origin/file, self.folder/file) for file in files if (self.origin/file).exists() and not (self.folder/file).exists()]:
+        for origin, path in [
+            (self.origin / file, self.folder / file)
+            for file in files
+            if (self.origin / file).exists() and not (self.folder / file).exists()
+        ]:
             with atomic(path) as beside:
                 try:
                     os.link(origin.resolve(), beside)
@@ -208,38 +277,59 @@ def _sets(key: str | Path, root: Path, out: str | Path | None) -> list[_Set]:
     return [_Set('/'.join(folder.absolute().parts[-2:]), folder if out is None else Path(out), folder)]
 
 # %% ../../nbs/06_annotations/02_images.ipynb #3b3c8f5d
-def _read_record(folder: Path) -> dict[str, Any]: # what a set was completed with; empty where that is not recorded
+def _read_record(
+    folder: Path,
+) -> dict[str, Any]: # what a set was completed with; empty where that is not recorded
     try:
         told = json.loads((folder/RECORD).read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise MilanError(f'{folder/RECORD} is damaged ({error}); remove it and the images.npy of the layers, and complete the set again') from error
+        raise MilanError(
+            f'{folder/RECORD} is damaged ({error}); remove it and the images.npy of the layers, and complete'
+            ' the set again'
+        ) from error
     return dict(told) if isinstance(told, dict) else {}
 
 
-def _check(one: _Set, images: LabelledFolder, identity: Mapping[str, Any]) -> None: # all that can be known before writing
+def _check(
+    one: _Set, images: LabelledFolder, identity: Mapping[str, Any]
+) -> None: # all that can be known before writing
     if identity['transform'] not in TRANSFORMS:
-        raise MilanError(f'transform {identity["transform"]!r} is unknown: choose {" or ".join(map(repr, TRANSFORMS))}')
+        raise MilanError(
+            f'transform {identity["transform"]!r} is unknown: choose {" or ".join(map(repr, TRANSFORMS))}'
+        )
     if one.imagenet:
         check_imagenet(images.files, images.folder)
     for layer, shape in one.shapes.items():
         if shape[3] != shape[4]:
-            raise MilanError(f'{one.origin/layer/"masks.npy"}: masks of {shape[3]} x {shape[4]}, and pictures are made square; only square sets can be completed')
+            raise MilanError(
+                f'{one.origin/layer/"masks.npy"}: masks of {shape[3]} x {shape[4]}, and pictures are made'
+                ' square; only square sets can be completed'
+            )
         ids = one.exemplars.ids(layer)
         if ids.max() >= len(images):
             row = int(np.argmax(ids.max(1)))
-            raise MilanError(f'{one.origin/layer/"ids.csv"}, row {row + 1}: picture {ids.max()} is asked for, and {images.folder} has {len(images):,} (0 … {len(images) - 1}); '
-                             'give the data set that the exemplars were found in')
+            raise MilanError(
+                f'{one.origin/layer/"ids.csv"}, row {row + 1}: picture {ids.max()} is asked for, and'
+                f' {images.folder} has {len(images):,} (0 … {len(images) - 1}); give the data set that the'
+                ' exemplars were found in'
+            )
     earlier = _read_record(one.folder)
     written = [layer for layer in one.shapes if (one.folder/layer/'images.npy').exists()]
     differing = [name for name in identity if name in earlier and earlier[name] != identity[name]]
     if differing and written:
-        raise MilanError(f'{one.folder/RECORD}: {", ".join(written)} got their images with {_told(earlier, differing)}, now it would be {_told(identity, differing)}; '
-                         'do as before, or remove that file and their images.npy')
+        raise MilanError(
+            f'{one.folder/RECORD}: {", ".join(written)} got their images with {_told(earlier, differing)},'
+            f' now it would be {_told(identity, differing)}; do as before, or remove that file and their'
+            ' images.npy'
+        )
     for path in sorted(one.folder.parent.parent.glob(f'*/imagenet/{RECORD}')) if one.imagenet else []:
         if _read_record(path.parent).get('names', identity['names']) != identity['names']:
-            raise MilanError(f'{path} was made from other files than {images.folder} holds now (names or order differ); check which of the two is ImageNet as it was')
+            raise MilanError(
+                f'{path} was made from other files than {images.folder} holds now (names or order differ);'
+                ' check which of the two is ImageNet as it was'
+            )
 
 
 def _told(record: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -248,26 +338,39 @@ def _told(record: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _require_room(sets: Sequence[_Set]) -> None: # all of them lie on one disk
     lacking = [(one, layer) for one in sets for layer in one.lacking()]
-    partial = sum(path.stat().st_blocks * 512 for one, layer in lacking if (path := one.folder/layer/_PARTIAL).exists())
+    partial = sum(
+        path.stat().st_blocks * 512
+        for one, layer in lacking
+        if (path := one.folder / layer / _PARTIAL).exists()
+    )
     require_space(sets[0].folder, sum(one.bytes(layer) for one, layer in lacking) - partial)
 
 # %% ../../nbs/06_annotations/02_images.ipynb #ff0d3d49
-def complete(key: str | Path, # 'alexnet/imagenet', a group such as 'base', or a folder in the published layout
-             images: Any = None, # ImageFolder of the pictures: a folder, or a data set made from one; None: `$MILAN_DATA_DIR/imagenet/val`
-             out: str | Path | None = None, # leave the set as it is and complete a copy: for a folder a new folder, for a key another data folder
-             *,
-             data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
-             transform: str = 'crop', # as the masks were made; 'squash': as the original filled the pictures in
-             workers: int | None = None, # threads that decode; None: one per core
-             progress: bool = True, # show a bar
-            ) -> pd.DataFrame: # columns set, layer, units, MB, images: 'completed' or 'were there'
-    "Write the images that a set lacks. Resumes an interrupted run. Raises `MilanError` before writing where pictures, set or disk don't fit."
+def complete(
+    key: str | Path, # 'alexnet/imagenet', a group such as 'base', or a folder in the published layout
+    images: Any = None, # ImageFolder of the pictures: a folder, or a data set made from one; None: `$MILAN_DATA_DIR/imagenet/val`
+    out: str | Path | None = None, # leave the set as it is and complete a copy: for a folder a new folder, for a key another data folder
+    *,
+    data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
+    transform: str = 'crop', # as the masks were made; 'squash': as the original filled the pictures in
+    workers: int | None = None, # threads that decode; None: one per core
+    progress: bool = True, # show a bar
+) -> pd.DataFrame: # columns set, layer, units, MB, images: 'completed' or 'were there'
+    """Write the images that a set lacks.
+
+    Resumes an interrupted run. Raises `MilanError` before writing where pictures, set or disk don't fit."""
     root = _root() if data_dir is None else Path(data_dir)
     sets = _sets(key, root, out)
     lacking = {one.name: one.lacking() for one in sets}
     if any(lacking.values()):
         pictures = numbered(_place_of(images, sets, root))
-        identity = {'format': _FORMAT, 'transform': transform, 'names': fingerprint(pictures.files), 'pictures': len(pictures), 'classes': len(pictures.classes)}
+        identity = {
+            'format': _FORMAT,
+            'transform': transform,
+            'names': fingerprint(pictures.files),
+            'pictures': len(pictures),
+            'classes': len(pictures.classes),
+        }
         for one in sets:
             _check(one, pictures, identity)
         _require_room(sets)
@@ -279,8 +382,20 @@ def complete(key: str | Path, # 'alexnet/imagenet', a group such as 'base', or a
                 _complete(one, pictures, identity, workers or os.cpu_count() or 1, progress)
             for place in [one.folder, *(one.folder/layer for layer in one.shapes)]:
                 _tidy(place)
-    return pd.DataFrame([(one.name, layer, one.shapes[layer][0], one.bytes(layer) / 1e6, 'completed' if layer in lacking[one.name] else 'were there')
-                         for one in sets for layer in one.shapes], columns=['set', 'layer', 'units', 'MB', 'images'])
+    return pd.DataFrame(
+        [
+            (
+                one.name,
+                layer,
+                one.shapes[layer][0],
+                one.bytes(layer) / 1e6,
+                'completed' if layer in lacking[one.name] else 'were there',
+            )
+            for one in sets
+            for layer in one.shapes
+        ],
+        columns=['set', 'layer', 'units', 'MB', 'images'],
+    )
 
 # %% ../../nbs/06_annotations/02_images.ipynb #955443d2
 def _root() -> Path: # `complete` has a parameter of that name
@@ -289,34 +404,56 @@ def _root() -> Path: # `complete` has a parameter of that name
 
 def _place_of(images: Any, sets: Sequence[_Set], root: Path) -> Any:
     if images is None and not all(one.imagenet for one in sets if one.lacking()):
-        raise MilanError(f'{[one.name for one in sets if one.lacking() and not one.imagenet][0]} lacks images, and they are not ImageNet\'s: '
-                         'say where its pictures are with images=, or fetch the set again if it is published with them')
+        raise MilanError(
+            f'{[one.name for one in sets if one.lacking() and not one.imagenet][0]} lacks images, and they'
+            ' are not ImageNet\'s: say where its pictures are with images=, or fetch the set again if it is'
+            ' published with them'
+        )
     return root/'imagenet'/'val' if images is None else images
 
 
-def _complete(one: _Set, images: LabelledFolder, identity: Mapping[str, Any], workers: int, progress: bool) -> None:
+def _complete(
+    one: _Set, images: LabelledFolder, identity: Mapping[str, Any], workers: int, progress: bool
+) -> None:
     with atomic(one.folder/RECORD) as beside:
         beside.write_text(json.dumps(identity, indent=1) + '\n')
     lacking = one.lacking()
     total = sum(math.prod(one.shapes[layer][:2]) for layer in lacking)
-    with ThreadPoolExecutor(workers) as pool, tqdm(total=total, desc=f'completing {one.name}', unit=' images', disable=not progress) as bar:
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=total, desc=f'completing {one.name}', unit=' images', disable=not progress) as bar,
+    ):
         for layer in lacking:
-            read = functools.partial(_pixels, images, transform=identity['transform'], side=one.shapes[layer][3])
-            _write_layer(one.folder/layer, one.exemplars.ids(layer), read, one.shapes[layer][3], identity, pool, bar)
+            read = functools.partial(
+                _pixels, images, transform=identity['transform'], side=one.shapes[layer][3]
+            )
+            _write_layer(
+                one.folder / layer, one.exemplars.ids(layer), read, one.shapes[layer][3], identity, pool, bar
+            )
 
 # %% ../../nbs/06_annotations/02_images.ipynb #db479040
-def compare(folder: str | Path, # a set with images
-            images: Any = None, # as for `complete`
-            sample: int = 24, # pictures compared
-            seed: int = 0, # of their choice
-           ) -> pd.DataFrame: # columns transform, identical (share of the pictures), difference (mean over pixels, of 255)
+def compare(
+    folder: str | Path, # a set with images
+    images: Any = None, # as for `complete`
+    sample: int = 24, # pictures compared
+    seed: int = 0, # of their choice
+) -> pd.DataFrame: # columns transform, identical (share of the pictures), difference (mean over pixels, of 255)
     "How well a set's images agree with the pictures they should be, by transform."
     pictures = numbered(data_dir()/'imagenet'/'val' if images is None else images)
     exemplars, random, rows = Exemplars.open(folder), np.random.default_rng(seed), []
     for layer in exemplars.layers:
         exemplars.ids(layer) # a set that does not tell them says so
-    chosen = [(exemplars[int(row)], int(random.integers(exemplars.k))) for row in random.integers(len(exemplars), size=sample)]
+    chosen = [
+        (exemplars[int(row)], int(random.integers(exemplars.k)))
+        for row in random.integers(len(exemplars), size=sample)
+    ]
     for name in TRANSFORMS:
-        gaps = [np.abs((one.images[place] * 255).round().numpy() - _pixels(pictures, int(np.asarray(one.ids)[place]), name, one.images.shape[3])).mean() for one, place in chosen]
+        gaps = [
+            np.abs(
+                (one.images[place] * 255).round().numpy()
+                - _pixels(pictures, int(np.asarray(one.ids)[place]), name, one.images.shape[3])
+            ).mean()
+            for one, place in chosen
+        ]
         rows.append((name, float(np.mean([gap == 0 for gap in gaps])), float(np.mean(gaps))))
     return pd.DataFrame(rows, columns=['transform', 'identical', 'difference'])

@@ -30,12 +30,26 @@ from ..files import atomic
 from ..hooks.layers import Unit
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #e48d94c6
-SETS = {'alexnet/imagenet': 1152, 'alexnet/places365': 1376, 'resnet152/imagenet': 3904, 'resnet152/places365': 3904,
-        'biggan/imagenet': 3744, 'biggan/places365': 4992, 'dino_vits8/imagenet': 1200} # name → units published
+SETS = {
+    'alexnet/imagenet': 1152,
+    'alexnet/places365': 1376,
+    'resnet152/imagenet': 3904,
+    'resnet152/places365': 3904,
+    'biggan/imagenet': 3744,
+    'biggan/places365': 4992,
+    'dino_vits8/imagenet': 1200,
+} # name → units published
 BASE = tuple(SETS)[:6]
-GROUPS = {'base': BASE, 'cls': BASE[:4], 'gen': BASE[4:],
-          **{part: tuple(name for name in BASE if part in name.split('/')) for part in ('imagenet', 'places365', 'alexnet', 'resnet152', 'biggan')},
-          **{f'not-{name.replace("/", "-")}': tuple(other for other in BASE if other != name) for name in BASE}}
+GROUPS = {
+    'base': BASE,
+    'cls': BASE[:4],
+    'gen': BASE[4:],
+    **{
+        part: tuple(name for name in BASE if part in name.split('/'))
+        for part in ('imagenet', 'places365', 'alexnet', 'resnet152', 'biggan')
+    },
+    **{f'not-{name.replace("/", "-")}': tuple(other for other in BASE if other != name) for name in BASE},
+}
 
 
 def resolve(key: str, # such as 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet'
@@ -47,38 +61,52 @@ def resolve(key: str, # such as 'base', 'imagenet', 'alexnet/imagenet', 'not-ale
         return GROUPS[key]
     known = [*GROUPS, *SETS]
     near = difflib.get_close_matches(key, known, n=3)
-    raise MilanError(f'{key!r} is neither a folder nor a set of annotations; ' +
-                     (f'did you mean {" or ".join(near)}?' if near else f'sets and groups: {", ".join(known)}'))
+    raise MilanError(
+        f'{key!r} is neither a folder nor a set of annotations; '
+        + (f'did you mean {" or ".join(near)}?' if near else f'sets and groups: {", ".join(known)}')
+    )
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #d60e0ef8
 _REMEDY = 'it should be UTF-8, with the columns layer,unit,summary and quotes around texts with commas'
 
 
-def read_annotations(path: str | Path, # annotations.csv
-                    ) -> pd.DataFrame: # columns layer (text), unit (integer), summary (text), in the file's order
+def read_annotations(
+    path: str | Path, # annotations.csv
+) -> pd.DataFrame: # columns layer (text), unit (integer), summary (text), in the file's order
     "The annotations in a file. Raises `MilanError` naming the file, the line and what is wrong in it."
     try:
-        with open(path, encoding='utf-8-sig', newline='') as file: # Windows' line ends and its byte-order mark are fine
+        with open(
+            path, encoding='utf-8-sig', newline=''
+        ) as file: # Windows' line ends and its byte-order mark are fine
             reader = csv.reader(file, strict=True)
             lines = [(reader.line_num, row) for row in reader if row]
     except (csv.Error, ValueError, OSError) as error: # a quote that is never closed, text that is not UTF-8, no such file
         raise MilanError(f'{path} cannot be read as a table ({error}); {_REMEDY}') from error
     header = [name.strip() for name in lines[0][1]] if lines else []
     if missing := [name for name in ('layer', 'unit', 'summary') if name not in header]:
-        raise MilanError(f'{path} has no column {", ".join(missing)}; its columns are {", ".join(header) or "none: it is empty"}; {_REMEDY}')
+        raise MilanError(
+            f'{path} has no column {", ".join(missing)}; its columns are'
+            f' {", ".join(header) or "none: it is empty"}; {_REMEDY}'
+        )
     if twice := [name for name in ('layer', 'unit', 'summary') if header.count(name) > 1]:
         raise MilanError(f'{path} has the column {twice[0]} more than once; {_REMEDY}')
     places = [header.index(name) for name in ('layer', 'unit', 'summary')]
     rows = [_annotation(path, line, row, len(header), places) for line, row in lines[1:]]
-    return pd.DataFrame([row for row in rows if row[2]], columns=['layer', 'unit', 'summary']).astype({'layer': str, 'unit': int, 'summary': str})
+    return pd.DataFrame([row for row in rows if row[2]], columns=['layer', 'unit', 'summary']).astype(
+        {'layer': str, 'unit': int, 'summary': str}
+    )
 
 
-def _annotation(path: str | Path, line: int, row: list[str], width: int, places: list[int]) -> tuple[str, int, str]: # one checked row
+def _annotation(
+    path: str | Path, line: int, row: list[str], width: int, places: list[int]
+) -> tuple[str, int, str]: # one checked row
     if len(row) != width:
         raise MilanError(f'{path}, line {line}: {len(row)} values for {width} columns; {_REMEDY}')
     layer, unit, summary = (row[place].strip() for place in places)
     if not re.fullmatch('[0-9]{1,9}', unit):
-        raise MilanError(f'{path}, line {line}: unit {unit[:50]!r} is not a whole number of at most nine digits')
+        raise MilanError(
+            f'{path}, line {line}: unit {unit[:50]!r} is not a whole number of at most nine digits'
+        )
     if not layer:
         raise MilanError(f'{path}, line {line}: the layer is missing')
     return layer, int(unit), summary
@@ -134,9 +162,10 @@ class AnnotatedExemplars:
     def __getitem__(self,
                     index: 'slice | Sequence[int] | np.ndarray', # of units
                    ) -> 'AnnotatedExemplars': ...
-    def __getitem__(self,
-                    index: 'int | slice | Sequence[int] | np.ndarray', # one row, or several; an array of True and False will do
-                   ) -> 'AnnotatedExemplar | AnnotatedExemplars':
+    def __getitem__(
+        self,
+        index: 'int | slice | Sequence[int] | np.ndarray', # one row, or several; an array of True and False will do
+    ) -> 'AnnotatedExemplar | AnnotatedExemplars':
         if isinstance(index, slice):
             return AnnotatedExemplars(self._entries[index])
         if not isinstance(index, int | np.integer):
@@ -188,7 +217,12 @@ class AnnotatedExemplars:
               layer: str | int, # module path, or the number that names it
              ) -> 'AnnotatedExemplars':
         "Only the units of one layer."
-        return self._only('layer', str(layer), self.layers, [entry for entry in self._entries if entry.unit.layer == str(layer)])
+        return self._only(
+            'layer',
+            str(layer),
+            self.layers,
+            [entry for entry in self._entries if entry.unit.layer == str(layer)],
+        )
 
     def of(self,
            name: str, # one of `sets`
@@ -207,14 +241,33 @@ class AnnotatedExemplars:
                set: str | None = None, # needed where several sets have that unit
               ) -> AnnotatedExemplar:
         "One unit's exemplars and annotations."
-        rows = [row for row in self._rows.get(Unit(str(layer), int(unit)), []) if set in (None, self._entries[row].set)]
+        rows = [
+            row
+            for row in self._rows.get(Unit(str(layer), int(unit)), [])
+            if set in (None, self._entries[row].set)
+        ]
         if len(rows) == 1:
             return self[rows[0]]
         if rows:
-            raise MilanError(f'unit {unit} of layer {str(layer)!r} is in {", ".join(self._entries[row].set for row in rows)}; say which with set=')
-        known = [entry.unit.unit for entry in self._entries if entry.unit.layer == str(layer) and set in (None, entry.set)]
-        raise MilanError(f'no annotated unit {unit} in layer {str(layer)!r}' + (f' of {set}' if set else '') + '; ' +
-                         (f'its {len(known)} units are {min(known)} to {max(known)}' if known else f'layers: {", ".join(self.layers)}'))
+            raise MilanError(
+                f'unit {unit} of layer {str(layer)!r} is in'
+                f' {", ".join(self._entries[row].set for row in rows)}; say which with set='
+            )
+        known = [
+            entry.unit.unit
+            for entry in self._entries
+            if entry.unit.layer == str(layer) and set in (None, entry.set)
+        ]
+        raise MilanError(
+            f'no annotated unit {unit} in layer {str(layer)!r}'
+            + (f' of {set}' if set else '')
+            + '; '
+            + (
+                f'its {len(known)} units are {min(known)} to {max(known)}'
+                if known
+                else f'layers: {", ".join(self.layers)}'
+            )
+        )
 
     def table(self) -> pd.DataFrame: # columns layer, unit, summary; and set, where there are several
         "One row per annotation."
@@ -222,10 +275,11 @@ class AnnotatedExemplars:
         made = pd.DataFrame(rows, columns=['layer', 'unit', 'summary', 'set'])
         return made if len(self.sets) > 1 else made.drop(columns='set')
 
-    def split(self,
-              share: float = .1, # of the units, that go to the second part
-              seed: int = 0, # same seed, same split
-             ) -> tuple['AnnotatedExemplars', 'AnnotatedExemplars']: # the larger and the held-out part, each in order
+    def split(
+        self,
+        share: float = .1, # of the units, that go to the second part
+        seed: int = 0, # same seed, same split
+    ) -> tuple['AnnotatedExemplars', 'AnnotatedExemplars']: # the larger and the held-out part, each in order
         "Split by unit, so that no unit has annotations on both sides. `write_split` keeps it."
         held = round(share * len(self))
         if not 0 < held < len(self):
@@ -234,22 +288,34 @@ class AnnotatedExemplars:
         return self[sorted(order[held:].tolist())], self[sorted(order[:held].tolist())]
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #fb14d990
-def _as_rows(sets: AnnotatedExemplars, most: int = 8) -> str: # HTML: the first units, their exemplars and their annotations
+def _as_rows(
+    sets: AnnotatedExemplars, most: int = 8
+) -> str: # HTML: the first units, their exemplars and their annotations
     rows = []
     for row in range(min(most, len(sets))):
         entry = sets._entries[row]
-        picture = as_html(sets[row].grid(columns=5, width=40)) if entry.exemplars.has_images(entry.unit.layer) else 'its images are not here'
+        picture = (
+            as_html(sets[row].grid(columns=5, width=40))
+            if entry.exemplars.has_images(entry.unit.layer)
+            else 'its images are not here'
+        )
         said = '<br>'.join(html.escape(text) for text in entry.annotations)
-        rows.append(f'<tr><td>{html.escape(entry.unit.layer)} {entry.unit.unit}</td><td>{picture}</td><td>{said}</td></tr>')
+        rows.append(
+            f'<tr><td>{html.escape(entry.unit.layer)}'
+            f' {entry.unit.unit}</td><td>{picture}</td><td>{said}</td></tr>'
+        )
     return f'<p>{html.escape(repr(sets))}</p><table>{"".join(rows)}</table>'
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #cad01bbf
-def annotate(exemplars: Exemplars, # of any units
-             table: pd.DataFrame | Sequence[Sequence[str]], # one row per annotation: layer, unit, summary; or a list of texts for every unit, in their order
-             name: str | None = None, # of the set; None: the last two parts of the exemplars' folder, as in `alexnet/imagenet`
-             count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
-            ) -> AnnotatedExemplars:
-    "Exemplars with the annotations of their units. Raises `MilanError` where the two have no unit in common, or no unit has enough."
+def annotate(
+    exemplars: Exemplars, # of any units
+    table: pd.DataFrame | Sequence[Sequence[str]], # one row per annotation: layer, unit, summary; or a list of texts for every unit, in their order
+    name: str | None = None, # of the set; None: the last two parts of the exemplars' folder, as in `alexnet/imagenet`
+    count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
+) -> AnnotatedExemplars:
+    """Exemplars with the annotations of their units.
+
+    Raises `MilanError` where the two have no unit in common, or no unit has enough."""
     name = name or '/'.join(exemplars.folder.absolute().parts[-2:])
     said: dict[tuple[str, int], list[str]] = {}
     if isinstance(table, pd.DataFrame):
@@ -258,35 +324,54 @@ def annotate(exemplars: Exemplars, # of any units
     elif len(table) == len(exemplars.units):
         said.update({unit: list(texts) for unit, texts in zip(exemplars.units, table, strict=True)})
     else:
-        raise MilanError(f'{len(table)} lists of annotations for {len(exemplars.units)} units of {name}; give one for each, in their order')
+        raise MilanError(
+            f'{len(table)} lists of annotations for {len(exemplars.units)} units of {name}; give one for'
+            ' each, in their order'
+        )
     if count is not None and count < 1:
-        raise MilanError(f'count={count}: ask for at least one annotation per unit, or for None: whatever there is')
+        raise MilanError(
+            f'count={count}: ask for at least one annotation per unit, or for None: whatever there is'
+        )
     if said and not any(unit in said for unit in exemplars.units):
-        raise MilanError(f'the annotations of {name} speak of other units than its exemplars: '
-                         f'layers {", ".join(sorted({layer for layer, _ in said}))} against {", ".join(exemplars.layers)}')
+        raise MilanError(
+            f'the annotations of {name} speak of other units than its exemplars: '
+            f'layers {", ".join(sorted({layer for layer, _ in said}))} against {", ".join(exemplars.layers)}'
+        )
     if strange := sorted({layer for layer, _ in said} - set(exemplars.layers)):
-        warnings.warn(f'{name} has annotations of {", ".join(strange)}, but no exemplars of them; they are left out', stacklevel=2)
+        warnings.warn(
+            f'{name} has annotations of {", ".join(strange)}, but no exemplars of them; they are left out',
+            stacklevel=2,
+        )
     entries = [_Entry(exemplars, unit, tuple(said.get(unit, [])[:count]), name) for unit in exemplars.units]
     kept = entries if count is None else [entry for entry in entries if len(entry.annotations) == count]
     if not kept:
-        raise MilanError(f'no unit of {name} has {count} annotations (the most is {max(map(len, said.values()), default=0)}); '
-                         'pass count=None to keep all units')
+        raise MilanError(
+            f'no unit of {name} has {count} annotations (the most is'
+            f' {max(map(len, said.values()), default=0)}); pass count=None to keep all units'
+        )
     return AnnotatedExemplars(kept)
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #bddebdae
-def load(key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet' …, or a folder
-         data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
-         count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
-         source: Any = None, # for sets published without images: the data set to take them from, such as `milan.images.load('imagenet')`
-        ) -> AnnotatedExemplars:
+def load(
+    key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet' …, or a folder
+    data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
+    count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
+    source: Any = None, # for sets published without images: the data set to take them from, such as `milan.images.load('imagenet')`
+) -> AnnotatedExemplars:
     "Open annotated exemplars. Raises `MilanError` for an unknown key or a missing folder, with the remedy."
-    if isinstance(key, Path) or (key not in SETS and key not in GROUPS and os.path.isdir(key)): # also for what cannot be a path
+    # also for what cannot be a path
+    if isinstance(key, Path) or (key not in SETS and key not in GROUPS and os.path.isdir(key)):
         places = {'/'.join(Path(key).absolute().parts[-2:]): Path(key)}
     else:
         root = _data_dir() if data_dir is None else Path(data_dir)
         places = {name: root/name for name in resolve(key)}
     require(places)
-    sets = [annotate(Exemplars.open(folder, source=source), read_annotations(folder/'annotations.csv'), name, count) for name, folder in places.items()]
+    sets = [
+        annotate(
+            Exemplars.open(folder, source=source), read_annotations(folder / 'annotations.csv'), name, count
+        )
+        for name, folder in places.items()
+    ]
     return concatenate(sets)
 
 
@@ -298,12 +383,18 @@ def require(places: Mapping[str, Path], # name of a set, or a folder → where i
            ) -> None:
     "Raise `MilanError` for all sets that are missing, at once, with what to do."
     missing = {name: folder for name, folder in places.items() if not (folder/'annotations.csv').is_file()}
-    faults = [f'{folder} {"holds no annotations.csv" if folder.is_dir() else "does not exist"}' for folder in missing.values()]
+    faults = [
+        f'{folder} {"holds no annotations.csv" if folder.is_dir() else "does not exist"}'
+        for folder in missing.values()
+    ]
     published = [name.replace('/', '-') for name in missing if name in SETS]
     if published:
         zips = ', '.join(f'http://milan.csail.mit.edu/data/{name}.zip' for name in published)
-        raise MilanError(f'{"; ".join(faults)}. Fetch with `milan data fetch {" ".join(f"milannotations-{name}" for name in published)}`, or unpack {zips} '
-                         'to these places yourself, or set MILAN_DATA_DIR to where they are')
+        raise MilanError(
+            f'{"; ".join(faults)}. Fetch with `milan data fetch'
+            f' {" ".join(f"milannotations-{name}" for name in published)}`, or unpack {zips} to these places'
+            ' yourself, or set MILAN_DATA_DIR to where they are'
+        )
     if missing:
         raise MilanError(f'{"; ".join(faults)}: give a folder with annotations.csv beside the layers')
 
@@ -314,14 +405,19 @@ def concatenate(sets: Sequence[AnnotatedExemplars], # at least one
     entries = [entry for one in sets for entry in one._entries]
     twice = [key for key, uses in Counter(entry.key for entry in entries).items() if uses > 1]
     if twice or not entries:
-        raise MilanError(f'{len(twice)} units would be there twice, the first is {twice[0]}; give each set once, under its own name' if twice else
-                         'there are no units to put together')
+        raise MilanError(
+            f'{len(twice)} units would be there twice, the first is {twice[0]}; give each set once, under its'
+            ' own name'
+            if twice
+            else 'there are no units to put together'
+        )
     return AnnotatedExemplars(entries)
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #5d852e3b
 def present(data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
            ) -> pd.DataFrame: # columns set, state, units, published
-    "What of the seven sets is on this machine: 'there', 'without images', 'damaged' or 'missing'; and how many units it has and should have."
+    """What of the seven sets is on this machine: 'there', 'without images', 'damaged' or 'missing'; and how
+    many units it has and should have."""
     root = _data_dir() if data_dir is None else Path(data_dir)
     rows = []
     for name, published in SETS.items():
@@ -330,7 +426,11 @@ def present(data_dir: str | Path | None = None, # holds <model>/<dataset>/; None
             try:
                 exemplars = Exemplars.open(root/name)
                 units = len(annotate(exemplars, read_annotations(root/name/'annotations.csv'), name))
-                state = 'there' if all((root/name/layer/'images.npy').exists() for layer in exemplars.layers) else 'without images'
+                state = (
+                    'there'
+                    if all((root / name / layer / 'images.npy').exists() for layer in exemplars.layers)
+                    else 'without images'
+                )
             except MilanError: # `load` says what is wrong
                 state = 'damaged'
         rows.append((name, state, units, published))
@@ -340,13 +440,17 @@ def present(data_dir: str | Path | None = None, # holds <model>/<dataset>/; None
 FORMAT = 'milan split 1'
 
 
-def write_split(path: str | Path, # of the JSON file
-                parts: Mapping[str, AnnotatedExemplars], # such as {'training': …, 'held out': …}; any number of parts
-               ) -> None:
+def write_split(
+    path: str | Path, # of the JSON file
+    parts: Mapping[str, AnnotatedExemplars], # such as {'training': …, 'held out': …}; any number of parts
+) -> None:
     "Keep a split. Raises `MilanError` where a unit is in two parts, or a part is empty."
     keys = Counter(key for part in parts.values() for key in part.keys)
     if twice := [key for key, uses in keys.items() if uses > 1]:
-        raise MilanError(f'{len(twice)} units are in two parts, the first is {twice[0]}: no split, nothing is written to {path}')
+        raise MilanError(
+            f'{len(twice)} units are in two parts, the first is {twice[0]}: no split, nothing is written to'
+            f' {path}'
+        )
     if empty := [name for name, part in parts.items() if not len(part)]:
         raise MilanError(f'the part {empty[0]!r} is empty; nothing is written to {path}')
     content: dict[str, dict[str, dict[str, list[int]]]] = {}
@@ -357,17 +461,28 @@ def write_split(path: str | Path, # of the JSON file
         beside.write_text(json.dumps({'format': FORMAT, 'parts': content}) + '\n', encoding='utf-8')
 
 
-def _read_parts(path: str | Path) -> dict[str, list[tuple[str, str, int]]]: # part → set, layer and number of its units
+def _read_parts(
+    path: str | Path,
+) -> dict[str, list[tuple[str, str, int]]]: # part → set, layer and number of its units
     try:
         content = json.loads(Path(path).read_text(encoding='utf-8'))
         if content['format'] != FORMAT:
             raise MilanError(f'{path} is written as {content["format"]!r}, and this version reads {FORMAT!r}')
-        return {name: [(of, layer, int(unit)) for of, layers in sets.items() for layer, units in layers.items() for unit in units]
-                for name, sets in content['parts'].items()}
+        return {
+            name: [
+                (of, layer, int(unit))
+                for of, layers in sets.items()
+                for layer, units in layers.items()
+                for unit in units
+            ]
+            for name, sets in content['parts'].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, MilanError):
             raise
-        raise MilanError(f'{path} cannot be read as a split ({type(error).__name__}: {error}); make it with write_split') from error
+        raise MilanError(
+            f'{path} cannot be read as a split ({type(error).__name__}: {error}); make it with write_split'
+        ) from error
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #6c3c685c
 def read_split(path: str | Path, # written by `write_split`
@@ -377,11 +492,25 @@ def read_split(path: str | Path, # written by `write_split`
     parts = _read_parts(path)
     sets = {of for keys in parts.values() for of, _, _ in keys}
     if len(sets) == len(found.sets) == 1:
-        parts = {name: [(found.sets[0], layer, unit) for _, layer, unit in keys] for name, keys in parts.items()}
-    rows, there = {key: row for row, key in enumerate(found.keys)}, Counter(key for keys in parts.values() for key in keys)
-    faults = {'units are in two parts': [key for key, uses in there.items() if uses > 1], 'of its units are not there': [key for key in there if key not in rows],
-              'units are in none of its parts': [key for key in rows if key not in there]}
-    said = [f'{len(keys)} {fault} (the first: {", ".join(map(str, keys[0]))})' for fault, keys in faults.items() if keys]
+        parts = {
+            name: [(found.sets[0], layer, unit) for _, layer, unit in keys] for name, keys in parts.items()
+        }
+    rows, there = {key: row for row, key in enumerate(found.keys)}, Counter(
+        key for keys in parts.values() for key in keys
+    )
+    faults = {
+        'units are in two parts': [key for key, uses in there.items() if uses > 1],
+        'of its units are not there': [key for key in there if key not in rows],
+        'units are in none of its parts': [key for key in rows if key not in there],
+    }
+    said = [
+        f'{len(keys)} {fault} (the first: {", ".join(map(str, keys[0]))})'
+        for fault, keys in faults.items()
+        if keys
+    ]
     if said:
-        raise MilanError(f'{path} is not a split of {", ".join(found.sets)}: {"; ".join(said)}; load what was split, or split anew')
+        raise MilanError(
+            f'{path} is not a split of {", ".join(found.sets)}: {"; ".join(said)}; load what was split, or'
+            ' split anew'
+        )
     return {name: found[sorted(rows[key] for key in keys)] for name, keys in parts.items()}

@@ -32,20 +32,81 @@ FOLDER_WORDS = {
     'construction': 'truck', 'farming': 'truck', 'masstransit': 'bus', 'people': 'person', 'vehicles': 'vehicle',
     'pantyhose': 'clothes', 'toys': 'toy',
 } # fmt: skip
-SAY_NOTHING = frozenset(['light & video', *'''drawings words objects event other-object hobbies seasonal education medical town energy science sound
-    writing cartoon decorations household office christmas halloween easter hanukkah newyears religion farm space'''.split()])
-SAME = {'smile': 'face', 'smiley': 'face', 'mammals': 'mammal', 'people': 'person', 'transport': 'vehicle', 'transportation': 'vehicle',
-        'clothing': 'clothes', 'beverage': 'drink', 'feline': 'cat', 'home': 'building', 'house': 'building', 'ship': 'boat',
-        'sailing': 'boat', 'boating': 'boat', 'phone': 'telephone', 'monument': 'building', 'hardware': 'electronic device',
-        'instrument': 'musical instrument', 'musical': 'musical instrument', 'automobile': 'car', 'auto': 'car', 'bovine': 'cow',
-        'icecream': 'ice cream', 'cream': 'ice cream', 'evergreen': 'tree', 'bulb': 'light bulb', 'lightbulb': 'light bulb',
-        'flourish': 'ornament', 'decoration': 'ornament', 'roadsign': 'road sign', 'planets': 'planet', 'holiday': 'holiday decoration',
-        'party': 'party decoration', 'music': 'musical instrument', 'solar': 'planet', 'woman': 'person',
-        'man': 'person', 'boy': 'person', 'girl': 'person', 'lady': 'person', 'women': 'person', 'men': 'person', 'bunny': 'rabbit', 'arttool': 'brush',
-        'airplane': 'aircraft', 'plane': 'aircraft', 'locomotive': 'train', 'finger': 'hand', 'portrait': 'painting', 'mouse': 'rodent',
-        'chick': 'bird', 'mailbox': 'box', 'soccer': 'ball', 'football': 'ball', 'baseball': 'ball', 'tennis': 'ball', 'monitor': 'computer',
-        'keyboard': 'computer', 'lamp': 'light bulb', 'candy': 'dessert', 'cake': 'dessert', 'pot': 'dish', 'pan': 'dish', 'shirt': 'clothes'}
-NO_NOUNS = frozenset('''the and with for from clipart simple image picture photo this that art your you its his her small large big
+SAY_NOTHING = frozenset(
+    [
+        'light & video',
+        *'''drawings words objects event other-object hobbies seasonal education medical town energy science sound
+    writing cartoon decorations household office christmas halloween easter hanukkah newyears religion farm space'''.split(),
+    ]
+)
+SAME = {
+    'smile': 'face',
+    'smiley': 'face',
+    'mammals': 'mammal',
+    'people': 'person',
+    'transport': 'vehicle',
+    'transportation': 'vehicle',
+    'clothing': 'clothes',
+    'beverage': 'drink',
+    'feline': 'cat',
+    'home': 'building',
+    'house': 'building',
+    'ship': 'boat',
+    'sailing': 'boat',
+    'boating': 'boat',
+    'phone': 'telephone',
+    'monument': 'building',
+    'hardware': 'electronic device',
+    'instrument': 'musical instrument',
+    'musical': 'musical instrument',
+    'automobile': 'car',
+    'auto': 'car',
+    'bovine': 'cow',
+    'icecream': 'ice cream',
+    'cream': 'ice cream',
+    'evergreen': 'tree',
+    'bulb': 'light bulb',
+    'lightbulb': 'light bulb',
+    'flourish': 'ornament',
+    'decoration': 'ornament',
+    'roadsign': 'road sign',
+    'planets': 'planet',
+    'holiday': 'holiday decoration',
+    'party': 'party decoration',
+    'music': 'musical instrument',
+    'solar': 'planet',
+    'woman': 'person',
+    'man': 'person',
+    'boy': 'person',
+    'girl': 'person',
+    'lady': 'person',
+    'women': 'person',
+    'men': 'person',
+    'bunny': 'rabbit',
+    'arttool': 'brush',
+    'airplane': 'aircraft',
+    'plane': 'aircraft',
+    'locomotive': 'train',
+    'finger': 'hand',
+    'portrait': 'painting',
+    'mouse': 'rodent',
+    'chick': 'bird',
+    'mailbox': 'box',
+    'soccer': 'ball',
+    'football': 'ball',
+    'baseball': 'ball',
+    'tennis': 'ball',
+    'monitor': 'computer',
+    'keyboard': 'computer',
+    'lamp': 'light bulb',
+    'candy': 'dessert',
+    'cake': 'dessert',
+    'pot': 'dish',
+    'pan': 'dish',
+    'shirt': 'clothes',
+}
+NO_NOUNS = frozenset(
+    '''the and with for from clipart simple image picture photo this that art your you its his her small large big
     old new sample version left right top bottom down back front medium menu hash festive recreation symbol sign good bad hot other
     thing part type study place activity work skin tone light dark geometric mark think eat icon set colour color equipment drawing
     word sibmission iconset illustration object silhouette stylized network internet creation nice collant shot hole bullethole
@@ -57,8 +118,12 @@ NO_NOUNS = frozenset('''the and with for from clipart simple image picture photo
     red blue green yellow white black orange pink purple brown gray grey electric angry smiling cartoon are our can all not has
     alcohol play playing night stick paint garden baby wedding bar slice decor fairy ice railway construction
     travel chess bovines emotion body card christma halloween military gogh pin farm index high post system roller flying evil winter
-    wooden world office police astronomy religion cooking adult park space art city beach movie creature hotel engine horn celtic'''.split())
-_UNCHANGED = frozenset('glasses scissors trousers pants bus gas dress grass cactus octopus walrus lens cross glass compass clothes'.split())
+    wooden world office police astronomy religion cooking adult park space art city beach movie creature hotel engine horn celtic'''.split()
+)
+_UNCHANGED = frozenset(
+    'glasses scissors trousers pants bus gas dress grass cactus octopus walrus lens cross glass compass'
+    ' clothes'.split()
+)
 
 
 def singular(word: str, # an English noun, lower case
@@ -85,11 +150,17 @@ def plural(noun: str, # singular
     return noun + ('es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's')
 
 
-_UNCOUNTABLE = frozenset('weather money art meat bread food water fire hair fish sheep paper snow ice furniture'.split())
+_UNCOUNTABLE = frozenset(
+    'weather money art meat bread food water fire hair fish sheep paper snow ice furniture'.split()
+)
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #3482b1e9
 def _folder_words(category: str) -> set[str]:
-    found = {FOLDER_WORDS.get(part, singular(part)) for part in category.split('/') if part and part not in SAY_NOTHING}
+    found = {
+        FOLDER_WORDS.get(part, singular(part))
+        for part in category.split('/')
+        if part and part not in SAY_NOTHING
+    }
     return {SAME.get(word, word) for word in found}
 
 
@@ -99,15 +170,24 @@ def picture_words(description: str, # what a person wrote about the picture, or 
                  ) -> set[str]: # nouns in the singular
     "The nouns people connected with one picture."
     said = {singular(word) for word in re.findall('[a-z]+', f'{description} {keywords}'.lower())}
-    return {SAME.get(word, word) for word in said if len(word) > 2 and word not in NO_NOUNS} | _folder_words(category)
+    return {SAME.get(word, word) for word in said if len(word) > 2 and word not in NO_NOUNS} | _folder_words(
+        category
+    )
 
 
 def words_of(table: pd.DataFrame, # an ImageSet's table: description, keywords, category, group
              least: int = 6, # different objects (groups) a word must be used for
             ) -> list[frozenset[str]]: # one set of nouns per picture
     "People's nouns for every picture, rare ones left out."
-    found = [picture_words(*texts) for texts in zip(table.description, table.keywords, table.category, strict=True)]
-    used = Counter(word for word, _ in {(word, group) for words, group in zip(found, table.group, strict=True) for word in words})
+    found = [
+        picture_words(*texts) for texts in zip(table.description, table.keywords, table.category, strict=True)
+    ]
+    used = Counter(
+        word
+        for word, _ in {
+            (word, group) for words, group in zip(found, table.group, strict=True) for word in words
+        }
+    )
     return [frozenset(word for word in words if used[word] >= least) for words in found]
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #115e3f57
@@ -137,8 +217,20 @@ def colour_names(pixels: torch.Tensor, # (…, 3, height, width), 0 … 1
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #d4d5600d
 ADJECTIVES = ('round', 'tall', 'wide', 'thin', 'dark', 'line-drawn')
-PARTS = ('vertical edges', 'horizontal edges', 'slanted edges', 'busy patterns', 'smooth areas', 'backgrounds', 'outlines', 'tops',
-         'bottoms', 'left sides', 'right sides', 'small spots')
+PARTS = (
+    'vertical edges',
+    'horizontal edges',
+    'slanted edges',
+    'busy patterns',
+    'smooth areas',
+    'backgrounds',
+    'outlines',
+    'tops',
+    'bottoms',
+    'left sides',
+    'right sides',
+    'small spots',
+)
 QUALITIES = COLOURS + ADJECTIVES + PARTS
 
 
@@ -159,15 +251,25 @@ def outline_qualities(objects: torch.Tensor, # (n, SIDE, SIDE) share of each cel
     spread = ((light - mean[:, None, None, None]) ** 2 * weight).sum((1, 2, 3)).sqrt()
     saturation = ((light - low) * weight).sum((1, 2, 3))
     seen = ~whole & (area > 20)
-    return torch.stack([seen & (fill > .68) & (fill < .9) & (aspect > .8) & (aspect < 1.25), seen & (aspect > 1.7), seen & (aspect < .59),
-                        seen & (thickness < 2.6), seen & (mean < .32), seen & (saturation < .1) & (spread > .25)], 1)
+    return torch.stack(
+        [
+            seen & (fill > 0.68) & (fill < 0.9) & (aspect > 0.8) & (aspect < 1.25),
+            seen & (aspect > 1.7),
+            seen & (aspect < 0.59),
+            seen & (thickness < 2.6),
+            seen & (mean < 0.32),
+            seen & (saturation < 0.1) & (spread > 0.25),
+        ],
+        1,
+    )
 
 
 @dataclass
 class Views:
     "Reduced pictures, ready to be measured."
     pixels: torch.Tensor # (n, 3, SIDE, SIDE) float16, 0 … 1
-    objects: torch.Tensor # (n, SIDE, SIDE) float16: share of a cell that the labelled object covers; 1 where nothing is known
+    # (n, SIDE, SIDE) float16: share of a cell that the labelled object covers; 1 where nothing is known
+    objects: torch.Tensor
     colours: torch.Tensor # (n, SIDE, SIDE) int8, index into COLOURS
     outlines: torch.Tensor # (n, len(ADJECTIVES)) bool
 
@@ -178,7 +280,10 @@ class Views:
           ) -> 'Views':
         "Reduce a set of pictures."
         if images[0].shape[-1] % SIDE:
-            raise MilanError(f'pictures of {images[0].shape[-1]} px cannot be reduced to {SIDE}; load them with a multiple of {SIDE}')
+            raise MilanError(
+                f'pictures of {images[0].shape[-1]} px cannot be reduced to {SIDE}; load them with a multiple'
+                f' of {SIDE}'
+            )
         pixels = torch.empty(len(images), 3, SIDE, SIDE)
         objects = torch.ones(len(images), SIDE, SIDE)
         for i in tqdm(range(len(images)), desc='look at the pictures', disable=not progress):
@@ -186,7 +291,12 @@ class Views:
             mask = images.mask(i)
             if mask is not None:
                 objects[i] = F.adaptive_avg_pool2d(mask[None].float(), SIDE)[0]
-        return cls(pixels.half(), objects.half(), colour_names(pixels).to(torch.int8), outline_qualities(objects, pixels))
+        return cls(
+            pixels.half(),
+            objects.half(),
+            colour_names(pixels).to(torch.int8),
+            outline_qualities(objects, pixels),
+        )
 
     def measure(self,
                 ids: torch.Tensor, # (n,) picture numbers
@@ -195,30 +305,55 @@ class Views:
         "Which qualities each region has."
         weight = masks.flatten(1).float()
         weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-6)
-        share = torch.zeros(len(ids), len(COLOURS)).scatter_add_(1, self.colours[ids].flatten(1).long(), weight)
+        share = torch.zeros(len(ids), len(COLOURS)).scatter_add_(
+            1, self.colours[ids].flatten(1).long(), weight
+        )
         return torch.cat([share > .45, self.outlines[ids], self._parts(ids, masks, weight)], 1)
 
-    def _parts(self, ids: torch.Tensor, masks: torch.Tensor, weight: torch.Tensor) -> torch.Tensor: # (n, len(PARTS)) bool
+    def _parts(
+        self, ids: torch.Tensor, masks: torch.Tensor, weight: torch.Tensor
+    ) -> torch.Tensor: # (n, len(PARTS)) bool
         strength, coherence, angle = _edges(self.pixels[ids].float().mean(1), weight)
         objects = self.objects[ids].float()
         inside = (objects.flatten(1) * weight).sum(1)
-        known = objects.flatten(1).mean(1) < .97 # a photograph without an outline has no background we know of
+        # a photograph without an outline has no background we know of
+        known = objects.flatten(1).mean(1) < .97
         high, across = _place(objects, weight, 1), _place(objects, weight, 2)
         edges, on = (strength > .06) & (coherence > .6), (inside > .3) & known
-        return torch.stack([edges & (angle < 25), edges & (angle > 65), edges & (angle >= 25) & (angle <= 65),
-                            (strength > .1) & (coherence < .35), strength < .02, (inside < .25) & known,
-                            (inside > .25) & (inside < .75) & (strength > .04) & known, (high < .27) & on, (high > .73) & on,
-                            (across < .25) & on, (across > .75) & on, masks.flatten(1).float().mean(1) < .012], 1)
+        return torch.stack(
+            [
+                edges & (angle < 25),
+                edges & (angle > 65),
+                edges & (angle >= 25) & (angle <= 65),
+                (strength > 0.1) & (coherence < 0.35),
+                strength < 0.02,
+                (inside < 0.25) & known,
+                (inside > 0.25) & (inside < 0.75) & (strength > 0.04) & known,
+                (high < 0.27) & on,
+                (high > 0.73) & on,
+                (across < 0.25) & on,
+                (across > 0.75) & on,
+                masks.flatten(1).float().mean(1) < 0.012,
+            ],
+            1,
+        )
 
 
 def _edges(gray: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    "Mean strength of the gradient in each region, how much it agrees on one direction (0 … 1), and that direction in degrees."
+    """Mean strength of the gradient in each region, how much it agrees on one direction (0 … 1), and that
+    direction in degrees."""
     kernel = torch.tensor([[-1., 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    gradient = F.conv2d(F.pad(gray[:, None], (1, 1, 1, 1), mode='replicate'), torch.stack([kernel, kernel.T])[:, None])
+    gradient = F.conv2d(
+        F.pad(gray[:, None], (1, 1, 1, 1), mode='replicate'), torch.stack([kernel, kernel.T])[:, None]
+    )
     x, y = gradient.flatten(2).unbind(1)
     xx, yy, xy = ((product * weight).sum(1) for product in (x * x, y * y, x * y))
     coherence = ((xx - yy) ** 2 + 4 * xy ** 2).sqrt() / (xx + yy + 1e-6)
-    return ((x * x + y * y).sqrt() * weight).sum(1), coherence, (.5 * torch.atan2(2 * xy, xx - yy)).abs() * 180 / np.pi
+    return (
+        ((x * x + y * y).sqrt() * weight).sum(1),
+        coherence,
+        (0.5 * torch.atan2(2 * xy, xx - yy)).abs() * 180 / np.pi,
+    )
 
 
 def _place(objects: torch.Tensor, weight: torch.Tensor, axis: int) -> torch.Tensor:
@@ -241,13 +376,16 @@ def gain(share: torch.Tensor, # (words,) share of the group's regions that each 
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #04d25e12
 ABSTAIN = 'various things'
-_LEAST = (.5, 3.5, 3.2, 3.5) # nats that a noun (beyond its price), a colour, an adjective and a part must gain
-_GRAYS = torch.tensor([4. if colour in ('gray', 'black', 'white') else 0. for colour in COLOURS]) # shadows and outlines are everywhere
+# nats that a noun (beyond its price), a colour, an adjective and a part must gain
+_LEAST = (.5, 3.5, 3.2, 3.5)
+# shadows and outlines are everywhere
+_GRAYS = torch.tensor([4. if colour in ('gray', 'black', 'white') else 0. for colour in COLOURS])
 
 
 @dataclass
 class Annotator:
-    "Says in a phrase what a group of regions has in common; its words are people's, its eyes the measurements above."
+    """Says in a phrase what a group of regions has in common; its words are people's, its eyes the
+    measurements above."""
     nouns: list[str]
     of_picture: torch.Tensor # (pictures, nouns) bool: the noun was used for the picture
     coverage: float = .27 # share of the group a noun must fit
@@ -282,8 +420,13 @@ class Annotator:
         seen[quality < .4] = -torch.inf
         picks = [self._pick(part, least, chance) for part, least in
                  zip((scores, *seen.split([len(COLOURS), len(ADJECTIVES), len(PARTS)])), _LEAST, strict=True)]
-        return phrase(None if picks[0] is None else self.nouns[picks[0]],
-                      *(None if i is None else names[i] for i, names in zip(picks[1:], (COLOURS, ADJECTIVES, PARTS), strict=True)))
+        return phrase(
+            None if picks[0] is None else self.nouns[picks[0]],
+            *(
+                None if i is None else names[i]
+                for i, names in zip(picks[1:], (COLOURS, ADJECTIVES, PARTS), strict=True)
+            ),
+        )
 
     def _pick(self, scores: torch.Tensor, least: float, chance: np.random.Generator | None) -> int | None:
         if chance is not None:
@@ -307,7 +450,11 @@ class Usual:
           ) -> 'Usual':
         "Count."
         frequency = annotator.of_picture.float().sum(0).clamp(min=1)
-        return cls(annotator.of_picture[ids].float().mean(0), qualities.float().mean(0), .5 * (frequency.sum() / frequency).log())
+        return cls(
+            annotator.of_picture[ids].float().mean(0),
+            qualities.float().mean(0),
+            0.5 * (frequency.sum() / frequency).log(),
+        )
 
 
 def phrase(noun: str | None, # singular

@@ -47,28 +47,55 @@ _ALLOWED: list[Any] = [OrderedDict, _codecs.encode] + [
 
 def read(path: str | Path, # a .pth file of the original
         ) -> dict[str, Any]: # 'properties', 'children', 'state_dict'
-    "What a published file holds. Raises `MilanError` for a file that is something else, or that asks for more than data."
+    """What a published file holds.
+
+    Raises `MilanError` for a file that is something else, or that asks for more than data."""
     if not Path(path).is_file():
-        raise MilanError(f'{path} does not exist; give a .pth file of the original, or a folder written by Captioner.save')
+        raise MilanError(
+            f'{path} does not exist; give a .pth file of the original, or a folder written by Captioner.save'
+        )
     try:
         require_uncompressed(path)
         with torch.serialization.safe_globals(_ALLOWED):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        raise MilanError(f'{path} is refused: it asks for more than tensors and settings ({_reason(error)})') from error
+        raise MilanError(
+            f'{path} is refused: it asks for more than tensors and settings ({_reason(error)})'
+        ) from error
     except Exception as error: # a damaged file can fail in any way
-        raise MilanError(f'{path} cannot be read as a torch file; fetch it again ({_reason(error)})') from error
-    parts = [content.get(name) for name in ('properties', 'state_dict')] if isinstance(content, dict) else [None]
+        raise MilanError(
+            f'{path} cannot be read as a torch file; fetch it again ({_reason(error)})'
+        ) from error
+    parts = (
+        [content.get(name) for name in ('properties', 'state_dict')] if isinstance(content, dict) else [None]
+    )
     if not all(isinstance(part, dict) for part in parts):
-        raise MilanError(f'{path} is a torch file, but not one of the original (no properties and state_dict)')
-    odd = [name for name, value in content['state_dict'].items() if not isinstance(value, torch.Tensor) or not isinstance(name, str)]
+        raise MilanError(
+            f'{path} is a torch file, but not one of the original (no properties and state_dict)'
+        )
+    odd = [
+        name
+        for name, value in content['state_dict'].items()
+        if not isinstance(value, torch.Tensor) or not isinstance(name, str)
+    ]
     if odd:
-        raise MilanError(f'{path} has entries among its weights that are no tensors ({str(odd[0])[:100]}); fetch it again')
+        raise MilanError(
+            f'{path} has entries among its weights that are no tensors ({str(odd[0])[:100]}); fetch it again'
+        )
     check_tensors(content['state_dict'], path)
-    if wild := [name for name, value in content['state_dict'].items() if value.is_floating_point() and not bool(value.isfinite().all())]:
-        raise MilanError(f'{path} has weights with numbers that are not finite ({wild[0][:100]}); fetch it again')
+    if wild := [
+        name
+        for name, value in content['state_dict'].items()
+        if value.is_floating_point() and not bool(value.isfinite().all())
+    ]:
+        raise MilanError(
+            f'{path} has weights with numbers that are not finite ({wild[0][:100]}); fetch it again'
+        )
     if not isinstance(content.get('children'), dict | None):
-        raise MilanError(f'{path} has children that are a {type(content["children"]).__name__}, not a table; fetch it again')
+        raise MilanError(
+            f'{path} has children that are a {type(content["children"]).__name__}, not a table; fetch it'
+            ' again'
+        )
     return content
 
 
@@ -77,8 +104,17 @@ def _reason(error: Exception) -> str:
     return (lines or str(error).splitlines() or ['no reason given'])[0][:200]
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #1693135e
-DEFAULTS = {'embedding_size': 128, 'hidden_size': 512, 'attention_hidden_size': None, 'dropout': .5, 'length': 15, 'strategy': 'rerank',
-            'temperature': .2, 'beam_size': 50, 'layers': 2}
+DEFAULTS = {
+    'embedding_size': 128,
+    'hidden_size': 512,
+    'attention_hidden_size': None,
+    'dropout': 0.5,
+    'length': 15,
+    'strategy': 'rerank',
+    'temperature': 0.2,
+    'beam_size': 50,
+    'layers': 2,
+}
 
 
 def _nested(value: Any, *names: str) -> dict[str, Any]:
@@ -88,7 +124,9 @@ def _nested(value: Any, *names: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _settings(path: str | Path, properties: dict[str, Any], names: list[str], weights: dict[str, Any] | None = None) -> dict[str, Any]:
+def _settings(
+    path: str | Path, properties: dict[str, Any], names: list[str], weights: dict[str, Any] | None = None
+) -> dict[str, Any]:
     "Settings by name; `weights` are those that the weights tell."
     known = {**DEFAULTS, **(weights or {})}
     missing = [name for name in names if name not in properties]
@@ -104,39 +142,68 @@ def _settings(path: str | Path, properties: dict[str, Any], names: list[str], we
 
 def _require(path: str | Path, kind: type[BaseModel], found: dict[str, Any]) -> None:
     "Raise `MilanError` for a setting that cannot be what a model of this kind has."
-    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in kind.model_fields.items() if name in found}
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in kind.model_fields.items() if name in found
+    }
     try:
         create_model('Found', __config__=ConfigDict(strict=True), **fields).model_validate(found)
     except ValidationError as error:
-        raise MilanError(f'{path} has settings that cannot be right ({explain(error)}); fetch it again') from error
+        raise MilanError(
+            f'{path} has settings that cannot be right ({explain(error)}); fetch it again'
+        ) from error
 
 
 def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
     words, properties = _nested(indexer, 'vocab').get('tokens'), _nested(indexer)
     if words is None:
-        raise MilanError(f'{path} holds no vocabulary; it is no captioner of the original, or was written by another version of it')
+        raise MilanError(
+            f'{path} holds no vocabulary; it is no captioner of the original, or was written by another'
+            ' version of it'
+        )
     wanted = {'lemmatize': False, 'lowercase': True, 'ignore_stop': False, 'ignore_punct': False}
     tokenizer = _nested(indexer, 'tokenize')
-    other = {name: tokenizer[name] for name in wanted if name in tokenizer and bool(tokenizer[name]) != wanted[name]}
+    other = {
+        name: tokenizer[name]
+        for name in wanted
+        if name in tokenizer and bool(tokenizer[name]) != wanted[name]
+    }
     other |= {name: False for name in ('start', 'stop', 'pad', 'unk') if properties.get(name, True) is False}
     if other:
-        raise MilanError(f'{path} splits texts in another way than MILAN ({other}); only the published settings can be read')
+        raise MilanError(
+            f'{path} splits texts in another way than MILAN ({other}); only the published settings can be'
+            ' read'
+        )
     try:
-        return Vocabulary(TypeAdapter(Words).validate_python(list(words) if isinstance(words, list | tuple) else words, strict=True))
+        return Vocabulary(
+            TypeAdapter(Words).validate_python(
+                list(words) if isinstance(words, list | tuple) else words, strict=True
+            )
+        )
     except ValidationError as error:
-        raise MilanError(f'{path} has a vocabulary that cannot be right ({explain(error)}); fetch it again') from error
+        raise MilanError(
+            f'{path} has a vocabulary that cannot be right ({explain(error)}); fetch it again'
+        ) from error
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #9a1afc20
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _told(path: str | Path, tensors: dict[str, torch.Tensor], sizes: dict[str, tuple[str, int]]) -> dict[str, int]:
-    "Sizes that weights tell: setting → (name of a matrix, its dimension); a matrix that is absent tells nothing."
+def _told(
+    path: str | Path, tensors: dict[str, torch.Tensor], sizes: dict[str, tuple[str, int]]
+) -> dict[str, int]:
+    """Sizes that weights tell: setting → (name of a matrix, its dimension); a matrix that is absent tells
+    nothing."""
     flat = [name for name, _ in sizes.values() if name in tensors and tensors[name].ndim != 2]
     if flat:
-        raise MilanError(f'{path}: {flat[0]} has shape {tuple(tensors[flat[0]].shape)} and is no matrix; fetch it again')
-    return {setting: tensors[name].shape[dimension] for setting, (name, dimension) in sizes.items() if name in tensors}
+        raise MilanError(
+            f'{path}: {flat[0]} has shape {tuple(tensors[flat[0]].shape)} and is no matrix; fetch it again'
+        )
+    return {
+        setting: tensors[name].shape[dimension]
+        for setting, (name, dimension) in sizes.items()
+        if name in tensors
+    }
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #c9572bc8
 _EXCEPTIONS, _SPLIT = TypeAdapter(dict[str, list[dict[Any, Any]]]), TypeAdapter(list[str])
@@ -167,10 +234,16 @@ def tokenizer_rules(packed: bytes, # spaCy's bytes, of a pipeline
     rules = _unpacked(rules)
     try:
         exceptions = _EXCEPTIONS.validate_python(rules.get('exceptions', {}), strict=True)
-        pieces = {text: _SPLIT.validate_python([piece.get(65, piece.get('ORTH')) for piece in parts], strict=True) for text, parts in exceptions.items()}
+        pieces = {
+            text: _SPLIT.validate_python([piece.get(65, piece.get('ORTH')) for piece in parts], strict=True)
+            for text, parts in exceptions.items()
+        }
     except ValidationError as error:
         raise MilanError(f'its exceptions cannot be used ({explain(error)})') from error
-    return {**{name: rules.get(name) for name in _PATTERNS}, 'exceptions': pieces} # 65 is spaCy's number for ORTH, the text of a piece
+    return {
+        **{name: rules.get(name) for name in _PATTERNS},
+        'exceptions': pieces,
+    } # 65 is spaCy's number for ORTH, the text of a piece
 
 
 @functools.cache
@@ -190,11 +263,15 @@ def check_rules(path: str | Path, # for the message
                 indexer: Any, # an indexer's {properties, children}
                 vocabulary: Vocabulary, # its words
                ) -> list[str]: # what differs: 'exceptions', a pattern; empty where the rules are the same
-    "Compare a file's rules for splitting words with ours; warns of a difference, and of rules that are absent or unreadable."
+    """Compare a file's rules for splitting words with ours; warns of a difference, and of rules that are
+    absent or unreadable."""
     nlp = _nested(indexer, 'tokenize').get('nlp')
     packed = nlp[1] if isinstance(nlp, tuple | list) and len(nlp) == 2 else None
     if not isinstance(packed, bytes):
-        warnings.warn(f'{path} does not hold its rules for splitting words; taking those of spaCy\'s English', stacklevel=3)
+        warnings.warn(
+            f'{path} does not hold its rules for splitting words; taking those of spaCy\'s English',
+            stacklevel=3,
+        )
         return []
     try:
         theirs, ours = tokenizer_rules(packed), _our_rules()
@@ -204,15 +281,30 @@ def check_rules(path: str | Path, # for the message
         warnings.warn(f'{path}: {error}; taking those of spaCy\'s English', stacklevel=3)
         return []
     if other:
-        found = f'{len(words)} of its {len(vocabulary.words)} words ({", ".join(words[:3])}{", …" * (len(words) > 3)})' if words else 'none of its words'
-        found = f'by its exceptions {found}' if 'exceptions' in other else 'which words (its patterns are not run)'
-        warnings.warn(f'{path} was written with other rules for splitting words than spaCy has here ({", ".join(other)}): {found} would be '
-                      'split otherwise. Its captions are not affected, texts given to score() may be', stacklevel=3)
+        found = (
+            f'{len(words)} of its {len(vocabulary.words)} words'
+            f' ({", ".join(words[:3])}{", …" * (len(words) > 3)})'
+            if words
+            else 'none of its words'
+        )
+        found = (
+            f'by its exceptions {found}'
+            if 'exceptions' in other
+            else 'which words (its patterns are not run)'
+        )
+        warnings.warn(
+            f'{path} was written with other rules for splitting words than spaCy has here'
+            f' ({", ".join(other)}): {found} would be split otherwise. Its captions are not affected, texts'
+            ' given to score() may be',
+            stacklevel=3,
+        )
     return other
 
 
 def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -> list[str]:
-    "Words that a file's exceptions split in another way than ours. Its patterns are never run: one that is made for it can take for ever."
+    """Words that a file's exceptions split in another way than ours.
+
+    Its patterns are never run: one that is made for it can take for ever."""
     with extra('text'):
         import spacy
 
@@ -221,7 +313,11 @@ def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -
         tokenizer.rules = {text: [{65: piece} for piece in pieces] for text, pieces in exceptions.items()}
     except Exception as error: # pieces that don't make up the text: spaCy's errors share no class
         raise MilanError(f'its rules for splitting words cannot be used ({str(error)[:200]})') from error
-    return [word for word in vocabulary.words if [piece.text.lower() for piece in tokenizer(word)] != tokenize(word)]
+    return [
+        word
+        for word in vocabulary.words
+        if [piece.text.lower() for piece in tokenizer(word)] != tokenize(word)
+    ]
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #8f13d7ac
 def load_lm(path: str | Path, # a file written by the original's LanguageModel.save
@@ -234,9 +330,13 @@ def load_lm(path: str | Path, # a file written by the original's LanguageModel.s
     return _lm(path, vocabulary, content['properties'], content['state_dict']).to(find_device(device))
 
 
-def _lm(path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any], tensors: dict[str, torch.Tensor]) -> LanguageModel:
+def _lm(
+    path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> LanguageModel:
     told: dict[str, Any] = {'layers': sum(name.startswith('lstm.weight_ih_l') for name in tensors)}
-    told |= _told(path, tensors, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('lstm.weight_hh_l0', 1)})
+    told |= _told(
+        path, tensors, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('lstm.weight_hh_l0', 1)}
+    )
     settings = _settings(path, properties, ['embedding_size', 'hidden_size', 'layers', 'dropout'], told)
     model = build(lambda: LanguageModel(vocabulary, **settings), tensors, f'language model in {path}')
     assert isinstance(model, LanguageModel)
@@ -246,7 +346,9 @@ def _lm(path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any], te
 def load(path: str | Path, # a published captioner, such as milan-base.pth
          device: str | torch.device | None = None, # None: a GPU where there is one
         ) -> Captioner:
-    "A captioner of the original, with its encoder, its language model and its own defaults. Warns of what the file does not say."
+    """A captioner of the original, with its encoder, its language model and its own defaults.
+
+    Warns of what the file does not say."""
     content = read(path)
     properties, tensors = content['properties'], content['state_dict']
     vocabulary = _vocabulary(path, properties.get('indexer'))
@@ -254,9 +356,19 @@ def load(path: str | Path, # a published captioner, such as milan-base.pth
     own = {name: value for name, value in tensors.items() if not name.startswith(('encoder.', 'lm.'))}
     if not {'init_h.0.weight', 'attend.query_to_hidden.weight', 'embedding.weight'} <= set(own):
         raise MilanError(f'{path} holds no decoder; a language model alone is read with load_lm')
-    told = _told(path, own, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('init_h.0.weight', 0), 'features': ('init_h.0.weight', 1),
-                             'attention_hidden_size': ('attend.query_to_hidden.weight', 0)})
-    settings = _settings(path, properties, ['embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout'], told)
+    told = _told(
+        path,
+        own,
+        {
+            'embedding_size': ('embedding.weight', 1),
+            'hidden_size': ('init_h.0.weight', 0),
+            'features': ('init_h.0.weight', 1),
+            'attention_hidden_size': ('attend.query_to_hidden.weight', 0),
+        },
+    )
+    settings = _settings(
+        path, properties, ['embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout'], told
+    )
     settings |= {'features': told['features'], 'attention_hidden_size': told['attention_hidden_size']}
     decoder = build(lambda: Decoder(vocabulary, **settings), own, f'decoder in {path}')
     assert isinstance(decoder, Decoder)
@@ -278,32 +390,58 @@ def _own_lm(path: str | Path, content: dict[str, Any], vocabulary: Vocabulary) -
     if 'indexer' in _nested(given):
         vocabulary = _vocabulary(path, _nested(given)['indexer'])
     else:
-        warnings.warn(f'{path} does not say the words of its language model; taking the decoder\'s', stacklevel=3)
+        warnings.warn(
+            f'{path} does not say the words of its language model; taking the decoder\'s', stacklevel=3
+        )
     return _lm(path, vocabulary, _nested(given), tensors)
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #2e2b8f2b
 _KINDS: dict[str, tuple[Callable[..., Encoder], dict[str, list[str]]]] = {
-    'PyramidConvEncoder': (original_encoder, ORIGINAL), 'SpatialConvEncoder': (original_spatial_encoder, ORIGINAL_SPATIAL)}
+    'PyramidConvEncoder': (original_encoder, ORIGINAL),
+    'SpatialConvEncoder': (original_spatial_encoder, ORIGINAL_SPATIAL),
+}
 _PREFIX = 'encoder.encoder.model.'
 
 
 def _encoder(path: str | Path, content: dict[str, Any]) -> Encoder | None:
-    "The encoder with the file's weights; None, with a warning, for one that we don't have, or that isn't in the file."
-    children, config = content.get('children') or {}, _nested(content['properties'].get('encoder')).get('config')
+    """The encoder with the file's weights; None, with a warning, for one that we don't have, or that isn't in
+    the file."""
+    children, config = content.get('children') or {}, _nested(content['properties'].get('encoder')).get(
+        'config'
+    )
     config = str(config)[:100] if config is not None else None
-    kind, tensors = str(children.get('encoder', 'PyramidConvEncoder'))[:100], _part(content['state_dict'], _PREFIX)
+    kind, tensors = str(children.get('encoder', 'PyramidConvEncoder'))[:100], _part(
+        content['state_dict'], _PREFIX
+    )
     if kind not in _KINDS or config not in (*_KINDS[kind][1], None):
-        warnings.warn(f'{path} has an encoder {kind}({config!r}) that is not known here; the captioner works on features only', stacklevel=3)
+        warnings.warn(
+            f'{path} has an encoder {kind}({config!r}) that is not known here; the captioner works on'
+            ' features only',
+            stacklevel=3,
+        )
         return None
     if not tensors:
-        warnings.warn(f'{path} holds no weights of an encoder; the captioner works on features only', stacklevel=3)
+        warnings.warn(
+            f'{path} holds no weights of an encoder; the captioner works on features only', stacklevel=3
+        )
         return None
-    absent = [name for name, there in (('kind', 'encoder' in children), ('network', config), ('mean', 'encoder.mean' in content['state_dict']),
-              ('std', 'encoder.std' in content['state_dict'])) if not there]
+    absent = [
+        name
+        for name, there in (
+            ('kind', 'encoder' in children),
+            ('network', config),
+            ('mean', 'encoder.mean' in content['state_dict']),
+            ('std', 'encoder.std' in content['state_dict']),
+        )
+        if not there
+    ]
     config = config or _which(tensors)
     if absent:
-        warnings.warn(f'{path} does not say the {", ".join(absent)} of its encoder; taking {kind}({config!r}) and, for colours, '
-                      'ImageNet\'s mean and deviation', stacklevel=3)
+        warnings.warn(
+            f'{path} does not say the {", ".join(absent)} of its encoder; taking {kind}({config!r}) and, for'
+            ' colours, ImageNet\'s mean and deviation',
+            stacklevel=3,
+        )
     encoder = _KINDS[kind][0](config, pretrained=False)
     fit(encoder.network, tensors, f'encoder in {path}')
     _check_colours(path, content['state_dict'])
@@ -313,13 +451,23 @@ def _encoder(path: str | Path, content: dict[str, Any]) -> Encoder | None:
 def _which(tensors: dict[str, torch.Tensor]) -> str:
     "Which of the original's networks has weights of these names."
     blocks = len({name.split('.')[1] for name in tensors if name.startswith('layer3.')})
-    return 'alexnet' if 'features.0.weight' in tensors else {6: 'resnet50', 23: 'resnet101'}.get(blocks, 'resnet18')
+    return (
+        'alexnet'
+        if 'features.0.weight' in tensors
+        else {6: 'resnet50', 23: 'resnet101'}.get(blocks, 'resnet18')
+    )
 
 
 def _check_colours(path: str | Path, tensors: dict[str, torch.Tensor]) -> None:
     for name, own in _COLOURS.items():
-        if name in tensors and not (tensors[name].numel() == 3 and torch.allclose(tensors[name].float().view(3), torch.tensor(own), atol=1e-5)):
-            raise MilanError(f'{path} normalises images with another {name} than ImageNet\'s {own}; this encoder is not supported')
+        if name in tensors and not (
+            tensors[name].numel() == 3
+            and torch.allclose(tensors[name].float().view(3), torch.tensor(own), atol=1e-5)
+        ):
+            raise MilanError(
+                f'{path} normalises images with another {name} than ImageNet\'s {own}; this encoder is not'
+                ' supported'
+            )
 
 
 _COLOURS = {'encoder.mean': (.485, .456, .406), 'encoder.std': (.229, .224, .225)} # of ImageNet
@@ -330,11 +478,17 @@ def save(captioner: Captioner, # what to write
          *,
          encoder: bool = True, # with its encoder; False: without, for features only
         ) -> Path: # the file
-    "Write a captioner in the original's format; `load` reads it. Raises `MilanError` for an encoder that the original doesn't have."
+    """Write a captioner in the original's format; `load` reads it.
+
+    Raises `MilanError` for an encoder that the original doesn't have."""
     kind, config = _kind(captioner) if encoder else (None, None)
     if Path(path).is_file() and not zipfile.is_zipfile(path):
         raise MilanError(f'{path} is there and is no checkpoint; it is left alone: give another name')
-    content = {'properties': _properties(captioner, config), 'children': {'encoder': kind} if kind else {}, 'state_dict': _tensors(captioner, kind)}
+    content = {
+        'properties': _properties(captioner, config),
+        'children': {'encoder': kind} if kind else {},
+        'state_dict': _tensors(captioner, kind),
+    }
     with atomic(path) as beside:
         torch.save(content, beside)
     return Path(path)
@@ -342,30 +496,67 @@ def save(captioner: Captioner, # what to write
 
 def _kind(captioner: Captioner) -> tuple[str, str]:
     "The original's names for the encoder: its kind, and its network."
-    found, remedy = captioner.encoder, 'write it with encoder=False (it then describes features), or keep it with Captioner.save'
+    found, remedy = (
+        captioner.encoder,
+        'write it with encoder=False (it then describes features), or keep it with Captioner.save',
+    )
     if found is None:
         raise MilanError(f'this captioner has no encoder; {remedy}')
-    kind, name = 'SpatialConvEncoder' if isinstance(found, SpatialEncoder) else 'PyramidConvEncoder', (found.name or '').removeprefix('original:')
+    kind, name = 'SpatialConvEncoder' if isinstance(found, SpatialEncoder) else 'PyramidConvEncoder', (
+        found.name or ''
+    ).removeprefix('original:')
     known = _KINDS[kind][1]
     if name not in known or found.name != f'original:{name}':
-        raise MilanError(f'the original has no encoder {found.name or "of this kind"} (as {kind} only {", ".join(known)}); {remedy}')
+        raise MilanError(
+            f'the original has no encoder {found.name or "of this kind"} (as {kind} only {", ".join(known)});'
+            f' {remedy}'
+        )
     if found.projection is not None or list(found.layers) != known[name]:
-        raise MilanError(f'the original reads {name} at {", ".join(known[name])}, without a projection, and this encoder does not; {remedy}')
+        raise MilanError(
+            f'the original reads {name} at {", ".join(known[name])}, without a projection, and this encoder'
+            f' does not; {remedy}'
+        )
     return kind, name
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #aebc2d25
 def _properties(captioner: Captioner, config: str | None) -> dict[str, Any]:
     "The nested settings."
-    splitting = {'nlp': (_our_config(), _our_bytes()), 'lemmatize': False, 'lowercase': True, 'ignore_stop': False, 'ignore_punct': False}
-    indexer = _object({'vocab': _object({'tokens': captioner.vocabulary.words}), 'tokenize': _object(splitting), 'start': True, 'stop': True,
-                       'pad': True, 'unk': True, 'length': None})
+    splitting = {
+        'nlp': (_our_config(), _our_bytes()),
+        'lemmatize': False,
+        'lowercase': True,
+        'ignore_stop': False,
+        'ignore_punct': False,
+    }
+    indexer = _object(
+        {
+            'vocab': _object({'tokens': captioner.vocabulary.words}),
+            'tokenize': _object(splitting),
+            'start': True,
+            'stop': True,
+            'pad': True,
+            'unk': True,
+            'length': None,
+        }
+    )
     settings, defaults = captioner.decoder.settings, captioner.defaults
-    spoken = {name: value for name, value in captioner.lm.settings.items() if name != 'outer_dropout'} if captioner.lm is not None else {} # it only served training
-    return {'indexer': indexer,
-            'encoder': _object({'config': config, 'pretrained': False}) if config else None, # its weights are here: none are to be fetched
-            'lm': _object({'indexer': indexer, **spoken}) if captioner.lm is not None else None,
-            **{name: settings[name] for name in ('embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout')},
-            **{name: defaults[name] for name in ('length', 'strategy', 'temperature', 'beam_size')}}
+    spoken = (
+        {name: value for name, value in captioner.lm.settings.items() if name != 'outer_dropout'}
+        if captioner.lm is not None
+        else {}
+    ) # it only served training
+    return {
+        'indexer': indexer,
+        'encoder': (
+            _object({'config': config, 'pretrained': False}) if config else None
+        ), # its weights are here: none are to be fetched
+        'lm': _object({'indexer': indexer, **spoken}) if captioner.lm is not None else None,
+        **{
+            name: settings[name]
+            for name in ('embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout')
+        },
+        **{name: defaults[name] for name in ('length', 'strategy', 'temperature', 'beam_size')},
+    }
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
@@ -386,7 +577,9 @@ def _tensors(captioner: Captioner, kind: str | None) -> OrderedDict[str, torch.T
     tensors: dict[str, torch.Tensor] = {}
     if kind and captioner.encoder is not None:
         tensors |= {name: torch.tensor(values).view(1, 3, 1, 1) for name, values in _COLOURS.items()}
-        tensors |= {f'{_PREFIX}{name}': value for name, value in captioner.encoder.network.state_dict().items()}
+        tensors |= {
+            f'{_PREFIX}{name}': value for name, value in captioner.encoder.network.state_dict().items()
+        }
     if captioner.lm is not None:
         tensors |= {f'lm.{name}': value for name, value in captioner.lm.state_dict().items()}
     tensors |= captioner.decoder.state_dict()

@@ -53,20 +53,24 @@ class Clip:
         return self.model.logit_scale.device
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #dda3deca
-def load(name: str | Path = NAME, # a model that transformers knows, or a folder written by its `save_pretrained`
-         device: str | torch.device | None = None, # None: a GPU where there is one
-         download: bool = False, # fetch what is not in the cache
-        ) -> Clip:
+def load(
+    name: str | Path = NAME, # a model that transformers knows, or a folder written by its `save_pretrained`
+    device: str | torch.device | None = None, # None: a GPU where there is one
+    download: bool = False, # fetch what is not in the cache
+) -> Clip:
     "A CLIP of transformers. Raises `MilanError` for one that is not here, or is no CLIP."
     transformers, place = _transformers(), find_device(device)
-    os.environ.setdefault('DISABLE_SAFETENSORS_CONVERSION', '1') # otherwise a server may be asked to convert the weights
+    # otherwise a server may be asked to convert the weights
+    os.environ.setdefault('DISABLE_SAFETENSORS_CONVERSION', '1')
     bars = transformers.logging.is_progress_bar_enabled()
     if not download:
         transformers.logging.disable_progress_bar()
     try:
         return _read(transformers, str(name), {'local_files_only': not download}, place)
     except (OSError, ValueError) as error:
-        raise error if isinstance(error, MilanError) else MilanError(_absent(str(name), download, error)) from error
+        raise (
+            error if isinstance(error, MilanError) else MilanError(_absent(str(name), download, error))
+        ) from error
     finally:
         if bars:
             transformers.logging.enable_progress_bar()
@@ -85,38 +89,58 @@ def _read(transformers: Any, name: str, source: dict[str, Any], device: torch.de
         raise OSError('there is no config.json')
     kind = config.get('model_type')
     if kind != 'clip':
-        raise MilanError(f'{name} is a model of type {kind!r}; re-ranking needs one of type \'clip\', such as {NAME}')
-    model, report = transformers.CLIPModel.from_pretrained(name, attn_implementation='sdpa', dtype=torch.float32,
-                                                           output_loading_info=True, **source)
+        raise MilanError(
+            f'{name} is a model of type {kind!r}; re-ranking needs one of type \'clip\', such as {NAME}'
+        )
+    model, report = transformers.CLIPModel.from_pretrained(
+        name, attn_implementation='sdpa', dtype=torch.float32, output_loading_info=True, **source
+    )
     if report['missing_keys']:
-        raise MilanError(f'{name} lacks weights ({", ".join(sorted(report["missing_keys"])[:3])}, …); fetch it again')
+        raise MilanError(
+            f'{name} lacks weights ({", ".join(sorted(report["missing_keys"])[:3])}, …); fetch it again'
+        )
     tokenizer = transformers.CLIPTokenizer.from_pretrained(name, **source)
     if len(tokenizer) != model.config.text_config.vocab_size:
-        raise MilanError(f'the tokenizer of {name} knows {len(tokenizer)} tokens, its text model {model.config.text_config.vocab_size}; '
-                         'files of the tokenizer are missing: fetch it again')
+        raise MilanError(
+            f'the tokenizer of {name} knows {len(tokenizer)} tokens, its text model'
+            f' {model.config.text_config.vocab_size}; files of the tokenizer are missing: fetch it again'
+        )
     try:
         settings = transformers.CLIPImageProcessor.get_image_processor_dict(name, **source)[0]
     except (OSError, ImportError): # all known ones agree
         settings = {}
-    return Clip(model.to(device), tokenizer, settings.get('image_mean', MEAN), settings.get('image_std', DEVIATION), name)
+    return Clip(
+        model.to(device),
+        tokenizer,
+        settings.get('image_mean', MEAN),
+        settings.get('image_std', DEVIATION),
+        name,
+    )
 
 
 def _absent(name: str, download: bool, error: Exception) -> str:
     reason = (str(error).splitlines() or [''])[0][:200]
     if download or Path(name).is_dir():
         return f'the CLIP model {name} cannot be read ({reason})'
-    return (f'the CLIP model {name!r} is not in the cache of transformers, and nothing was fetched. Fetch it once with '
-            f'milan.captioner.clip.load({name!r}, download=True), or give the folder of one that you have')
+    return (
+        f'the CLIP model {name!r} is not in the cache of transformers, and nothing was fetched. Fetch it once'
+        f' with milan.captioner.clip.load({name!r}, download=True), or give the folder of one that you have'
+    )
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #dcefb07d
 def prepare(clip: Clip, # its size and colours count
             images: torch.Tensor, # (n, 3, height, width), float in [0, 1] or uint8
            ) -> torch.Tensor: # (n, 3, size, size)
-    "Resized to CLIP's size (squashed, as the masks are, where they are not square), and its mean colour subtracted."
+    """Resized to CLIP's size (squashed, as the masks are, where they are not square), and its mean colour
+    subtracted."""
     images = as_float(images).to(clip.device)
     if tuple(images.shape[2:]) != (clip.size, clip.size):
-        images = F.interpolate(images, size=(clip.size, clip.size), mode='bicubic', antialias=True).clamp(0, 1)
-    return (images - images.new_tensor(clip.mean).view(3, 1, 1)) / images.new_tensor(clip.deviation).view(3, 1, 1)
+        images = F.interpolate(images, size=(clip.size, clip.size), mode='bicubic', antialias=True).clamp(
+            0, 1
+        )
+    return (images - images.new_tensor(clip.mean).view(3, 1, 1)) / images.new_tensor(clip.deviation).view(
+        3, 1, 1
+    )
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #724ddfb1
 def patch_weights(masks: torch.Tensor, # (n, 1, height, width), ≥ 0
@@ -160,9 +184,16 @@ def text_vectors(clip: Clip, # what reads
     result = torch.empty(len(captions), clip.model.config.projection_dim)
     for begin in tqdm(range(0, len(order), batch_size), desc='read captions', disable=not progress):
         rows = order[begin:begin + batch_size]
-        tokens = clip.tokenizer([captions[i] for i in rows], padding=True, truncation=True, return_tensors='pt',
-                                max_length=clip.model.config.text_config.max_position_embeddings).to(clip.device)
-        found = clip.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
+        tokens = clip.tokenizer(
+            [captions[i] for i in rows],
+            padding=True,
+            truncation=True,
+            return_tensors='pt',
+            max_length=clip.model.config.text_config.max_position_embeddings,
+        ).to(clip.device)
+        found = clip.model.get_text_features(
+            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+        ).pooler_output
         result[rows] = F.normalize(found, dim=-1).cpu()
     return result
 
@@ -192,23 +223,30 @@ class _Looks:
     def flush(self) -> None:
         if self.waiting:
             pixels = torch.cat([prepare(self.clip, image[None]) for image, _ in self.waiting])
-            self.done.append(_look(self.clip, pixels, torch.stack([weights for _, weights in self.waiting])).cpu())
+            self.done.append(
+                _look(self.clip, pixels, torch.stack([weights for _, weights in self.waiting])).cpu()
+            )
             self.waiting.clear()
 
 
 def _key(image: torch.Tensor) -> bytes:
     data = image.detach().cpu().contiguous()
-    return hashlib.blake2b(data.numpy().tobytes() + str((data.dtype, tuple(data.shape))).encode(), digest_size=16).digest()
+    return hashlib.blake2b(
+        data.numpy().tobytes() + str((data.dtype, tuple(data.shape))).encode(), digest_size=16
+    ).digest()
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #b80ddc76
-def unit_vectors(clip: Clip, # what looks
-                 units: Iterable[tuple[torch.Tensor, torch.Tensor | None]], # images (k, 3, h, w) and masks (k, 1, h, w) of each unit
-                 region_weight: float = .5, # share of the regions, in [0, 1]; the rest is the whole images'
-                 batch_size: int = 64, # images at a time
-                 progress: bool = False, # show a progress bar
-                 total: int | None = None, # number of units, for the bar
-                ) -> torch.Tensor: # (units, dimension), of length ≤ 1
-    "What CLIP sees in units, averaged over their exemplars. An empty mask stands for the whole image, and a warning counts them."
+def unit_vectors(
+    clip: Clip, # what looks
+    units: Iterable[tuple[torch.Tensor, torch.Tensor | None]], # images (k, 3, h, w) and masks (k, 1, h, w) of each unit
+    region_weight: float = .5, # share of the regions, in [0, 1]; the rest is the whole images'
+    batch_size: int = 64, # images at a time
+    progress: bool = False, # show a progress bar
+    total: int | None = None, # number of units, for the bar
+) -> torch.Tensor: # (units, dimension), of length ≤ 1
+    """What CLIP sees in units, averaged over their exemplars.
+
+    An empty mask stands for the whole image, and a warning counts them."""
     looks, plan, empty = _Looks(clip, batch_size), [], 0
     whole = torch.ones(clip.grid ** 2)
     for images, masks in tqdm(units, total=total, desc='look (CLIP)', disable=not progress):
@@ -220,7 +258,10 @@ def unit_vectors(clip: Clip, # what looks
         plan.append([[looks.add(*look) for look in zip(images, part, keys, strict=True)] for part in parts])
     looks.flush()
     if empty:
-        warnings.warn(f'{empty} exemplars have an empty mask; their whole image counts instead of the region', stacklevel=2)
+        warnings.warn(
+            f'{empty} exemplars have an empty mask; their whole image counts instead of the region',
+            stacklevel=2,
+        )
     if not plan:
         return torch.empty(0, clip.model.config.projection_dim)
     shares = torch.tensor([share for share in (region_weight, 1 - region_weight) if share > 0])
@@ -230,7 +271,9 @@ def unit_vectors(clip: Clip, # what looks
 # %% ../../nbs/07_captioner/15_clip.ipynb #5583d1ba
 @dataclass
 class RerankedOutput(Output):
-    "Descriptions in CLIP's order. `scores` are the weighted sums; `likelihood` and `lm` are those of the sentence that won."
+    """Descriptions in CLIP's order.
+
+    `scores` are the weighted sums; `likelihood` and `lm` are those of the sentence that won."""
     clip: torch.Tensor | None = None # (units,) mean cosine of caption and exemplars
     beam_clip: torch.Tensor | None = None # (units, beam) the same for each candidate, −∞ for missing ones
     beam_captioner: torch.Tensor | None = None # (units, beam) the captioner's own score of each candidate
@@ -245,20 +288,41 @@ def rerank(captioner: Captioner, # what proposed
            lm: LanguageModel | None = None, # another language model than the captioner's
            progress: bool = False, # show a progress bar
           ) -> RerankedOutput:
-    "The candidates of each unit in a new order. Raises `MilanError` where vectors and candidates are of different numbers of units."
+    """The candidates of each unit in a new order.
+
+    Raises `MilanError` where vectors and candidates are of different numbers of units."""
     if len(vectors) != len(output.tokens):
-        raise MilanError(f'CLIP looked at {len(vectors)} units, the captions are of {len(output.tokens)}; give the features of these units')
+        raise MilanError(
+            f'CLIP looked at {len(vectors)} units, the captions are of {len(output.tokens)}; give the'
+            ' features of these units'
+        )
     cosine, model = _cosines(output, clip, vectors, progress), captioner.lm if lm is None else lm
-    scores, order = _mixed(output.beam_scores, clip.model.logit_scale.exp().item() * cosine, clip_weight).sort(
-        dim=1, descending=True, stable=True)
+    scores, order = _mixed(
+        output.beam_scores, clip.model.logit_scale.exp().item() * cosine, clip_weight
+    ).sort(dim=1, descending=True, stable=True)
     ids = output.beam_tokens.gather(1, order[:, :, None].expand_as(output.beam_tokens))
     best, cosine = ids[:, 0], cosine.gather(1, order)
-    terms, attentions = likelihood(captioner.decoder, captioner.decoder.check(features), best) if len(best) else (scores, output.attentions)
+    terms, attentions = (
+        likelihood(captioner.decoder, captioner.decoder.check(features), best)
+        if len(best)
+        else (scores, output.attentions)
+    )
     return RerankedOutput(
-        tokens=best, scores=scores[:, 0], likelihood=terms.sum(1), lm=None if model is None else model.log_prob(best), attentions=attentions,
-        beam_tokens=ids, beam_scores=scores, beam_likelihood=_sorted(output.beam_likelihood, order), beam_lm=_sorted(output.beam_lm, order),
-        captions=[captioner.vocabulary.caption(row) for row in best], vocabulary=captioner.vocabulary, clip=cosine[:, 0], beam_clip=cosine,
-        beam_captioner=_sorted(output.beam_scores, order))
+        tokens=best,
+        scores=scores[:, 0],
+        likelihood=terms.sum(1),
+        lm=None if model is None else model.log_prob(best),
+        attentions=attentions,
+        beam_tokens=ids,
+        beam_scores=scores,
+        beam_likelihood=_sorted(output.beam_likelihood, order),
+        beam_lm=_sorted(output.beam_lm, order),
+        captions=[captioner.vocabulary.caption(row) for row in best],
+        vocabulary=captioner.vocabulary,
+        clip=cosine[:, 0],
+        beam_clip=cosine,
+        beam_captioner=_sorted(output.beam_scores, order),
+    )
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #fe856019
 def _mixed(captioner: torch.Tensor, clip: torch.Tensor, weight: float) -> torch.Tensor:
@@ -272,7 +336,9 @@ def _sorted(values: torch.Tensor | None, order: torch.Tensor) -> torch.Tensor | 
 
 
 def _cosines(output: Output, clip: Clip, vectors: torch.Tensor, progress: bool) -> torch.Tensor:
-    "(units, beam): each candidate's cosine, −∞ for missing ones. Candidates that exist come first in every beam."
+    """(units, beam): each candidate's cosine, −∞ for missing ones.
+
+    Candidates that exist come first in every beam."""
     beam = output.beam
     rows = {text: row for row, text in enumerate(dict.fromkeys(chain.from_iterable(beam)))}
     words = text_vectors(clip, list(rows), progress=progress)
@@ -291,12 +357,19 @@ class Reranked(Captioner):
                  region_weight: float = .5, # of similarity: share of the regions, in [0, 1]
                  clip_weight: float = 1., # of the order: share of CLIP, in [0, 1]
                 ) -> None:
-        super().__init__(captioner.decoder, captioner.lm, captioner.encoder, captioner.card, captioner.defaults)
+        super().__init__(
+            captioner.decoder, captioner.lm, captioner.encoder, captioner.card, captioner.defaults
+        )
         self.clip = clip
-        self.region_weight, self.clip_weight = _share('region_weight', region_weight), _share('clip_weight', clip_weight)
+        self.region_weight, self.clip_weight = _share('region_weight', region_weight), _share(
+            'clip_weight', clip_weight
+        )
 
     def __repr__(self) -> str:
-        return f'Reranked({super().__repr__()}, CLIP of {self.clip.size} pixels and {self.clip.grid} × {self.clip.grid} patches)'
+        return (
+            f'Reranked({super().__repr__()}, CLIP of {self.clip.size} pixels and {self.clip.grid} ×'
+            f' {self.clip.grid} patches)'
+        )
 
     def to(self,
            device: str | torch.device | None, # None: a GPU where there is one
@@ -324,33 +397,77 @@ class Reranked(Captioner):
         "Describe units from their exemplars."
         features = self.encode(images, masks, batch_size)
         units = zip(images, masks if masks is not None else [None] * len(images), strict=True)
-        return self._ranked(features, units, strategy, temperature, beam_size, length, lm, mi, region_weight, clip_weight, batch_size, progress)
+        return self._ranked(
+            features,
+            units,
+            strategy,
+            temperature,
+            beam_size,
+            length,
+            lm,
+            mi,
+            region_weight,
+            clip_weight,
+            batch_size,
+            progress,
+        )
 
-    def describe(self, # type: ignore[override] # other settings than those of a plain captioner
-                 exemplars: Any, # `Exemplars`: a sequence of .layer, .unit, .images, .masks
-                 *,
-                 strategy: str | None = None, # 'beam' or 'rerank': where the candidates come from
-                 temperature: float | None = None, # λ, the weight of log p(d) in the captioner's score
-                 beam_size: int | None = None, # candidates
-                 length: int | None = None, # words at most
-                 mi: bool = False, # subtract λ log p(word) at every word
-                 features: torch.Tensor | None = None, # (units, k, features) where they are known already
-                 details: bool = False, # also columns likelihood, lm, runner_up and before
-                 batch_size: int = 64, # images at a time
-                 cache: str | Path | bool = True, # where the captioner's features are kept, see `Captioner.describe`
-                 progress: bool = True, # show progress bars
-                 region_weight: float | None = None, # share of the regions; None: its own
-                 clip_weight: float | None = None, # share of CLIP; None: its own
-                ) -> pd.DataFrame: # columns layer, unit, description, score, clip_score (cosine)
-        "Describe every unit of an exemplar set. CLIP looks at each distinct image once, and once at each distinct region."
+    def describe( # type: ignore[override] # other settings than those of a plain captioner
+        self,
+        exemplars: Any, # `Exemplars`: a sequence of .layer, .unit, .images, .masks
+        *,
+        strategy: str | None = None, # 'beam' or 'rerank': where the candidates come from
+        temperature: float | None = None, # λ, the weight of log p(d) in the captioner's score
+        beam_size: int | None = None, # candidates
+        length: int | None = None, # words at most
+        mi: bool = False, # subtract λ log p(word) at every word
+        features: torch.Tensor | None = None, # (units, k, features) where they are known already
+        details: bool = False, # also columns likelihood, lm, runner_up and before
+        batch_size: int = 64, # images at a time
+        cache: str | Path | bool = True, # where the captioner's features are kept, see `Captioner.describe`
+        progress: bool = True, # show progress bars
+        region_weight: float | None = None, # share of the regions; None: its own
+        clip_weight: float | None = None, # share of CLIP; None: its own
+    ) -> pd.DataFrame: # columns layer, unit, description, score, clip_score (cosine)
+        """Describe every unit of an exemplar set.
+
+        CLIP looks at each distinct image once, and once at each distinct region."""
         if features is None:
-            features = self.features(exemplars, batch_size, cache, progress) if len(exemplars) else torch.empty(0, 1, self.decoder.features)
+            features = (
+                self.features(exemplars, batch_size, cache, progress)
+                if len(exemplars)
+                else torch.empty(0, 1, self.decoder.features)
+            )
         units = ((found.images, found.masks) for found in (exemplars[i] for i in range(len(exemplars))))
-        output = self._ranked(features, units, strategy, temperature, beam_size, length, None, mi, region_weight, clip_weight, batch_size, progress)
-        names = exemplars.units if hasattr(exemplars, 'units') else [(found.layer, found.unit) for found in exemplars]
+        output = self._ranked(
+            features,
+            units,
+            strategy,
+            temperature,
+            beam_size,
+            length,
+            None,
+            mi,
+            region_weight,
+            clip_weight,
+            batch_size,
+            progress,
+        )
+        names = (
+            exemplars.units
+            if hasattr(exemplars, 'units')
+            else [(found.layer, found.unit) for found in exemplars]
+        )
         assert output.clip is not None
-        table = pd.DataFrame({'layer': [layer for layer, _ in names], 'unit': [unit for _, unit in names],
-                              'description': output.captions, 'score': output.scores.tolist(), 'clip_score': output.clip.tolist()})
+        table = pd.DataFrame(
+            {
+                'layer': [layer for layer, _ in names],
+                'unit': [unit for _, unit in names],
+                'description': output.captions,
+                'score': output.scores.tolist(),
+                'clip_score': output.clip.tolist(),
+            }
+        )
         return table.assign(**_details(output)) if details else table
 
     def decode(self,
@@ -367,20 +484,43 @@ class Reranked(Captioner):
                progress: bool = False, # show a progress bar
               ) -> NoReturn:
         "Raises `MilanError`: CLIP looks at images."
-        raise MilanError('CLIP cannot re-rank from features alone: it looks at the images. Call the captioner with images and masks, use '
-                         "describe(exemplars), or load the captioner without '+clip'")
+        raise MilanError(
+            'CLIP cannot re-rank from features alone: it looks at the images. Call the captioner with images'
+            ' and masks, use describe(exemplars), or load the captioner without \'+clip\''
+        )
 
-    def _ranked(self, features: torch.Tensor, units: Iterable[tuple[torch.Tensor, torch.Tensor | None]], strategy: str | None,
-                temperature: float | None, beam_size: int | None, length: int | None, lm: LanguageModel | None, mi: bool,
-                region_weight: float | None, clip_weight: float | None, batch_size: int, progress: bool) -> RerankedOutput:
+    def _ranked(self,
+                features: torch.Tensor,
+                units: Iterable[tuple[torch.Tensor, torch.Tensor | None]],
+                strategy: str | None,
+                temperature: float | None,
+                beam_size: int | None,
+                length: int | None,
+                lm: LanguageModel | None,
+                mi: bool,
+                region_weight: float | None,
+                clip_weight: float | None,
+                batch_size: int,
+                progress: bool) -> RerankedOutput:
         region = _share('region_weight', self.region_weight if region_weight is None else region_weight)
         weight = _share('clip_weight', self.clip_weight if clip_weight is None else clip_weight)
         if strategy in ('greedy', 'sample'):
-            raise MilanError(f'strategy {strategy!r} proposes one caption, and there is nothing to re-rank; choose "beam" or "rerank"')
+            raise MilanError(
+                f'strategy {strategy!r} proposes one caption, and there is nothing to re-rank; choose "beam"'
+                ' or "rerank"'
+            )
         if strategy is None and self.defaults['strategy'] not in ('beam', 'rerank'):
             strategy = 'beam' if self.lm is None else 'rerank'
-        output = super().decode(features, strategy=strategy, temperature=temperature, beam_size=beam_size, length=length, lm=lm, mi=mi,
-                                progress=progress)
+        output = super().decode(
+            features,
+            strategy=strategy,
+            temperature=temperature,
+            beam_size=beam_size,
+            length=length,
+            lm=lm,
+            mi=mi,
+            progress=progress,
+        )
         vectors = unit_vectors(self.clip, units, region, batch_size, progress, len(features))
         return rerank(self, features, output, self.clip, vectors, weight, lm, progress)
 
@@ -395,6 +535,9 @@ def _details(output: RerankedOutput) -> dict[str, Any]:
     "More columns: the terms of the winner, the next best, and what the captioner alone would have said."
     assert output.beam_captioner is not None
     best = output.beam_captioner.argmax(1).tolist()
-    return {'likelihood': output.likelihood.tolist(), 'lm': output.lm.tolist() if output.lm is not None else float('nan'),
-            'runner_up': [next((text for text in texts[1:] if text != texts[0]), '') for texts in output.beam],
-            'before': [texts[place] for texts, place in zip(output.beam, best, strict=True)]}
+    return {
+        'likelihood': output.likelihood.tolist(),
+        'lm': output.lm.tolist() if output.lm is not None else float('nan'),
+        'runner_up': [next((text for text in texts[1:] if text != texts[0]), '') for texts in output.beam],
+        'before': [texts[place] for texts, place in zip(output.beam, best, strict=True)],
+    }

@@ -41,11 +41,12 @@ class Attention(nn.Module):
         layer = self.output.get_submodule('0')
         return layer.get_parameter('weight')[0], layer.get_parameter('bias')
 
-    def of_rows(self,
-                query: torch.Tensor, # (rows, hidden) the projected query
-                keys: torch.Tensor, # (units, k, hidden) the projected keys
-                unit: torch.Tensor | None = None, # (rows,) whose keys each row looks at; None: row i at those of unit i
-               ) -> torch.Tensor: # (rows, k) ≥ 0, rows sum to 1
+    def of_rows(
+        self,
+        query: torch.Tensor, # (rows, hidden) the projected query
+        keys: torch.Tensor, # (units, k, hidden) the projected keys
+        unit: torch.Tensor | None = None, # (rows,) whose keys each row looks at; None: row i at those of unit i
+    ) -> torch.Tensor: # (rows, k) ≥ 0, rows sum to 1
         "The same for many rows per unit, without gradient, in pieces that fit into a processor's cache."
         scores, score = query.new_empty(len(query), keys.shape[1]), self.scorer()[0]
         rows = max(1, len(query) if query.is_cuda else 2**18 // keys[0].numel())
@@ -74,7 +75,8 @@ State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell of the LSTM, each (
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #7cbe8725
 class _Sentence(torch.autograd.Function):
-    "All words of a sentence: from embedded words, keys, features, first state and weights to (n, words, hidden) states and (n, words, k) attention."
+    """All words of a sentence: from embedded words, keys, features, first state and weights to (n, words,
+    hidden) states and (n, words, k) attention."""
 
     @staticmethod
     def forward(ctx: Any, # where what `backward` needs is kept
@@ -92,7 +94,9 @@ class _Sentence(torch.autograd.Function):
                ) -> tuple[torch.Tensor, torch.Tensor]:
         sizes, steps = (keys.shape[2], features.shape[2], 4 * hidden.shape[1]), []
         brought, context = words @ inward[:, :words.shape[2]].T, inward[:, words.shape[2]:]
-        hiddens, attention = hidden.new_empty(*words.shape[:2], hidden.shape[1]), features.new_empty(*words.shape[:2], features.shape[1])
+        hiddens, attention = hidden.new_empty(*words.shape[:2], hidden.shape[1]), features.new_empty(
+            *words.shape[:2], features.shape[1]
+        )
         for t in range(words.shape[1]):
             query, gate, gates = torch.addmm(bias, hidden, recurrent.T).split(sizes, 1)
             inner = (query[:, None] + keys).tanh_()
@@ -100,7 +104,9 @@ class _Sentence(torch.autograd.Function):
             mean, gate = torch.bmm(weights[:, None], features).squeeze(1), gate.sigmoid()
             seen = gate * mean
             gates = torch.addmm(gates + brought[:, t], seen, context.T)
-            take, keep, new, show = (part.tanh() if place == 2 else part.sigmoid() for place, part in enumerate(gates.chunk(4, 1)))
+            take, keep, new, show = (
+                part.tanh() if place == 2 else part.sigmoid() for place, part in enumerate(gates.chunk(4, 1))
+            )
             before, cell = (hidden, cell), keep * cell + take * new
             shown = cell.tanh()
             hidden = show * shown
@@ -115,17 +121,29 @@ class _Sentence(torch.autograd.Function):
     def backward(ctx: Any, # of `forward`
                  *gradients: torch.Tensor, # of both outputs
                 ) -> tuple[torch.Tensor | None, ...]:
-        (d_hiddens, d_attention), (words, features, recurrent, score, shift, inward) = gradients, ctx.saved_tensors
+        (d_hiddens, d_attention), (words, features, recurrent, score, shift, inward) = (
+            gradients,
+            ctx.saved_tensors,
+        )
         context = inward[:, words.shape[2]:]
         d_hidden, d_cell = torch.zeros_like(d_hiddens[:, 0]), torch.zeros_like(d_hiddens[:, 0])
         d_keys, d_score = torch.zeros_like(ctx.steps[0][2]), torch.zeros_like(score)
         d_features = torch.zeros_like(features) if ctx.needs_input_grad[2] else None
         d_states, d_gates = [], []
-        for t, (_, before, inner, weights, mean, gate, _, take, keep, new, show, shown) in reversed(list(enumerate(ctx.steps))):
+        for t, (_, before, inner, weights, mean, gate, _, take, keep, new, show, shown) in reversed(
+            list(enumerate(ctx.steps))
+        ):
             d_hidden = d_hidden + d_hiddens[:, t]
             d_cell = d_cell + d_hidden * show * (1 - shown**2)
-            gates = torch.cat([d_cell * new * take * (1 - take), d_cell * before * keep * (1 - keep), d_cell * take * (1 - new**2),
-                               d_hidden * shown * show * (1 - show)], 1)
+            gates = torch.cat(
+                [
+                    d_cell * new * take * (1 - take),
+                    d_cell * before * keep * (1 - keep),
+                    d_cell * take * (1 - new**2),
+                    d_hidden * shown * show * (1 - show),
+                ],
+                1,
+            )
             d_cell = d_cell * keep
             d_seen = gates @ context
             d_mean = d_seen * gate
@@ -143,8 +161,19 @@ class _Sentence(torch.autograd.Function):
         d_recurrent = states.T @ torch.cat([step[0] for step in reversed(ctx.steps)])
         read = torch.cat([words.transpose(0, 1), torch.stack([step[6] for step in ctx.steps])], 2)
         d_inward = every.flatten(0, 1).T @ read.flatten(0, 1)
-        return ((every @ inward[:, :words.shape[2]]).transpose(0, 1), d_keys, d_features, d_hidden, d_cell, d_recurrent, states.sum(0), d_score,
-                torch.zeros_like(shift), d_inward, None) # a shift of all scores changes no weight
+        return (
+            (every @ inward[:, : words.shape[2]]).transpose(0, 1),
+            d_keys,
+            d_features,
+            d_hidden,
+            d_cell,
+            d_recurrent,
+            states.sum(0),
+            d_score,
+            torch.zeros_like(shift),
+            d_inward,
+            None,
+        ) # a shift of all scores changes no weight
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #0fac52a0
 class Decoder(nn.Module):
@@ -175,11 +204,15 @@ class Decoder(nn.Module):
              ) -> torch.Tensor: # the same, on the decoder's device
         "Raise `MilanError` for features this decoder cannot read."
         if features.ndim != 3 or features.shape[2] != self.features or not features.shape[1]:
-            raise MilanError(f'features have shape {tuple(features.shape)}, this captioner reads (units, k, {self.features}); '
-                             'encode the exemplars with the encoder it was trained with')
+            raise MilanError(
+                f'features have shape {tuple(features.shape)}, this captioner reads (units, k,'
+                f' {self.features}); encode the exemplars with the encoder it was trained with'
+            )
         if not features.isfinite().all():
             unit = int((~features.isfinite()).flatten(1).any(1).nonzero()[0])
-            raise MilanError(f'features of unit {unit} (row of the batch) are not finite; look at its images and masks')
+            raise MilanError(
+                f'features of unit {unit} (row of the batch) are not finite; look at its images and masks'
+            )
         return features.to(self.embedding.weight)
 
     def fused(self) -> Fused:
@@ -188,7 +221,9 @@ class Decoder(nn.Module):
         gate = self.feature_gate.get_submodule('0')
         weights = [query.weight, gate.get_parameter('weight'), cell.weight_hh]
         biases = [query.bias, gate.get_parameter('bias'), cell.bias_ih + cell.bias_hh]
-        return Fused(torch.cat(weights), torch.cat(biases), cell.weight_ih[:, :size], cell.weight_ih[:, size:])
+        return Fused(
+            torch.cat(weights), torch.cat(biases), cell.weight_ih[:, :size], cell.weight_ih[:, size:]
+        )
 
     def remember(self,
                  features: torch.Tensor, # (units, k, features)
@@ -210,13 +245,14 @@ class Decoder(nn.Module):
         "What words bring into the LSTM."
         return F.linear(self.embedding(ids), fused.word)
 
-    def advance(self,
-                words: torch.Tensor, # (rows, 4 hidden) from `words`
-                state: State, # each (rows, hidden)
-                memory: Memory, # of the units
-                fused: Fused, # from `fused()`
-                unit: torch.Tensor | None = None, # (rows,) ascending: the unit each row describes; None: row i describes unit i
-               ) -> tuple[State, torch.Tensor]: # next state, and (rows, k) attention
+    def advance(
+        self,
+        words: torch.Tensor, # (rows, 4 hidden) from `words`
+        state: State, # each (rows, hidden)
+        memory: Memory, # of the units
+        fused: Fused, # from `fused()`
+        unit: torch.Tensor | None = None, # (rows,) ascending: the unit each row describes; None: row i describes unit i
+    ) -> tuple[State, torch.Tensor]: # next state, and (rows, k) attention
         "Read one word in each row."
         hidden, cell = state
         sizes = (memory.keys.shape[2], self.features, 4 * self.lstm.hidden_size)
@@ -227,14 +263,24 @@ class Decoder(nn.Module):
         cell = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
         return (show.sigmoid() * cell.tanh(), cell), weights
 
-    def forward(self,
-                features: torch.Tensor, # (n, k, features)
-                ids: torch.Tensor, # (n, words) numbers of the words to say, without start
-               ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log-probabilities, (n, words, k) attention
+    def forward(
+        self,
+        features: torch.Tensor, # (n, k, features)
+        ids: torch.Tensor, # (n, words) numbers of the words to say, without start
+    ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log-probabilities, (n, words, k) attention
         "Say given words (teacher forcing): log-probabilities before each word, and what was looked at."
         words, fused = self.embedding(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start)), self.fused()
-        hidden, attention = _Sentence.apply(words, self.attend.key_to_hidden(features), features, *self.begin(features), fused.recurrent,
-                                            fused.bias, *self.attend.scorer(), self.lstm.weight_ih, torch.is_grad_enabled())
+        hidden, attention = _Sentence.apply(
+            words,
+            self.attend.key_to_hidden(features),
+            features,
+            *self.begin(features),
+            fused.recurrent,
+            fused.bias,
+            *self.attend.scorer(),
+            self.lstm.weight_ih,
+            torch.is_grad_enabled(),
+        )
         return F.log_softmax(self.output(hidden), -1), attention
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #c4e68ec6

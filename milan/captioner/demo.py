@@ -58,11 +58,22 @@ class Recipe:
 
 VERSION = 1 # of the code below; a new one makes old caches worthless
 RECIPES = {
-    'stamps': Recipe('demo', 'efficientnet_lite0/imagenet', ('_blocks.2', '_blocks.4', '_blocks.10', '_blocks.15'),
-                     described=('_blocks.2', '_blocks.4', '_blocks.7', '_blocks.10', '_blocks.14', '_bn1'),
-                     teachers=tuple(f'_blocks.{i}._bn1' for i in (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13))),
-    'shapes': Recipe('shapes', 'efficientnet_lite0/imagenet', ('_blocks.0', '_blocks.2', '_blocks.4', '_blocks.7'),
-                     drawn=1500, components=128, scenes=1200, seed=1),
+    'stamps': Recipe(
+        'demo',
+        'efficientnet_lite0/imagenet',
+        ('_blocks.2', '_blocks.4', '_blocks.10', '_blocks.15'),
+        described=('_blocks.2', '_blocks.4', '_blocks.7', '_blocks.10', '_blocks.14', '_bn1'),
+        teachers=tuple(f'_blocks.{i}._bn1' for i in (1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13)),
+    ),
+    'shapes': Recipe(
+        'shapes',
+        'efficientnet_lite0/imagenet',
+        ('_blocks.0', '_blocks.2', '_blocks.4', '_blocks.7'),
+        drawn=1500,
+        components=128,
+        scenes=1200,
+        seed=1,
+    ),
 }
 
 
@@ -82,7 +93,9 @@ def some_units(network: networks.Network, # a registry entry
     "A random choice of each layer's units."
     names = resolve(network.module, list(layers))
     with record(network.module, names) as recording, torch.inference_mode():
-        network(torch.zeros(1, 3, network.size, network.size, device=next(network.module.parameters()).device))
+        network(
+            torch.zeros(1, 3, network.size, network.size, device=next(network.module.parameters()).device)
+        )
     random = np.random.default_rng(seed)
     sizes = {name: spatial(recording.outputs[name]).shape[1] for name in names}
     return {name: sorted(random.permutation(size)[:count].tolist()) for name, size in sizes.items()}
@@ -94,9 +107,19 @@ def probe(what: Recipe, # whose network and pictures
          ) -> Exemplars:
     "Exemplars of the described and of the teaching layers; made once."
     network = networks.load(what.network)
-    units = some_units(network, what.teachers, what.per_teacher, what.seed) | some_units(network, what.described, what.per_described, what.seed)
-    return exemplars.compute(network, pictures, [*what.described, *what.teachers], k=what.members, batch_size=8, device=device,
-                             units=units, seed=what.seed)
+    units = some_units(network, what.teachers, what.per_teacher, what.seed) | some_units(
+        network, what.described, what.per_described, what.seed
+    )
+    return exemplars.compute(
+        network,
+        pictures,
+        [*what.described, *what.teachers],
+        k=what.members,
+        batch_size=8,
+        device=device,
+        units=units,
+        seed=what.seed,
+    )
 
 # %% ../../nbs/07_captioner/13_demo.ipynb #45ddccbb
 @dataclass
@@ -118,7 +141,9 @@ def unit_regions(found: Exemplars, # of some layers
     "The regions of all units of a set of exemplars."
     parts = []
     for number, layer in enumerate(found.layers, first):
-        ids, masks = torch.from_numpy(np.array(found.ids(layer))).flatten().long(), found.masks(layer, SIDE).flatten(0, 1)
+        ids, masks = torch.from_numpy(np.array(found.ids(layer))).flatten().long(), found.masks(
+            layer, SIDE
+        ).flatten(0, 1)
         parts.append((ids, masks, torch.full_like(ids, number), _measure(views, ids, masks)))
     return Regions(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
@@ -134,12 +159,20 @@ def object_regions(pictures: ImageSet, # with masks
 
 
 def _measure(views: Views, ids: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    parts = [views.measure(some, mask.float()) for some, mask in zip(ids.split(2000), masks.split(2000), strict=True)]
+    parts = [
+        views.measure(some, mask.float())
+        for some, mask in zip(ids.split(2000), masks.split(2000), strict=True)
+    ]
     return torch.cat(parts) if parts else torch.zeros(0, len(QUALITIES), dtype=torch.bool)
 
 
 def _joined(*regions: Regions) -> Regions:
-    return Regions(*(torch.cat([getattr(one, name) for one in regions]) for name in ('ids', 'masks', 'layer', 'qualities')))
+    return Regions(
+        *(
+            torch.cat([getattr(one, name) for one in regions])
+            for name in ('ids', 'masks', 'layer', 'qualities')
+        )
+    )
 
 # %% ../../nbs/07_captioner/13_demo.ipynb #51cfd138
 @dataclass
@@ -177,8 +210,10 @@ def usual_by_layer(annotator: Annotator, # knows the words
                    regions: Regions, # all of them
                   ) -> list[Usual]: # one per layer number
     "What is usual among the regions of each layer."
-    return [Usual.of(annotator, regions.ids[regions.layer == layer], regions.qualities[regions.layer == layer])
-            for layer in range(int(regions.layer.max()) + 1)]
+    return [
+        Usual.of(annotator, regions.ids[regions.layer == layer], regions.qualities[regions.layer == layer])
+        for layer in range(int(regions.layer.max()) + 1)
+    ]
 
 
 def unit_groups(annotator: Annotator, # who names the regions
@@ -195,7 +230,10 @@ def unit_groups(annotator: Annotator, # who names the regions
         group = torch.arange(unit * members, (unit + 1) * members)
         group = group[allowed[group]]
         if len(group) >= 12:
-            lesson.add(group, three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random))
+            lesson.add(
+                group,
+                three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random),
+            )
     return lesson
 
 
@@ -208,7 +246,10 @@ def word_groups(annotator: Annotator, # who names the regions
                ) -> Lesson:
     "Groups drawn for a word, some of regions that also share a look, all with unrelated regions."
     usual, lesson = usual_by_layer(annotator, regions), Lesson([], [], [])
-    pools = {layer: torch.nonzero(allowed & (regions.layer == layer))[:, 0] for layer in regions.layer[allowed].unique().tolist()}
+    pools = {
+        layer: torch.nonzero(allowed & (regions.layer == layer))[:, 0]
+        for layer in regions.layer[allowed].unique().tolist()
+    }
     weight = annotator.of_picture.float().sum(0).sqrt().numpy()
     for _ in range(50 * count):
         if len(lesson) == count:
@@ -220,14 +261,28 @@ def word_groups(annotator: Annotator, # who names the regions
             fitting = alike
         if len(set(regions.ids[fitting].tolist())) >= 4:
             group = _mixed(fitting, pools[layer], members, random.uniform(.45, 1), random)
-            lesson.add(group, three_annotators(annotator, regions, group, usual[layer], random), annotator.nouns[word])
-    raise MilanError(f'{len(lesson)} groups could be drawn, {count} were asked for; give more pictures or fewer groups')
+            lesson.add(
+                group,
+                three_annotators(annotator, regions, group, usual[layer], random),
+                annotator.nouns[word],
+            )
+    raise MilanError(
+        f'{len(lesson)} groups could be drawn, {count} were asked for; give more pictures or fewer groups'
+    )
 
 
-def _mixed(fitting: torch.Tensor, pool: torch.Tensor, members: int, purity: float, random: np.random.Generator) -> torch.Tensor:
+def _mixed(
+    fitting: torch.Tensor, pool: torch.Tensor, members: int, purity: float, random: np.random.Generator
+) -> torch.Tensor:
     right = round(members * purity)
-    return torch.cat([torch.from_numpy(random.choice(fitting.numpy(), right, replace=len(fitting) < right)),
-                      torch.from_numpy(random.choice(pool.numpy(), members - right, replace=len(pool) < members - right))])
+    return torch.cat(
+        [
+            torch.from_numpy(random.choice(fitting.numpy(), right, replace=len(fitting) < right)),
+            torch.from_numpy(
+                random.choice(pool.numpy(), members - right, replace=len(pool) < members - right)
+            ),
+        ]
+    )
 
 # %% ../../nbs/07_captioner/13_demo.ipynb #1395b4b4
 def phrase_weights(annotations: Sequence[Sequence[str]], # phrases of each group
@@ -250,7 +305,9 @@ def concept_phrases(concepts: Sequence[str], # colours, textures, shapes or lett
     return [' '.join([*looks, ending]) for ending in ('things', 'shapes', 'areas')]
 
 
-_LOOKS = frozenset('red orange yellow green cyan blue purple pink brown black white gray plain striped dotted checked'.split())
+_LOOKS = frozenset(
+    'red orange yellow green cyan blue purple pink brown black white gray plain striped dotted checked'.split()
+)
 
 
 def shape_regions(scenes: images.ShapeScenes, # generated
@@ -265,7 +322,15 @@ def shape_regions(scenes: images.ShapeScenes, # generated
             concepts.append(tuple(words))
     stacked = torch.stack(masks)
     number = torch.tensor(ids)
-    return Regions(number, stacked, torch.zeros_like(number), torch.zeros(len(number), len(QUALITIES), dtype=torch.bool)), concepts
+    return (
+        Regions(
+            number,
+            stacked,
+            torch.zeros_like(number),
+            torch.zeros(len(number), len(QUALITIES), dtype=torch.bool),
+        ),
+        concepts,
+    )
 
 
 def _reshaped(mask: torch.Tensor, random: np.random.Generator) -> torch.Tensor: # (size, size) bool → the same
@@ -334,7 +399,12 @@ class Course:
         assert self.annotator is not None
         random, usual = np.random.default_rng(self.what.seed), usual_by_layer(self.annotator, self.regions)
         groups = torch.arange(self.first, len(self.regions)).unflatten(0, (-1, 15))
-        return [three_annotators(self.annotator, self.regions, group, usual[int(self.regions.layer[group[0]])], random) for group in groups]
+        return [
+            three_annotators(
+                self.annotator, self.regions, group, usual[int(self.regions.layer[group[0]])], random
+            )
+            for group in groups
+        ]
 
     def draw(self,
              epoch: int, # from 0
@@ -344,7 +414,10 @@ class Course:
             ) -> torch.Tensor: # (groups, k, components)
         "Fifteen members of every group, other ones in every epoch; the features `train_decoder` asks for."
         groups = (self.lesson if lesson is None else lesson).groups
-        rows = [group[torch.randperm(len(group), generator=generator)[torch.arange(k) % len(group)]] for group in groups]
+        rows = [
+            group[torch.randperm(len(group), generator=generator)[torch.arange(k) % len(group)]]
+            for group in groups
+        ]
         assert self.encoder.projection is not None
         return self.encoder.projection(self.features[torch.stack(rows)])
 
@@ -366,7 +439,9 @@ def prepare(name: str, # 'stamps' or 'shapes'
     taught = unit_regions(teachers, views)
     objects = object_regions(pictures, views, len(what.teachers))
     first = len(taught) + len(objects)
-    regions = _joined(taught, objects, unit_regions(found.select(what.described, k=15), views, len(what.teachers) + 1))
+    regions = _joined(
+        taught, objects, unit_regions(found.select(what.described, k=15), views, len(what.teachers) + 1)
+    )
     held, teaching = held_out_pictures(pictures, what)[regions.ids], torch.arange(len(regions)) < first
     kept = teaching & ~held
     lesson = unit_groups(annotator, regions, kept, what.members, len(teachers), random, what.rounds)
@@ -391,12 +466,24 @@ def held_out_pictures(pictures: ImageSet, # with `group` in its table
     return torch.from_numpy(pictures.table.group.isin({names[i] for i in chosen}).to_numpy(copy=True))
 
 
-def _shapes_course(what: Recipe, scenes: Any, random: np.random.Generator, device: str | None, progress: bool) -> Course:
+def _shapes_course(
+    what: Recipe, scenes: Any, random: np.random.Generator, device: str | None, progress: bool
+) -> Course:
     regions, concepts = shape_regions(scenes, random)
     kept = ~held_out_pictures(scenes, what)[regions.ids]
     encoder, features = _features(what, scenes, regions, kept, device, progress)
-    return Course(what, scenes, [], None, regions, features, concept_groups(concepts, kept, what.members, what.drawn, random),
-                  concept_groups(concepts, ~kept, what.members, 200, random), None, encoder)
+    return Course(
+        what,
+        scenes,
+        [],
+        None,
+        regions,
+        features,
+        concept_groups(concepts, kept, what.members, what.drawn, random),
+        concept_groups(concepts, ~kept, what.members, 200, random),
+        None,
+        encoder,
+    )
 
 
 def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor, device: str | None,
@@ -404,7 +491,11 @@ def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor,
     encoder = PyramidEncoder(what.network, list(what.encoder), size=128 if what.images == 'shapes' else None)
     if device is not None:
         encoder.to(device)
-    path = results_dir()/'courses'/f'{fingerprint([what.key, pictures.fingerprint, len(regions)])}.safetensors'
+    path = (
+        results_dir()
+        / 'courses'
+        / f'{fingerprint([what.key, pictures.fingerprint, len(regions)])}.safetensors'
+    )
     if not path.exists():
         pairs = list(zip(regions.ids.tolist(), regions.masks, strict=True))
         features = encode_regions(encoder, pictures, pairs, batch_size=8, progress=progress)
@@ -418,9 +509,11 @@ def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor,
 
 # %% ../../nbs/07_captioner/13_demo.ipynb #520a6a10
 NOTE = {
-    'stamps': 'Learnt from regions of drawings and photographs that people named and sorted (Tux Paint stamps, GCompris, Open Clip Art, '
-              'Noto emoji with Unicode names); simulated annotators put their words and measured looks into phrases. '
-              'These units have no human descriptions. Not the published MILAN.',
+    'stamps': (
+        'Learnt from regions of drawings and photographs that people named and sorted (Tux Paint stamps,'
+        ' GCompris, Open Clip Art, Noto emoji with Unicode names); simulated annotators put their words and'
+        ' measured looks into phrases. These units have no human descriptions. Not the published MILAN.'
+    ),
     'shapes': 'Learnt from generated scenes whose contents are known. Not the published MILAN.',
 }
 
@@ -444,8 +537,15 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
     with process_lock(folder):
         if (captioner := _kept(folder, key, device)) is not None: # another process trained it meanwhile
             return captioner
-        captioner = _trained(what, prepare(name, device, progress) if course is None else course, folder.with_name(f'.{folder.name}-{key}'), epochs, device, progress,
-                             {'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(pictures)})
+        captioner = _trained(
+            what,
+            prepare(name, device, progress) if course is None else course,
+            folder.with_name(f'.{folder.name}-{key}'),
+            epochs,
+            device,
+            progress,
+            {'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(pictures)},
+        )
         captioner.save(folder)
         return captioner
 
@@ -455,13 +555,40 @@ def _kept(folder: Path, key: str, device: str | None) -> model.Captioner | None:
     return captioner if captioner is not None and captioner.card.get('key') == key else None
 
 
-def _trained(what: Recipe, course: Course, folder: Path, epochs: int, device: str | None, progress: bool, card: dict[str, Any]) -> model.Captioner:
-    settings = {'embedding_size': 64, 'batch_size': 128, 'epochs': epochs, 'patience': 3, 'learning_rate': 2e-3}
+def _trained(what: Recipe,
+             course: Course,
+             folder: Path,
+             epochs: int,
+             device: str | None,
+             progress: bool,
+             card: dict[str, Any]) -> model.Captioner:
+    settings = {
+        'embedding_size': 64,
+        'batch_size': 128,
+        'epochs': epochs,
+        'patience': 3,
+        'learning_rate': 2e-3,
+    }
     captioner = model.train(
-        course.draw, course.lesson.annotations, validation=_validation(course.lesson), encoder=course.encoder,
-        weights=phrase_weights(course.lesson.annotations), folder=folder, seed=what.seed, device=device, progress=progress, card=card,
-        decoder_settings={**settings, 'hidden_size': 256, 'attention_hidden_size': 128, 'feature_noise': .2, 'feature_dropout': .1},
-        lm_settings={**settings, 'hidden_size': 128})
+        course.draw,
+        course.lesson.annotations,
+        validation=_validation(course.lesson),
+        encoder=course.encoder,
+        weights=phrase_weights(course.lesson.annotations),
+        folder=folder,
+        seed=what.seed,
+        device=device,
+        progress=progress,
+        card=card,
+        decoder_settings={
+            **settings,
+            'hidden_size': 256,
+            'attention_hidden_size': 128,
+            'feature_noise': 0.2,
+            'feature_dropout': 0.1,
+        },
+        lm_settings={**settings, 'hidden_size': 128},
+    )
     captioner.defaults['beam_size'] = 20
     return captioner
 
@@ -481,7 +608,9 @@ def support(descriptions: Sequence[str], # one per unit
     known = {noun for one in words for noun in one}
     result = np.full(len(descriptions), np.nan)
     for unit, text in enumerate(descriptions):
-        padded = f' {" ".join(singular(word) for word in text.lower().split())} '.replace(' people ', ' person ')
+        padded = f' {" ".join(singular(word) for word in text.lower().split())} '.replace(
+            ' people ', ' person '
+        )
         nouns = {noun for noun in known if f' {" ".join(singular(word) for word in noun.split())} ' in padded}
         if nouns:
             result[unit] = np.mean([bool(nouns & words[i]) for i in ids[unit]])

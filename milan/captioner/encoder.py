@@ -33,12 +33,15 @@ from ..hooks.layers import Layer, layers_of, prefix_tokens
 from ..hooks.recording import record
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #638e4810
-def pool(maps: torch.Tensor, # (images, channels, h, w)
-         masks: torch.Tensor, # (regions, 1, height, width), ≥ 0
-         owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
-        ) -> torch.Tensor: # (regions, channels)
+def pool(
+    maps: torch.Tensor, # (images, channels, h, w)
+    masks: torch.Tensor, # (regions, 1, height, width), ≥ 0
+    owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+) -> torch.Tensor: # (regions, channels)
     "The mean of each map over each region; zeros for an empty region."
-    weights = F.interpolate(masks.to(maps.dtype), size=maps.shape[2:], mode='bilinear', align_corners=False).flatten(1)
+    weights = F.interpolate(
+        masks.to(maps.dtype), size=maps.shape[2:], mode='bilinear', align_corners=False
+    ).flatten(1)
     total = weights.sum(1, keepdim=True)
     weights = torch.where(total > 0, weights / total, 0.)
     if owner is None:
@@ -75,10 +78,14 @@ class Projection(nn.Module):
             features: torch.Tensor, # (…, features) of training units
             size: int, # numbers to keep
            ) -> 'Projection':
-        "Principal components of the standardised features, scaled so that a projected number has variance 1 on average."
+        """Principal components of the standardised features, scaled so that a projected number has variance 1
+        on average."""
         rows = features.flatten(0, -2).double()
         if size > min(rows.shape):
-            raise MilanError(f'{tuple(rows.shape)} features (rows, numbers) have at most {min(rows.shape)} components, {size} were asked for')
+            raise MilanError(
+                f'{tuple(rows.shape)} features (rows, numbers) have at most {min(rows.shape)} components,'
+                f' {size} were asked for'
+            )
         mean, deviation = rows.mean(0), rows.std(0)
         scale = torch.where(deviation > 1e-8, 1 / deviation, 0.)
         covariance = torch.cov(((rows - mean) * scale).T)
@@ -88,18 +95,20 @@ class Projection(nn.Module):
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #9ba03f7e
 class Encoder(nn.Module):
-    "A frozen network that turns regions of images into features; `PyramidEncoder` and `SpatialEncoder` say how."
+    """A frozen network that turns regions of images into features; `PyramidEncoder` and `SpatialEncoder` say
+    how."""
 
     _place: torch.Tensor
 
-    def __init__(self,
-                 network: Any, # a module, a `milan.networks` entry, or its key
-                 layers: Sequence[str], # module paths
-                 transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input; None: the entry's
-                 size: int | None = None, # resize images to this side first; None: the entry's
-                 name: str | None = None, # how to find the network again: a key; None: the entry's
-                 projection: Projection | None = None, # applied to the features
-                ) -> None:
+    def __init__(
+        self,
+        network: Any, # a module, a `milan.networks` entry, or its key
+        layers: Sequence[str], # module paths
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input; None: the entry's
+        size: int | None = None, # resize images to this side first; None: the entry's
+        name: str | None = None, # how to find the network again: a key; None: the entry's
+        projection: Projection | None = None, # applied to the features
+    ) -> None:
         super().__init__()
         if isinstance(network, str):
             from milan.networks.registry import load
@@ -120,11 +129,12 @@ class Encoder(nn.Module):
         "The encoder stays as it is: frozen, in evaluation mode."
         return super().train(False)
 
-    def read(self,
-             images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
-             masks: torch.Tensor, # (regions, 1, height, width)
-             owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
-            ) -> torch.Tensor: # (regions, features), or (regions, places, features)
+    def read(
+        self,
+        images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
+        masks: torch.Tensor, # (regions, 1, height, width)
+        owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+    ) -> torch.Tensor: # (regions, features), or (regions, places, features)
         "Features of regions of one batch of images, in one pass of the network."
         raise NotImplementedError('use PyramidEncoder or SpatialEncoder')
 
@@ -132,13 +142,21 @@ class Encoder(nn.Module):
         "The network's input."
         images = as_float(images).to(self._place.device)
         if self.size and tuple(images.shape[2:]) != (self.size, self.size):
-            images = F.interpolate(images, size=(self.size, self.size), mode='bilinear', antialias=True).clamp(0, 1)
+            images = F.interpolate(
+                images, size=(self.size, self.size), mode='bilinear', antialias=True
+            ).clamp(0, 1)
         return self.transform(images)
 
     def _look(self, given: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
         "What `reduce` makes of each layer's maps, (images, channels, h, w), in one pass."
-        known, shape = {layer.name: layer for layer in self._readings}, (given.shape[2], given.shape[3]) if given.ndim == 4 else None
-        with record(self.network, self._readings, lambda name, output: reduce(known[name].maps(output, shape, self._prefix).float())) as seen:
+        known, shape = {layer.name: layer for layer in self._readings}, (
+            (given.shape[2], given.shape[3]) if given.ndim == 4 else None
+        )
+        with record(
+            self.network,
+            self._readings,
+            lambda name, output: reduce(known[name].maps(output, shape, self._prefix).float()),
+        ) as seen:
             self.network(given)
         return [seen[name] for name in self.layers]
 
@@ -148,15 +166,25 @@ class Encoder(nn.Module):
                batch_size: int = 64, # images at a time
                progress: bool = False, # show a progress bar
               ) -> torch.Tensor: # (units, k · places, features), or what `read` gives for n images
-        "Features of exemplar sets held in memory. Raises `MilanError` for what are no images, and for features that are not finite."
+        """Features of exemplar sets held in memory.
+
+        Raises `MilanError` for what are no images, and for features that are not finite."""
         check_images(images, masks)
         shape, flat = images.shape[:-3], images.flatten(0, -4)
         regions = masks.flatten(0, -4) if masks is not None else None
         parts = []
         for begin in tqdm(range(0, len(flat), batch_size), desc='encode', disable=not progress):
             part = flat[begin:begin + batch_size]
-            region = regions[begin:begin + batch_size] if regions is not None else torch.ones(len(part), 1, *part.shape[2:])
-            parts.append(check_features(self.read(part, region).cpu(), [f'image {begin + i}' for i in range(len(part))]))
+            region = (
+                regions[begin : begin + batch_size]
+                if regions is not None
+                else torch.ones(len(part), 1, *part.shape[2:])
+            )
+            parts.append(
+                check_features(
+                    self.read(part, region).cpu(), [f'image {begin + i}' for i in range(len(part))]
+                )
+            )
         features = torch.cat(parts)
         return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
 
@@ -183,9 +211,15 @@ def check_images(images: torch.Tensor, # (…, 3, height, width)
                 ) -> None:
     "Raise `MilanError` for images or masks that cannot be what they should."
     if images.ndim < 4 or images.shape[-3] != 3 or not images.numel():
-        raise MilanError(f'images have shape {tuple(images.shape)}; give (units, k, 3, height, width) or (n, 3, height, width), none of them 0')
+        raise MilanError(
+            f'images have shape {tuple(images.shape)}; give (units, k, 3, height, width) or (n, 3, height,'
+            ' width), none of them 0'
+        )
     if masks is not None and masks.shape != (*images.shape[:-3], 1, *images.shape[-2:]):
-        raise MilanError(f'masks have shape {tuple(masks.shape)}, images {tuple(images.shape)}; give one mask per image, with 1 channel')
+        raise MilanError(
+            f'masks have shape {tuple(masks.shape)}, images {tuple(images.shape)}; give one mask per image,'
+            ' with 1 channel'
+        )
     if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):
         raise MilanError('float images must lie in [0, 1]; divide bytes by 255, and undo any normalisation')
 
@@ -196,8 +230,10 @@ def check_features(features: torch.Tensor, # (regions, …)
     "Raise `MilanError` for features that are not numbers."
     wrong = (~features.isfinite()).flatten(1).any(1).nonzero()
     if len(wrong):
-        raise MilanError(f'the features of {names[int(wrong[0])]} are not finite ({len(wrong)} of {len(features)} in its batch); '
-                         'look at the network\'s weights, its transform and that image')
+        raise MilanError(
+            f'the features of {names[int(wrong[0])]} are not finite ({len(wrong)} of {len(features)} in its'
+            ' batch); look at the network\'s weights, its transform and that image'
+        )
     return features
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #f49a8d8d
@@ -205,11 +241,12 @@ class PyramidEncoder(Encoder):
     "Mask-pooled maps of several layers, concatenated in the order of `layers`."
 
     @torch.inference_mode()
-    def read(self,
-             images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
-             masks: torch.Tensor, # (regions, 1, height, width)
-             owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
-            ) -> torch.Tensor: # (regions, features)
+    def read(
+        self,
+        images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
+        masks: torch.Tensor, # (regions, 1, height, width)
+        owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+    ) -> torch.Tensor: # (regions, features)
         "Features of regions of one batch of images, in one pass of the network."
         masks = masks.to(self._place.device)
         owner = owner.to(self._place.device) if owner is not None else None
@@ -220,29 +257,36 @@ class PyramidEncoder(Encoder):
 class SpatialEncoder(Encoder):
     "The vectors at every place of one layer's map, of images blanked outside the region."
 
-    def __init__(self,
-                 network: Any, # a module, a `milan.networks` entry, or its key
-                 layers: Sequence[str], # one module path
-                 transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input; None: the entry's
-                 size: int | None = None, # resize images to this side first; None: the entry's
-                 name: str | None = None, # how to find the network again: a key; None: the entry's
-                 projection: Projection | None = None, # applied to each place's vector
-                ) -> None:
+    def __init__(
+        self,
+        network: Any, # a module, a `milan.networks` entry, or its key
+        layers: Sequence[str], # one module path
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input; None: the entry's
+        size: int | None = None, # resize images to this side first; None: the entry's
+        name: str | None = None, # how to find the network again: a key; None: the entry's
+        projection: Projection | None = None, # applied to each place's vector
+    ) -> None:
         super().__init__(network, layers, transform, size, name, projection)
         if len(self.layers) != 1:
-            raise MilanError(f'a SpatialEncoder reads one layer, not {len(self.layers)} ({", ".join(self.layers)}); a PyramidEncoder reads several')
+            raise MilanError(
+                f'a SpatialEncoder reads one layer, not {len(self.layers)} ({", ".join(self.layers)}); a'
+                ' PyramidEncoder reads several'
+            )
 
     @torch.inference_mode()
-    def read(self,
-             images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
-             masks: torch.Tensor, # (regions, 1, height, width)
-             owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
-            ) -> torch.Tensor: # (regions, places, features)
+    def read(
+        self,
+        images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
+        masks: torch.Tensor, # (regions, 1, height, width)
+        owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+    ) -> torch.Tensor: # (regions, places, features)
         "Features of every place, row by row, for regions of one batch of images."
         given, parts = self._given(images), []
         shown = F.interpolate(masks.to(given), size=given.shape[2:], mode='bilinear', align_corners=False)
         owner = torch.arange(len(masks)) if owner is None else owner
-        for region, image in zip(shown.split(len(images)), owner.to(given.device).split(len(images)), strict=True):
+        for region, image in zip(
+            shown.split(len(images)), owner.to(given.device).split(len(images)), strict=True
+        ):
             [maps] = self._look(given[image] * region, torch.clone)
             parts.append(maps.flatten(2).transpose(1, 2))
         features = torch.cat(parts)
@@ -258,18 +302,27 @@ ORIGINAL = {
 ORIGINAL_SPATIAL = {'resnet18': ['layer4']}
 
 
-def original_encoder(name: str, # 'alexnet', 'resnet18', 'resnet50' or 'resnet101'
-                     pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over
-                    ) -> PyramidEncoder:
+def original_encoder(
+    name: str, # 'alexnet', 'resnet18', 'resnet50' or 'resnet101'
+    pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over
+) -> PyramidEncoder:
     "The PyramidConvEncoder of the original. Raises `MilanError` for a name that it doesn't have."
-    return PyramidEncoder(_original(name, ORIGINAL, pretrained), ORIGINAL[name], transform=normalize, name=f'original:{name}')
+    return PyramidEncoder(
+        _original(name, ORIGINAL, pretrained), ORIGINAL[name], transform=normalize, name=f'original:{name}'
+    )
 
 
-def original_spatial_encoder(name: str = 'resnet18', # the only one checked
-                             pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over
-                            ) -> SpatialEncoder:
+def original_spatial_encoder(
+    name: str = 'resnet18', # the only one checked
+    pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over
+) -> SpatialEncoder:
     "The SpatialConvEncoder of the original. Raises `MilanError` for a name that it doesn't have."
-    return SpatialEncoder(_original(name, ORIGINAL_SPATIAL, pretrained), ORIGINAL_SPATIAL[name], transform=normalize, name=f'original:{name}')
+    return SpatialEncoder(
+        _original(name, ORIGINAL_SPATIAL, pretrained),
+        ORIGINAL_SPATIAL[name],
+        transform=normalize,
+        name=f'original:{name}',
+    )
 
 
 def _original(name: str, known: dict[str, list[str]], pretrained: bool) -> nn.Module:
@@ -287,7 +340,11 @@ class _Job(NamedTuple): # an image and all that is to be known of it
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]: # of like-sized images, in order
     batch: list[_Job] = []
     for job in jobs:
-        if batch and (len(batch) == size or job.image.shape != batch[0].image.shape or job.masks[0].shape != batch[0].masks[0].shape):
+        if batch and (
+            len(batch) == size
+            or job.image.shape != batch[0].image.shape
+            or job.masks[0].shape != batch[0].masks[0].shape
+        ):
             yield batch
             batch = []
         batch.append(job)
@@ -295,7 +352,9 @@ def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]: # of like
         yield batch
 
 
-def _read(encoder: Encoder, batch: list[_Job], name: Callable[[int], str]) -> tuple[list[int], torch.Tensor]: # rows, and their features
+def _read(
+    encoder: Encoder, batch: list[_Job], name: Callable[[int], str]
+) -> tuple[list[int], torch.Tensor]: # rows, and their features
     rows = [row for job in batch for row in job.rows]
     owner = torch.tensor([i for i, job in enumerate(batch) for _ in job.rows])
     masks = torch.stack([mask.float() for job in batch for mask in job.masks])
@@ -324,28 +383,46 @@ class _Table: # rows of features, filled in any order
         return torch.empty(shape)
 
 
-def _fill(table: _Table, encoder: Encoder, jobs: Iterable[_Job], images: int, batch_size: int, progress: bool, name: Callable[[int], str]) -> None:
+def _fill(table: _Table,
+          encoder: Encoder,
+          jobs: Iterable[_Job],
+          images: int,
+          batch_size: int,
+          progress: bool,
+          name: Callable[[int], str]) -> None:
     with tqdm(total=images, initial=table.done, desc='encode', unit=' images', disable=not progress) as bar:
         for batch in _batches(jobs, batch_size):
             table.put(*_read(encoder, batch, name), len(batch))
             bar.update(len(batch))
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #8b021162
-def encode_regions(encoder: Encoder, # what reads
-                   images: Any, # map-style: `images[i]` is an image tensor (3, height, width) or starts with one
-                   regions: Sequence[tuple[int, Any]], # image number and mask, (height, width) or (1, height, width), each
-                   batch_size: int = 64, # images at a time
-                   progress: bool = False, # show a progress bar
-                  ) -> torch.Tensor: # (regions, features)
+def encode_regions(
+    encoder: Encoder, # what reads
+    images: Any, # map-style: `images[i]` is an image tensor (3, height, width) or starts with one
+    regions: Sequence[tuple[int, Any]], # image number and mask, (height, width) or (1, height, width), each
+    batch_size: int = 64, # images at a time
+    progress: bool = False, # show a progress bar
+) -> torch.Tensor: # (regions, features)
     "Features of many regions; every image passes the network once."
     wanted: dict[int, list[int]] = {}
     for number, (image, _) in enumerate(regions):
         wanted.setdefault(int(image), []).append(number)
     if not wanted:
         raise MilanError('there is nothing to encode: give at least one region')
-    jobs = (_Job(_image(images[image]), [_mask(regions[number][1]) for number in numbers], numbers) for image, numbers in sorted(wanted.items()))
+    jobs = (
+        _Job(_image(images[image]), [_mask(regions[number][1]) for number in numbers], numbers)
+        for image, numbers in sorted(wanted.items())
+    )
     table = _Table(len(regions))
-    _fill(table, encoder, jobs, len(wanted), batch_size, progress, lambda row: f'region {row} (image {regions[row][0]})')
+    _fill(
+        table,
+        encoder,
+        jobs,
+        len(wanted),
+        batch_size,
+        progress,
+        lambda row: f'region {row} (image {regions[row][0]})',
+    )
     return table.values
 
 
@@ -362,7 +439,8 @@ def _mask(mask: Any) -> torch.Tensor:
 class _Plan: # each distinct image of an exemplar set once
     k: int = 0 # exemplars per unit
     first: list[tuple[int, int]] = field(default_factory=list) # unit and place where each image is met first
-    regions: list[list[tuple[int, tuple]]] = field(default_factory=list) # of each image: row, and mask as `_packed` gives it
+    # of each image: row, and mask as `_packed` gives it
+    regions: list[list[tuple[int, tuple]]] = field(default_factory=list)
     key: str = '' # of all pixels
 
     def jobs(self,
@@ -376,16 +454,26 @@ class _Plan: # each distinct image of an exemplar set once
             yield _Job(images[place], [_unpacked(mask) for _, mask in regions], [row for row, _ in regions])
 
 
-def _packed(mask: torch.Tensor) -> tuple[tuple[int, ...], bool, bytes]: # shape, whether it is 0 or 1 everywhere, and its values
+def _packed(
+    mask: torch.Tensor,
+) -> tuple[tuple[int, ...], bool, bytes]: # shape, whether it is 0 or 1 everywhere, and its values
     values = mask.float().cpu().contiguous().numpy()
     binary = bool(((values == 0) | (values == 1)).all())
-    return tuple(mask.shape), binary, zlib.compress((np.packbits(values > 0) if binary else values).tobytes(), 1)
+    return (
+        tuple(mask.shape),
+        binary,
+        zlib.compress((np.packbits(values > 0) if binary else values).tobytes(), 1),
+    )
 
 
 def _unpacked(packed: tuple[tuple[int, ...], bool, bytes]) -> torch.Tensor:
     shape, binary, data = packed
     content = zlib.decompress(data)
-    values = np.unpackbits(np.frombuffer(content, np.uint8), count=math.prod(shape)) if binary else np.frombuffer(content, np.float32).copy()
+    values = (
+        np.unpackbits(np.frombuffer(content, np.uint8), count=math.prod(shape))
+        if binary
+        else np.frombuffer(content, np.float32).copy()
+    )
     return torch.from_numpy(values.reshape(shape))
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #dfa1eaed
@@ -397,10 +485,15 @@ def _planned(exemplars: Any, progress: bool) -> _Plan: # a first look at all of 
         images, masks = found.images, found.masks
         plan.k = plan.k or len(images)
         if len(images) != plan.k or not plan.k:
-            raise MilanError(f'{_called(exemplars, unit)} has {len(images)} exemplars, and the first has {plan.k}; give each as many, at least one')
+            raise MilanError(
+                f'{_called(exemplars, unit)} has {len(images)} exemplars, and the first has {plan.k}; give'
+                ' each as many, at least one'
+            )
         if masks.shape != (plan.k, 1, *images.shape[2:]):
-            raise MilanError(f'{_called(exemplars, unit)} has masks of {tuple(masks.shape)} for images of {tuple(images.shape)}; '
-                             'give one mask per image, of its size, with 1 channel')
+            raise MilanError(
+                f'{_called(exemplars, unit)} has masks of {tuple(masks.shape)} for images of'
+                f' {tuple(images.shape)}; give one mask per image, of its size, with 1 channel'
+            )
         for place in range(plan.k):
             digest = _digest(images[place])
             number = numbers.setdefault(digest, len(numbers))
@@ -432,14 +525,27 @@ def encoder_key(encoder: Encoder, # any
                ) -> str: # 16 digits
     "Of all that an encoder's features depend on, except the images."
     projection = network_hash(encoder.projection) if encoder.projection is not None else None
-    return fingerprint([_READING, type(encoder).__name__, encoder.layers, encoder.size, network_hash(encoder.network), look_key(encoder), projection])
+    return fingerprint(
+        [
+            _READING,
+            type(encoder).__name__,
+            encoder.layers,
+            encoder.size,
+            network_hash(encoder.network),
+            look_key(encoder),
+            projection,
+        ]
+    )
 
 
 def look_key(encoder: Encoder, # any
             ) -> str: # 16 digits
     "Of what an encoder's transform makes of two images."
     side = encoder.size or 64
-    looks = [torch.zeros(1, 3, side, side), torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))]
+    looks = [
+        torch.zeros(1, 3, side, side),
+        torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)),
+    ]
     return transform_hash(encoder.transform, looks, encoder._place.device)
 
 
@@ -496,7 +602,9 @@ class _Kept(_Table): # rows of features on disk, while they are made
         self.saved = time.monotonic()
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #f962b39e
-def _opened(place: Path) -> torch.Tensor | None: # finished features, mapped into memory; None where there are none, or damaged ones
+def _opened(
+    place: Path,
+) -> torch.Tensor | None: # finished features, mapped into memory; None where there are none, or damaged ones
     if not all((place/name).is_file() for name in _FILES): # a pipe would wait for ever
         return None
     try:
@@ -508,7 +616,9 @@ def _opened(place: Path) -> torch.Tensor | None: # finished features, mapped int
     return torch.from_numpy(array) if whole else None
 
 
-def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, cache: Path, every: float) -> torch.Tensor:
+def _cached(
+    encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, cache: Path, every: float
+) -> torch.Tensor:
     known = exemplars_key(exemplars)
     plan = _planned(exemplars, progress) if known is None else None
     place = cache/fingerprint([encoder_key(encoder), known or (plan and plan.key)])
@@ -516,8 +626,16 @@ def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, c
         values = _opened(place)
         if values is None:
             plan = plan or _planned(exemplars, progress)
-            about = {'encoder': encoder.name, 'layers': encoder.layers, 'exemplars': str(getattr(exemplars, 'folder', type(exemplars).__name__)),
-                     'units': len(exemplars), 'k': plan.k, 'images': len(plan.first), 'batch_size': batch_size, 'versions': versions()}
+            about = {
+                'encoder': encoder.name,
+                'layers': encoder.layers,
+                'exemplars': str(getattr(exemplars, 'folder', type(exemplars).__name__)),
+                'units': len(exemplars),
+                'k': plan.k,
+                'images': len(plan.first),
+                'batch_size': batch_size,
+                'versions': versions(),
+            }
             table = _Kept(len(exemplars) * plan.k, place.with_name(f'.{place.name}.progress'), about, every)
             _fill_planned(table, encoder, exemplars, plan, batch_size, progress)
             table.save()
@@ -530,19 +648,24 @@ def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, c
     return values
 
 
-def _fill_planned(table: _Table, encoder: Encoder, exemplars: Any, plan: _Plan, batch_size: int, progress: bool) -> None:
+def _fill_planned(
+    table: _Table, encoder: Encoder, exemplars: Any, plan: _Plan, batch_size: int, progress: bool
+) -> None:
     _fill(table, encoder, plan.jobs(exemplars, table.done), len(plan.first), batch_size, progress,
           lambda row: f'exemplar {row % plan.k} of {_called(exemplars, row // plan.k)}')
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #59ce8e60
-def encode_exemplars(encoder: Encoder, # what reads
-                     exemplars: Any, # `Exemplars`, or any sequence of objects with .images (k,3,h,w) and .masks (k,1,h,w)
-                     batch_size: int = 64, # images at a time
-                     progress: bool = False, # show a progress bar
-                     cache: str | Path | None = None, # folder to keep features in, found again by their inputs; None: they are not kept
-                     save_every: float = 60., # seconds between two saved states; what is lost at most when the run is killed
-                    ) -> torch.Tensor: # (units, k · places, features); mapped into memory from the cache
-    "Features of every unit of an exemplar set; every distinct image passes the network once. Raises `MilanError` for a set that doesn't fit together."
+def encode_exemplars(
+    encoder: Encoder, # what reads
+    exemplars: Any, # `Exemplars`, or any sequence of objects with .images (k,3,h,w) and .masks (k,1,h,w)
+    batch_size: int = 64, # images at a time
+    progress: bool = False, # show a progress bar
+    cache: str | Path | None = None, # folder to keep features in, found again by their inputs; None: they are not kept
+    save_every: float = 60., # seconds between two saved states; what is lost at most when the run is killed
+) -> torch.Tensor: # (units, k · places, features); mapped into memory from the cache
+    """Features of every unit of an exemplar set; every distinct image passes the network once.
+
+    Raises `MilanError` for a set that doesn't fit together."""
     if not len(exemplars):
         raise MilanError('the exemplar set has no units: there is nothing to encode')
     if cache is not None:

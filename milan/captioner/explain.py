@@ -52,11 +52,16 @@ class Reading:
         return self.vocabulary.words[number] if number < len(self.vocabulary.words) else END
 
 
-def _shown(captioner: Captioner, shown: Any, unit: int | tuple[str, int]) -> tuple[torch.Tensor, int]: # (1, positions, features), and k
+def _shown(
+    captioner: Captioner, shown: Any, unit: int | tuple[str, int]
+) -> tuple[torch.Tensor, int]: # (1, positions, features), and k
     if isinstance(shown, torch.Tensor):
         rows = shown if shown.ndim == 3 else shown[None]
         if not isinstance(unit, int) or not -len(rows) <= unit < len(rows):
-            raise MilanError(f'unit {unit!r} is not a row of features of shape {tuple(shown.shape)}; give a row from 0 to {len(rows) - 1}')
+            raise MilanError(
+                f'unit {unit!r} is not a row of features of shape {tuple(shown.shape)}; give a row from 0 to'
+                f' {len(rows) - 1}'
+            )
         return rows[unit][None], rows.shape[1]
     if not hasattr(shown, 'images'):
         shown = shown.lookup(*unit) if isinstance(unit, tuple) else shown[unit]
@@ -71,17 +76,36 @@ def read(captioner: Captioner, # whose caption it is
          caption: str | None = None, # to explain; None: what the captioner says itself
          temperature: float | None = None, # λ; None: the captioner's own
         ) -> Reading:
-    "Say a caption again and note all that led to it. Raises `MilanError` for a caption with words that the captioner doesn't know."
+    """Say a caption again and note all that led to it.
+
+    Raises `MilanError` for a caption with words that the captioner doesn't know."""
     features, k = _shown(captioner, shown, unit)
     weight = captioner.defaults['temperature'] if temperature is None else temperature
-    ids = _ids(captioner, caption) if caption is not None else captioner.decode(features, temperature=temperature).tokens[:1]
+    ids = (
+        _ids(captioner, caption)
+        if caption is not None
+        else captioner.decode(features, temperature=temperature).tokens[:1]
+    )
     stop = captioner.vocabulary.stop
     ids = ids[:, :int((ids[0] == stop).int().argmax()) + 1] if stop in ids[0] else ids
     ids = ids.to(captioner.decoder.embedding.weight.device)
     likelihood, attention = captioner.decoder(captioner.decoder.check(features), ids)
-    lm = captioner.lm(F.pad(ids[:, :-1], (1, 0), value=captioner.vocabulary.start))[0].cpu() if captioner.lm is not None else None
+    lm = (
+        captioner.lm(F.pad(ids[:, :-1], (1, 0), value=captioner.vocabulary.start))[0].cpu()
+        if captioner.lm is not None
+        else None
+    )
     attention = attention[0].view(ids.shape[1], k, -1).sum(2) # places of one exemplar count together
-    reading = Reading(captioner.vocabulary.caption(ids[0]), ids[0].cpu(), [], likelihood[0].cpu(), lm, attention.cpu(), weight, captioner.vocabulary)
+    reading = Reading(
+        captioner.vocabulary.caption(ids[0]),
+        ids[0].cpu(),
+        [],
+        likelihood[0].cpu(),
+        lm,
+        attention.cpu(),
+        weight,
+        captioner.vocabulary,
+    )
     reading.words = [reading.name(number) for number in reading.ids.tolist()]
     return reading
 
@@ -94,17 +118,21 @@ def _ids(captioner: Captioner, caption: str) -> torch.Tensor:
 
         word = next(word for word in tokenize(caption) if word not in vocabulary.ids)
         near = difflib.get_close_matches(word, vocabulary.words, n=3)
-        raise MilanError(f'the captioner does not know the word {word!r}; ' + (f'near it are {", ".join(near)}' if near else 'use words of its vocabulary'))
+        raise MilanError(
+            f'the captioner does not know the word {word!r}; '
+            + (f'near it are {", ".join(near)}' if near else 'use words of its vocabulary')
+        )
     return ids
 
 # %% ../../nbs/07_captioner/16_explain.ipynb #a9a170a0
-def words(captioner: Captioner, # whose caption it is
-          shown: Any, # features (units, k, features) or (k, features), one `Exemplar`, or a set of them
-          unit: int | tuple[str, int] = 0, # row; for a set on disk also (layer, unit number)
-          *,
-          caption: str | None = None, # to explain; None: what the captioner says itself
-          temperature: float | None = None, # λ; None: the captioner's own
-         ) -> pd.DataFrame: # word, likelihood, lm, gain; runner_up and the same of it; attention_1 … attention_k
+def words(
+    captioner: Captioner, # whose caption it is
+    shown: Any, # features (units, k, features) or (k, features), one `Exemplar`, or a set of them
+    unit: int | tuple[str, int] = 0, # row; for a set on disk also (layer, unit number)
+    *,
+    caption: str | None = None, # to explain; None: what the captioner says itself
+    temperature: float | None = None, # λ; None: the captioner's own
+) -> pd.DataFrame: # word, likelihood, lm, gain; runner_up and the same of it; attention_1 … attention_k
     "Every word of a caption: its terms, the word it was preferred to, and what was looked at."
     return table(read(captioner, shown, unit, caption=caption, temperature=temperature))
 
@@ -117,7 +145,9 @@ def table(reading: Reading, # from `read`
     for prefix, ids in (('', reading.ids), ('runner_up_', best)):
         columns[prefix.rstrip('_') or 'word'] = [reading.name(number) for number in ids.tolist()]
         for name, terms in (('likelihood', reading.likelihood), ('lm', reading.lm), ('gain', reading.gain)):
-            columns[prefix + name] = terms.gather(1, ids[:, None])[:, 0].tolist() if terms is not None else np.nan
+            columns[prefix + name] = (
+                terms.gather(1, ids[:, None])[:, 0].tolist() if terms is not None else np.nan
+            )
     weights = {f'attention_{i + 1}': weight.tolist() for i, weight in enumerate(reading.attention.T)}
     return pd.DataFrame({**columns, **weights})
 
@@ -134,28 +164,52 @@ def choices(reading: Reading, # from `read`
            ) -> pd.DataFrame: # word, likelihood, lm, gain, chosen; best first
     "The words that would have gained most in one place."
     if not -len(reading.words) <= place < len(reading.words):
-        raise MilanError(f'place {place} is not in the caption {reading.caption!r}; give 0 to {len(reading.words) - 1}')
+        raise MilanError(
+            f'place {place} is not in the caption {reading.caption!r}; give 0 to {len(reading.words) - 1}'
+        )
     gains = _sayable(reading)[place]
     ids = gains.topk(min(count, int(gains.isfinite().sum()))).indices
     lm = reading.lm[place, ids].tolist() if reading.lm is not None else np.nan
-    return pd.DataFrame({'word': [reading.name(number) for number in ids.tolist()], 'likelihood': reading.likelihood[place, ids].tolist(), 'lm': lm,
-                         'gain': gains[ids].tolist(), 'chosen': (ids == reading.ids[place]).tolist()})
+    return pd.DataFrame(
+        {
+            'word': [reading.name(number) for number in ids.tolist()],
+            'likelihood': reading.likelihood[place, ids].tolist(),
+            'lm': lm,
+            'gain': gains[ids].tolist(),
+            'chosen': (ids == reading.ids[place]).tolist(),
+        }
+    )
 
 # %% ../../nbs/07_captioner/16_explain.ipynb #22a84e63
 def alternatives(output: Output, # from a captioner
                  unit: int = 0, # row
                  count: int = 5, # captions to list, the winner among them
                 ) -> pd.DataFrame: # caption, likelihood, lm, score, behind, by_likelihood, by_lm; best first
-    "The best captions that were considered, with both terms. Where words were scored one by one (`mi`), the terms of the losers aren't known."
+    """The best captions that were considered, with both terms.
+
+    Where words were scored one by one (`mi`), the terms of the losers aren't known."""
     if not -len(output.captions) <= unit < len(output.captions):
-        raise MilanError(f'unit {unit} is not among the {len(output.captions)} that were described; give a row from 0')
+        raise MilanError(
+            f'unit {unit} is not among the {len(output.captions)} that were described; give a row from 0'
+        )
     assert output.vocabulary is not None
     scores = output.beam_scores[unit].cpu()
-    plain = torch.allclose(output.likelihood[unit], output.scores[unit], atol=1e-4) # searched by likelihood alone
-    likelihood = output.beam_likelihood[unit] if output.beam_likelihood is not None else scores if plain else torch.full_like(scores, torch.nan)
+    # searched by likelihood alone
+    plain = torch.allclose(output.likelihood[unit], output.scores[unit], atol=1e-4)
+    likelihood = (
+        output.beam_likelihood[unit]
+        if output.beam_likelihood is not None
+        else scores if plain else torch.full_like(scores, torch.nan)
+    )
     lm = output.beam_lm[unit] if output.beam_lm is not None else torch.full_like(scores, torch.nan)
-    found = pd.DataFrame({'caption': [output.vocabulary.caption(ids) for ids in output.beam_tokens[unit]], 'likelihood': likelihood.tolist(),
-                          'lm': lm.tolist(), 'score': scores.tolist()})
+    found = pd.DataFrame(
+        {
+            'caption': [output.vocabulary.caption(ids) for ids in output.beam_tokens[unit]],
+            'likelihood': likelihood.tolist(),
+            'lm': lm.tolist(),
+            'score': scores.tolist(),
+        }
+    )
     found = found[np.isfinite(found.score)].drop_duplicates('caption').head(count).reset_index(drop=True)
     behind, fits = found.score[0] - found.score, found.likelihood[0] - found.likelihood
     return found.assign(behind=behind, by_likelihood=fits, by_lm=behind - fits)
@@ -170,11 +224,19 @@ def verdict(found: pd.DataFrame, # from `alternatives`
     if not np.isfinite(fits):
         return f'"{found.caption[0]}" beat "{found.caption[1]}" by {found.behind[1]:.2f}.'
     how = 'better' if fits >= 0 else 'worse'
-    rest = f', and {ordinary:+.2f} for being the {"less" if ordinary >= 0 else "more"} ordinary of the two' if abs(ordinary) > 5e-3 else ''
-    return f'"{found.caption[0]}" beat "{found.caption[1]}" by {found.behind[1]:.2f}: {fits:+.2f} for fitting the exemplars {how}{rest}.'
+    rest = (
+        f', and {ordinary:+.2f} for being the {"less" if ordinary >= 0 else "more"} ordinary of the two'
+        if abs(ordinary) > 5e-3
+        else ''
+    )
+    return (
+        f'"{found.caption[0]}" beat "{found.caption[1]}" by {found.behind[1]:.2f}: {fits:+.2f} for fitting'
+        f' the exemplars {how}{rest}.'
+    )
 
 # %% ../../nbs/07_captioner/16_explain.ipynb #045a9a94
-FITS, ORDINARY, INK, SOFT = '#0173b2', '#de8f05', '#222222', '#767676' # of the palette that all figures here use
+# of the palette that all figures here use
+FITS, ORDINARY, INK, SOFT = '#0173b2', '#de8f05', '#222222', '#767676'
 
 
 def figure(captioner: Captioner, # whose caption it is
@@ -187,12 +249,15 @@ def figure(captioner: Captioner, # whose caption it is
     "Exemplars, attention and gains of a caption's words in one figure; save it with `.savefig`."
     from matplotlib.figure import Figure
 
-    reading = read(captioner, exemplar if features is None else features, caption=caption, temperature=temperature)
+    reading = read(
+        captioner, exemplar if features is None else features, caption=caption, temperature=temperature
+    )
     k, rows = reading.attention.shape[1], len(reading.words)
     cell = float(np.clip(8.5 / k, .5, 1.))
     tall, high = cell * exemplar.images.shape[2] / exemplar.images.shape[3], .36 * rows
     longest = max(map(len, reading.words)), max(map(len, table(reading).runner_up))
-    left, bars, gap, margin = .35 + .095 * longest[0], 2.9, .25, .95 + .075 * longest[1] # inches, as all sizes here
+    # inches, as all sizes here
+    left, bars, gap, margin = .35 + .095 * longest[0], 2.9, .25, .95 + .075 * longest[1]
     width, height = left + k * cell + gap + bars + margin, .8 + tall + .08 + high + .62
     made = Figure(figsize=(width, height), dpi=110, facecolor='white')
     made.set_layout_engine('none') # its axes are placed by hand
@@ -206,16 +271,39 @@ def figure(captioner: Captioner, # whose caption it is
     _title(made, reading, exemplar, width, height)
     _pictures(place(left, .8, k * cell, tall), exemplar)
     _heat(place(left, .88 + tall, k * cell, high), reading)
-    _bars(place(left + k * cell + gap, .88 + tall, bars, high), reading, place(left + k * cell + gap, .8, bars, tall))
+    _bars(
+        place(left + k * cell + gap, 0.88 + tall, bars, high),
+        reading,
+        place(left + k * cell + gap, 0.8, bars, tall),
+    )
     return made
 
 # %% ../../nbs/07_captioner/16_explain.ipynb #12c241de
 def _title(made: 'Figure', reading: Reading, exemplar: Exemplar, width: float, height: float) -> None:
     spoken = table(reading)
     likelihood, score = spoken.likelihood.sum(), spoken.gain.sum()
-    terms = f'score {_signed(score)}' if reading.lm is None else f'score {_signed(score)}  =  {_signed(likelihood)} + {_signed(score - likelihood)}'
-    made.text(.12 / width, 1 - .12 / height, reading.caption or '(nothing)', size=15, weight='bold', color=INK, va='top')
-    made.text(.12 / width, 1 - .45 / height, f'{exemplar.layer}, unit {exemplar.unit}   ·   {terms}', size=9, color=SOFT, va='top')
+    terms = (
+        f'score {_signed(score)}'
+        if reading.lm is None
+        else f'score {_signed(score)}  =  {_signed(likelihood)} + {_signed(score - likelihood)}'
+    )
+    made.text(
+        0.12 / width,
+        1 - 0.12 / height,
+        reading.caption or '(nothing)',
+        size=15,
+        weight='bold',
+        color=INK,
+        va='top',
+    )
+    made.text(
+        0.12 / width,
+        1 - 0.45 / height,
+        f'{exemplar.layer}, unit {exemplar.unit}   ·   {terms}',
+        size=9,
+        color=SOFT,
+        va='top',
+    )
 
 
 def _signed(value: float, digits: int = 2) -> str: # with a real minus, and no −0.00
@@ -226,7 +314,9 @@ def _signed(value: float, digits: int = 2) -> str: # with a real minus, and no �
 def _pictures(axes: 'Axes', exemplar: Exemplar, width: int = 192, gap: int = 8) -> None:
     picture, k = strip(exemplar, width, gap=gap), len(exemplar.images)
     edge = gap / (width + gap) / 2
-    axes.imshow(np.asarray(picture), extent=(edge, k - edge, 0, 1), aspect='auto', interpolation='antialiased')
+    axes.imshow(
+        np.asarray(picture), extent=(edge, k - edge, 0, 1), aspect='auto', interpolation='antialiased'
+    )
     axes.set(xlim=(0, k), ylim=(0, 1))
     axes.set_axis_off()
 
@@ -238,8 +328,22 @@ def _heat(axes: 'Axes', reading: Reading) -> None:
     axes.pcolormesh(weights, cmap='cividis', vmin=0, vmax=top, edgecolors='white', linewidth=1.5)
     for row, column in np.argwhere(weights >= .045):
         share = weights[row, column]
-        axes.text(column + .5, row + .5, f'{100 * share:.0f}', ha='center', va='center', size=8 if k <= 10 else 7, color='white' if share < .55 * top else INK)
-    axes.set(xlim=(0, k), ylim=(rows, 0), xticks=np.arange(k) + .5, yticks=np.arange(rows) + .5, xlabel='exemplar (numbers: share of attention, %)')
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            f'{100 * share:.0f}',
+            ha='center',
+            va='center',
+            size=8 if k <= 10 else 7,
+            color='white' if share < 0.55 * top else INK,
+        )
+    axes.set(
+        xlim=(0, k),
+        ylim=(rows, 0),
+        xticks=np.arange(k) + 0.5,
+        yticks=np.arange(rows) + 0.5,
+        xlabel='exemplar (numbers: share of attention, %)',
+    )
     axes.set_xticklabels([str(i + 1) for i in range(k)], size=8, color=SOFT)
     for label, word in zip(axes.set_yticklabels(reading.words, size=11), reading.words, strict=True):
         label.set(color=SOFT if word == END else INK, style='italic' if word == END else 'normal')
@@ -256,18 +360,52 @@ def _bars(axes: 'Axes', reading: Reading, above: 'Axes') -> None: # `above`: roo
     spoken, rows = table(reading), np.arange(len(reading.words)) + .5
     likelihood = spoken.likelihood.to_numpy()
     surprise = spoken.gain.to_numpy() - likelihood
-    handles: list[Any] = [axes.barh(rows, likelihood, height=.62, color=FITS, label='log p(word | exemplars)')]
+    handles: list[Any] = [
+        axes.barh(rows, likelihood, height=0.62, color=FITS, label='log p(word | exemplars)')
+    ]
     if reading.lm is not None:
-        handles.append(axes.barh(rows, surprise, height=.62, color=ORDINARY, label=f'−{reading.temperature:g} · log p(word)'))
-    handles.append(axes.scatter(spoken.gain, rows, s=26, color=INK, edgecolor='white', linewidth=.8, zorder=3, label='their sum'))
+        handles.append(
+            axes.barh(
+                rows, surprise, height=0.62, color=ORDINARY, label=f'−{reading.temperature:g} · log p(word)'
+            )
+        )
+    handles.append(
+        axes.scatter(
+            spoken.gain, rows, s=26, color=INK, edgecolor='white', linewidth=0.8, zorder=3, label='their sum'
+        )
+    )
     axes.axvline(0, color=INK, linewidth=.8)
     low, high = min(likelihood.min(), -.2), max(surprise.max(), .2)
     room = .08 * (high - low)
-    axes.set(xlim=(low - room, high + room), ylim=(len(rows), 0), yticks=[], xlabel='what the word adds to the score (nats)')
+    axes.set(
+        xlim=(low - room, high + room),
+        ylim=(len(rows), 0),
+        yticks=[],
+        xlabel='what the word adds to the score (nats)',
+    )
     axes.tick_params(axis='x', labelsize=8, labelcolor=SOFT)
     _bare(axes)
-    axes.text(1.06, 0, 'best other, its sum', transform=axes.get_yaxis_transform(), size=8, color=SOFT, va='bottom')
+    axes.text(
+        1.06, 0, 'best other, its sum', transform=axes.get_yaxis_transform(), size=8, color=SOFT, va='bottom'
+    )
     for row, word, gain in zip(rows, spoken.runner_up, spoken.runner_up_gain, strict=True):
-        axes.text(1.06, row, f'{word}  {_signed(gain, 1)}', transform=axes.get_yaxis_transform(), size=9, color=SOFT, va='center')
+        axes.text(
+            1.06,
+            row,
+            f'{word}  {_signed(gain, 1)}',
+            transform=axes.get_yaxis_transform(),
+            size=9,
+            color=SOFT,
+            va='center',
+        )
     above.set_axis_off()
-    above.legend(handles=handles, loc='lower left', bbox_to_anchor=(0, -.02), frameon=False, fontsize=9, handlelength=1.2, borderaxespad=0, labelcolor=INK)
+    above.legend(
+        handles=handles,
+        loc='lower left',
+        bbox_to_anchor=(0, -0.02),
+        frameon=False,
+        fontsize=9,
+        handlelength=1.2,
+        borderaxespad=0,
+        labelcolor=INK,
+    )

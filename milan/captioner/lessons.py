@@ -31,14 +31,19 @@ def mentions(descriptions: Sequence[str], # of units
              words: Sequence[str], # in the singular; of several words, such as 'body part', all in this order
             ) -> np.ndarray: # (units,) bool
     "Whether each description contains one of the words."
-    said = [' ' + ' '.join(singular(word.strip('.,;:!?"\'')) for word in text.lower().split()) + ' ' for text in descriptions]
+    said = [
+        ' ' + ' '.join(singular(word.strip('.,;:!?"\'')) for word in text.lower().split()) + ' '
+        for text in descriptions
+    ]
     wanted = [' ' + ' '.join(singular(part) for part in word.lower().split()) + ' ' for word in words]
     return np.array([any(word in text for word in wanted) for text in said], dtype=bool)
 
 # %% ../../nbs/07_captioner/14_lessons.ipynb #ef2ff7ac
 TEXT = ('text', 'word', 'letter') # what people say about it; the paper counts descriptions with these
-SOME_WORDS = tuple('river cloud window garden paper winter morning silver engine number letter seven open exit north ocean market road stone summer bridge '
-                   'ticket radio signal'.split())
+SOME_WORDS = tuple(
+    'river cloud window garden paper winter morning silver engine number letter seven open exit north ocean'
+    ' market road stone summer bridge ticket radio signal'.split()
+)
 
 
 def lettered(pictures: ImageSet, # any
@@ -48,22 +53,37 @@ def lettered(pictures: ImageSet, # any
     "Pictures whose object is what is written on them."
     chance, pixels, masks = np.random.default_rng(seed), [], []
     for row in range(len(pictures)):
-        written = write_on(pictures[row][None], [str(chance.choice(list(texts)))], 'any', float(chance.uniform(.11, .16)), jitter=.2,
-                           seed=int(chance.integers(2 ** 31)))
+        written = write_on(
+            pictures[row][None],
+            [str(chance.choice(list(texts)))],
+            'any',
+            float(chance.uniform(0.11, 0.16)),
+            jitter=0.2,
+            seed=int(chance.integers(2**31)),
+        )
         pixels.append(written.images[0].permute(1, 2, 0).numpy())
         masks.append(np.packbits(written.masks[0].numpy()))
-    table = pictures.table.assign(description='text', keywords='; '.join(TEXT[1:]), category='', kind='symbol')
-    return ImageSet(f'{pictures.name}-lettered', table, np.stack(pixels), np.stack(masks), fingerprint([pictures.fingerprint, list(texts), seed, _VERSION]))
+    table = pictures.table.assign(
+        description='text', keywords='; '.join(TEXT[1:]), category='', kind='symbol'
+    )
+    return ImageSet(
+        f'{pictures.name}-lettered',
+        table,
+        np.stack(pixels),
+        np.stack(masks),
+        fingerprint([pictures.fingerprint, list(texts), seed, _VERSION]),
+    )
 
 
 _VERSION = 1 # raise it when the same settings should give another captioner
 
 # %% ../../nbs/07_captioner/14_lessons.ipynb #785eb187
-def lesson_regions(pictures: ImageSet, # with masks
-                   views: Views, # of the same
-                   elsewhere: Sequence[bool] | np.ndarray, # (pictures,) whether a region beside the object is wanted too
-                   seed: int = 0, # of discs
-                  ) -> Regions: # all of one layer
+def lesson_regions(
+    pictures: ImageSet, # with masks
+    views: Views, # of the same
+    elsewhere: Sequence[bool] | np.ndarray, # (pictures,) whether a region beside the object is wanted too
+    seed: int = 0, # of discs
+) -> Regions: # all of one layer
     "Regions of labelled objects, of parts of them, and beside them."
     chance, ids, masks = np.random.default_rng(seed), [], []
     for index in range(len(pictures)):
@@ -78,47 +98,75 @@ def lesson_regions(pictures: ImageSet, # with masks
         ids += [index] * len(found)
         masks += found
     number, stacked = torch.tensor(ids), torch.stack(masks)
-    measured = torch.cat([views.measure(*some) for some in zip(number.split(2000), stacked.float().split(2000), strict=True)])
+    measured = torch.cat(
+        [views.measure(*some) for some in zip(number.split(2000), stacked.float().split(2000), strict=True)]
+    )
     return Regions(number, stacked, torch.zeros_like(number), measured)
 
 
-def _disc(inside: torch.Tensor, chance: np.random.Generator) -> torch.Tensor: # bool (SIDE, SIDE), around one of the places inside
+def _disc(
+    inside: torch.Tensor, chance: np.random.Generator
+) -> torch.Tensor: # bool (SIDE, SIDE), around one of the places inside
     places = torch.nonzero(inside)
     y, x = places[int(chance.integers(len(places)))].tolist()
     rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing='ij')
     return (rows - y) ** 2 + (columns - x) ** 2 < chance.uniform(4, 13) ** 2
 
 # %% ../../nbs/07_captioner/14_lessons.ipynb #584797b4
-def small_course(pictures: ImageSet, # with masks and `group` in their table
-                 words: Sequence[frozenset[str]], # what people call each picture's object, see `milan.annotations.simulated.words_of`
-                 encoder: PyramidEncoder, # reads them; its projection is fitted here
-                 written: ImageSet | None = None, # pictures of words, see `lettered`; None: none
-                 drawn: int = 1500, # groups to learn from
-                 components: int = 128, # numbers per region after projection, at most
-                 seed: int = 0, # of regions, groups and annotators
-                 progress: bool = False, # show bars
-                ) -> Course:
+def small_course(
+    pictures: ImageSet, # with masks and `group` in their table
+    words: Sequence[frozenset[str]], # what people call each picture's object, see `milan.annotations.simulated.words_of`
+    encoder: PyramidEncoder, # reads them; its projection is fitted here
+    written: ImageSet | None = None, # pictures of words, see `lettered`; None: none
+    drawn: int = 1500, # groups to learn from
+    components: int = 128, # numbers per region after projection, at most
+    seed: int = 0, # of regions, groups and annotators
+    progress: bool = False, # show bars
+) -> Course:
     "What a captioner for small pictures learns from. Raises `MilanError` where there are too few pictures."
     if len(words) != len(pictures):
-        raise MilanError(f'{len(words)} sets of words for {len(pictures)} pictures: give one for each picture')
+        raise MilanError(
+            f'{len(words)} sets of words for {len(pictures)} pictures: give one for each picture'
+        )
     everything = concatenate([pictures, written], 'lessons') if written is not None else pictures
     said = [*words, *[frozenset(TEXT)] * (len(everything) - len(pictures))]
-    what = Recipe(everything.name, encoder.name or 'a network', tuple(encoder.layers), drawn=drawn, components=components, seed=seed)
+    what = Recipe(
+        everything.name,
+        encoder.name or 'a network',
+        tuple(encoder.layers),
+        drawn=drawn,
+        components=components,
+        seed=seed,
+    )
     annotator, random = Annotator.from_words(said), np.random.default_rng(seed)
-    regions = lesson_regions(everything, Views.of(everything, progress), np.arange(len(everything)) < len(pictures), seed)
+    regions = lesson_regions(
+        everything, Views.of(everything, progress), np.arange(len(everything)) < len(pictures), seed
+    )
     encoder.projection = None
-    features = encode_regions(encoder, everything, list(zip(regions.ids.tolist(), regions.masks, strict=True)), progress=progress).float().cpu()
+    features = (
+        encode_regions(
+            encoder,
+            everything,
+            list(zip(regions.ids.tolist(), regions.masks, strict=True)),
+            progress=progress,
+        )
+        .float()
+        .cpu()
+    )
     held = held_out_pictures(everything, what)[regions.ids]
     lesson = word_groups(annotator, regions, ~held, what.members, drawn, random)
     exam = word_groups(annotator, regions, held, what.members, max(20, drawn // 10), random)
-    encoder.projection = Projection.fit(features[~held], min(components, features.shape[1], int((~held).sum()) - 1)).to(next(encoder.parameters()).device)
+    encoder.projection = Projection.fit(
+        features[~held], min(components, features.shape[1], int((~held).sum()) - 1)
+    ).to(next(encoder.parameters()).device)
     return Course(what, everything, said, None, regions, features, lesson, exam, annotator, encoder)
 
 # %% ../../nbs/07_captioner/14_lessons.ipynb #025746ce
 def examine(captioner: model.Captioner, # any
             course: Course, # whose exam is taken
            ) -> dict[str, float]: # by word; 'all' for all groups
-    "The share of held-out groups whose description has the word they were drawn for, or another of `TEXT` where that is one."
+    """The share of held-out groups whose description has the word they were drawn for, or another of `TEXT`
+    where that is one."""
     said = captioner.decode(course.draw(0, torch.Generator().manual_seed(0), course.exam)).captions
     right: dict[str, list[bool]] = {'all': []}
     for text, word in zip(said, course.exam.words, strict=True):
@@ -142,19 +190,49 @@ def small_captioner(name: str, # of its folder
                     progress: bool = False, # show bars
                    ) -> model.Captioner: # its card says how it did at the exam
     "A captioner for small pictures, trained now or read from its folder."
-    key = fingerprint([pictures.fingerprint, [sorted(one) for one in words], None if written is None else written.fingerprint, encoder.name,
-                       list(encoder.layers), drawn, epochs, seed, _VERSION])
+    key = fingerprint(
+        [
+            pictures.fingerprint,
+            [sorted(one) for one in words],
+            None if written is None else written.fingerprint,
+            encoder.name,
+            list(encoder.layers),
+            drawn,
+            epochs,
+            seed,
+            _VERSION,
+        ]
+    )
     folder = models_dir()/'captioners'/f'{name}-{key}'
     if keep and encoder.name and (folder/'captioner.json').exists():
         return model.load(folder, device)
     course = small_course(pictures, words, encoder, written, drawn, seed=seed, progress=progress)
-    settings = {'embedding_size': 64, 'batch_size': 64, 'epochs': epochs, 'patience': 3, 'learning_rate': 2e-3}
+    settings = {
+        'embedding_size': 64,
+        'batch_size': 64,
+        'epochs': epochs,
+        'patience': 3,
+        'learning_rate': 2e-3,
+    }
     captioner = model.train(
-        course.draw, course.lesson.annotations, validation=list(range(7, drawn, 15)), encoder=encoder,
-        weights=phrase_weights(course.lesson.annotations), seed=seed, device=None if device is None else str(device), progress=progress,
+        course.draw,
+        course.lesson.annotations,
+        validation=list(range(7, drawn, 15)),
+        encoder=encoder,
+        weights=phrase_weights(course.lesson.annotations),
+        seed=seed,
+        device=None if device is None else str(device),
+        progress=progress,
         card={'name': name, 'data': NOTE, 'pictures': len(course.pictures)},
-        decoder_settings={**settings, 'hidden_size': 128, 'attention_hidden_size': 64, 'feature_noise': .2, 'feature_dropout': .1},
-        lm_settings={**settings, 'hidden_size': 64})
+        decoder_settings={
+            **settings,
+            'hidden_size': 128,
+            'attention_hidden_size': 64,
+            'feature_noise': 0.2,
+            'feature_dropout': 0.1,
+        },
+        lm_settings={**settings, 'hidden_size': 64},
+    )
     captioner.defaults['beam_size'] = 20
     captioner.card['exam'] = examine(captioner, course)
     if keep and encoder.name:
@@ -162,8 +240,11 @@ def small_captioner(name: str, # of its folder
     return captioner
 
 
-NOTE = ('Learnt from regions of small pictures whose things people named, and of words written on them; simulated annotators put the names and '
-        'measured looks into phrases. These units have no human descriptions. Not the published MILAN.')
+NOTE = (
+    'Learnt from regions of small pictures whose things people named, and of words written on them; simulated'
+    ' annotators put the names and measured looks into phrases. These units have no human descriptions. Not'
+    ' the published MILAN.'
+)
 
 # %% ../../nbs/07_captioner/14_lessons.ipynb #e6a6121d
 def stamp_words(labelled: ImageSet, # stamps
@@ -178,11 +259,26 @@ def stamps_captioner(size: int = 112, # of the pictures, pixels; a multiple of 5
                     ) -> model.Captioner:
     "A captioner for small pictures of things, with words on them; trained once, in a minute or two."
     stamps = images.load('stamps')
-    chosen = stamps.subset([row for row in range(len(stamps)) if stamps.table['kind'][row] != 'symbol' and stamps.mask(row) is not None])
+    chosen = stamps.subset(
+        [
+            row
+            for row in range(len(stamps))
+            if stamps.table['kind'][row] != 'symbol' and stamps.mask(row) is not None
+        ]
+    )
     small = variants(chosen, range(len(chosen)), size, seed=1000)
-    encoder = PyramidEncoder('efficientnet_lite0/imagenet', ['_blocks.2', '_blocks.4', '_blocks.10', '_blocks.15'], size=size)
-    return small_captioner('lettered', small, stamp_words(chosen), encoder.to(find_device(device)), lettered(small.subset(range(0, len(small), 2))),
-                           device=device, progress=progress)
+    encoder = PyramidEncoder(
+        'efficientnet_lite0/imagenet', ['_blocks.2', '_blocks.4', '_blocks.10', '_blocks.15'], size=size
+    )
+    return small_captioner(
+        'lettered',
+        small,
+        stamp_words(chosen),
+        encoder.to(find_device(device)),
+        lettered(small.subset(range(0, len(small), 2))),
+        device=device,
+        progress=progress,
+    )
 
 
 def words_for(labelled: Labelled, # pictures of some kinds of things
@@ -193,5 +289,12 @@ def words_for(labelled: Labelled, # pictures of some kinds of things
     "The words for a class: those that people use for its things and hardly for others."
     number = labelled.names.index(name)
     used = Counter(word for one in words for word in one)
-    here = Counter(word for one, label in zip(words, labelled.labels.tolist(), strict=True) if label == number for word in one)
-    return list(dict.fromkeys([name, *(word for word, count in here.most_common() if count >= share * used[word])]))
+    here = Counter(
+        word
+        for one, label in zip(words, labelled.labels.tolist(), strict=True)
+        if label == number
+        for word in one
+    )
+    return list(
+        dict.fromkeys([name, *(word for word, count in here.most_common() if count >= share * used[word])])
+    )

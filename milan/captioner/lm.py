@@ -19,19 +19,32 @@ from .text import Vocabulary
 class LanguageModel(nn.Module):
     "p(description): a word-level LSTM."
 
-    def __init__(self,
-                 vocabulary: Vocabulary, # its words are all the model can read and say
-                 embedding_size: int = 128, # numbers per word
-                 hidden_size: int = 512, # numbers per LSTM state
-                 layers: int = 2, # LSTM layers
-                 dropout: float = .5, # between layers, in training
-                 outer_dropout: float = 0., # of words read and before the output, in training; the original has none
-                ) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary, # its words are all the model can read and say
+        embedding_size: int = 128, # numbers per word
+        hidden_size: int = 512, # numbers per LSTM state
+        layers: int = 2, # LSTM layers
+        dropout: float = .5, # between layers, in training
+        outer_dropout: float = 0., # of words read and before the output, in training; the original has none
+    ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers, 'dropout': dropout, 'outer_dropout': outer_dropout}
+        self.settings = {
+            'embedding_size': embedding_size,
+            'hidden_size': hidden_size,
+            'layers': layers,
+            'dropout': dropout,
+            'outer_dropout': outer_dropout,
+        }
         self.embedding = nn.Embedding(len(vocabulary), embedding_size)
-        self.lstm = nn.LSTM(embedding_size, hidden_size, num_layers=layers, dropout=dropout if layers > 1 else 0., batch_first=True)
+        self.lstm = nn.LSTM(
+            embedding_size,
+            hidden_size,
+            num_layers=layers,
+            dropout=dropout if layers > 1 else 0.0,
+            batch_first=True,
+        )
         self.output = nn.Sequential(nn.Linear(hidden_size, len(vocabulary)))
 
     def forward(self,
@@ -57,30 +70,38 @@ class LanguageModel(nn.Module):
         zeros = self.embedding.weight.new_zeros(self.lstm.num_layers, n, self.lstm.hidden_size)
         return zeros, zeros.clone()
 
-    def step(self,
-             ids: torch.Tensor, # (n,) the word just read
-             state: tuple[torch.Tensor, torch.Tensor], # from `begin` or the last `step`
-            ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]: # (n, vocabulary) unnormalised, and the next state
+    def step(
+        self,
+        ids: torch.Tensor, # (n,) the word just read
+        state: tuple[torch.Tensor, torch.Tensor], # from `begin` or the last `step`
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]: # (n, vocabulary) unnormalised, and the next state
         "Read one more word of each sentence. The scores become log-probabilities under `log_softmax`."
         hidden, state = self.lstm(self.embedding(ids)[:, None], state)
         return self.output(hidden[:, 0]), state
 
-    def log_prob(self,
-                 sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers as `Vocabulary.batch(…, start=False)` gives
-                ) -> torch.Tensor: # (n,) natural logarithms
+    def log_prob(
+        self,
+        sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers as `Vocabulary.batch(…, start=False)` gives
+    ) -> torch.Tensor: # (n,) natural logarithms
         "log p of each whole sentence, its stop included."
         if isinstance(sentences, str):
             raise MilanError(f'log_prob takes several sentences: give [{sentences!r}]')
-        ids = sentences if isinstance(sentences, torch.Tensor) else self.vocabulary.batch(sentences, start=False)
+        ids = (
+            sentences
+            if isinstance(sentences, torch.Tensor)
+            else self.vocabulary.batch(sentences, start=False)
+        )
         return prefix_log_prob(self, ids.to(self.embedding.weight.device))
 
     def perplexity(self,
                    sentences: Sequence[str], # n ≥ 1 texts
                   ) -> float: # ≥ 1
-        "Between how many equally likely words the model would be in doubt as much: exp of the mean −log p of a word, stops included."
+        """Between how many equally likely words the model would be in doubt as much: exp of the mean −log p
+        of a word, stops included."""
         if not sentences:
             raise MilanError('perplexity of no sentences; give at least one')
-        words = sum(len(self.vocabulary.index(text, start=False)) for text in sentences) # unknown ones count as `unk`
+        # unknown ones count as `unk`
+        words = sum(len(self.vocabulary.index(text, start=False)) for text in sentences)
         return float(torch.exp(-self.log_prob(sentences).double().sum() / words))
 
 # %% ../../nbs/07_captioner/04_lm.ipynb #ecbfed7c
@@ -92,15 +113,18 @@ def _layer(x: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
     hidden = o.sigmoid() * cell.tanh()
     if len(x) == 1:
         return hidden[None]
-    rest = torch.lstm(x[1:], (hidden[None], cell[None]), list(weights), True, 1, 0., torch.is_grad_enabled(), False, False)[0]
+    rest = torch.lstm(
+        x[1:], (hidden[None], cell[None]), list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, False
+    )[0]
     return torch.cat([hidden[None], rest])
 
 # %% ../../nbs/07_captioner/04_lm.ipynb #7d4fdd9d
 @torch.inference_mode()
-def prefix_log_prob(model: LanguageModel, # in any mode; it is read as in evaluation
-                    ids: torch.Tensor, # (n, words) word numbers without start; rows end with stop, then anything
-                    chunk: int = 4096, # prefixes read at a time, bounds the memory
-                   ) -> torch.Tensor: # (n,)
+def prefix_log_prob(
+    model: LanguageModel, # in any mode; it is read as in evaluation
+    ids: torch.Tensor, # (n, words) word numbers without start; rows end with stop, then anything
+    chunk: int = 4096, # prefixes read at a time, bounds the memory
+) -> torch.Tensor: # (n,)
     "log p of each row, reading every distinct prefix once."
     vocabulary, size = model.vocabulary, len(model.vocabulary)
     ids = F.pad(ids, (1, 0), value=vocabulary.start)
@@ -126,14 +150,20 @@ def prefix_log_prob(model: LanguageModel, # in any mode; it is read as in evalua
 State = tuple[torch.Tensor, torch.Tensor]
 
 
-def _read(model: LanguageModel, prefixes: torch.Tensor, state: State, owner: torch.Tensor, wanted: torch.Tensor,
+def _read(model: LanguageModel,
+          prefixes: torch.Tensor,
+          state: State,
+          owner: torch.Tensor,
+          wanted: torch.Tensor,
           chunk: int) -> tuple[State, torch.Tensor]:
     size = len(model.vocabulary)
     terms = torch.empty(len(wanted), dtype=torch.float64, device=wanted.device)
     hidden, cell = [], []
     for begin in range(0, len(prefixes), chunk):
         part = prefixes[begin:begin + chunk]
-        scores, (h, c) = model.step(part % size, (state[0][:, part // size].contiguous(), state[1][:, part // size].contiguous()))
+        scores, (h, c) = model.step(
+            part % size, (state[0][:, part // size].contiguous(), state[1][:, part // size].contiguous())
+        )
         mine = (owner >= begin) & (owner < begin + len(part))
         local = owner[mine] - begin
         terms[mine] = (scores[local, wanted[mine]] - scores.logsumexp(1)[local]).double()

@@ -18,18 +18,42 @@ __all__ = ['AXES', 'AnnotatedUnits', 'Augment', 'BEAM', 'CLIP', 'COLOURS', 'COMP
            'small_png', 'small_vit', 'space', 'speaking', 'style', 'to_image', 'transfers', 'usable_clip', 'weights']
 
 # %% ../../nbs/13_experiments/00_experiments.ipynb #54ba2303
-from .records import PAPER_NUMBERS, PROFILES, Metrics, Record, collect, committed_reports, parse
+from milan.experiments.records import (
+    PAPER_NUMBERS,
+    PROFILES,
+    Metrics,
+    Record,
+    collect,
+    committed_reports,
+    parse,
+)
 from .records import read, reports_dir
 from .reports import Report, commit, report_folder, small_png
 from .figures import COLOURS, plot_agreement, plot_marks, plot_methods, plot_units, style
 from .preflight import annotated_sets, assets, listed, missing, require, space, weights
-from .runner import KINDS, Experiment, Parameter, Run, cores, find, get, literal, notebooks_dir
+from milan.experiments.runner import (
+    KINDS,
+    Experiment,
+    Parameter,
+    Run,
+    cores,
+    find,
+    get,
+    literal,
+    notebooks_dir,
+)
 from .runner import overview, reproduce, run
 from .classifiers import Augment, SmallCNN, SmallViT, accuracy, fit_classifier
 from .classifiers import flip_and_shift, predictions, shift, small_cnn, small_vit
 from .generators import START, Fitted, SmallGenerator, band_loss, fit_generator
 from .generators import made_pictures, register, small_generator, to_image
-from .annotated import AnnotatedUnits, PictureSet, annotate_units, missing_sets, published_sets
+from milan.experiments.annotated import (
+    AnnotatedUnits,
+    PictureSet,
+    annotate_units,
+    missing_sets,
+    published_sets,
+)
 from .annotated import simulated_sets, small_classifier
 from .transfer import AXES, DIFFERENCES, SETTINGS, Predictions, Settings, Transfer, compare
 from .transfer import networks_of, predict, predict_all, transfers

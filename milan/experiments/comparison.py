@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 # %% ../../nbs/13_experiments/10_comparison.ipynb #ace3470b
 @dataclass
 class Case:
-    "Units of a network, labelled pictures in two halves, and annotations of the units. The lists have one entry per unit, in the same order."
+    """Units of a network, labelled pictures in two halves, and annotations of the units.
+
+    The lists have one entry per unit, in the same order."""
     network: Network
     found: Any # exemplars of the units, from the first half; `Exemplars`, or anything with .units and .lookup
     observed: Observed # the units on all pictures
@@ -53,20 +55,27 @@ class Case:
     references: list[list[str]] # (units,) texts of the annotators
     training: list[list[str]] # annotations of other units, to choose a constant text on
     named: np.ndarray # bool (units,): annotators find something to say
-    truth: list[str] = field(default_factory=list) # (units,) the planted concept, '' where none is; empty where it is not known
+    truth: list[str] = field(
+        default_factory=list
+    ) # (units,) the planted concept, '' where none is; empty where it is not known
     pictures: Segmentations | None = None # all of them
 
     def __post_init__(self) -> None:
         if list(self.found.units) != self.observed.units or len(self.references) != len(self.observed.units):
-            raise MilanError(f'{len(self.observed.units)} units were observed, there are exemplars of {len(self.found.units)} and annotations of '
-                             f'{len(self.references)}: give the same units in the same order')
+            raise MilanError(
+                f'{len(self.observed.units)} units were observed, there are exemplars of'
+                f' {len(self.found.units)} and annotations of {len(self.references)}: give the same units in'
+                ' the same order'
+            )
 
     def __len__(self) -> int:
         return len(self.observed.units)
 
     def __repr__(self) -> str:
-        return (f'Case({self.network.name}, {len(self)} units, {int((~self.out).sum()):,} pictures to describe from and {int(self.out.sum()):,} to score on, '
-                f'{len(self.concepts.concepts)} concepts)')
+        return (
+            f'Case({self.network.name}, {len(self)} units, {int((~self.out).sum()):,} pictures to describe'
+            f' from and {int(self.out.sum()):,} to score on, {len(self.concepts.concepts)} concepts)'
+        )
 
     @property
     def judge(self) -> Labels:
@@ -85,26 +94,48 @@ def observe_once(network: Network, # whose units they are
                  progress: bool = False, # show a bar
                 ) -> Observed: # the units in the order of `found`
     "The units' activations on pictures, read from disk if they were computed before."
-    layers, units = found.layers, {layer: np.asarray(found.unit_numbers(layer)).tolist() for layer in found.layers}
+    layers, units = found.layers, {
+        layer: np.asarray(found.unit_numbers(layer)).tolist() for layer in found.layers
+    }
     levels = [np.asarray(found.levels(layer), float).round(6).tolist() for layer in layers]
-    path = results_dir()/'observed'/f'{fingerprint([model.weights_hash(network.module), pictures.fingerprint, list(units.items()), levels])}.npz'
+    path = (
+        results_dir()
+        / 'observed'
+        / f'{fingerprint([model.weights_hash(network.module), pictures.fingerprint, list(units.items()), levels])}.npz'
+    )
     if not path.is_file():
-        observe(network, pictures, layers, thresholds=found, units=units, batch_size=batch_size, quiet=not progress).save(path)
+        observe(
+            network,
+            pictures,
+            layers,
+            thresholds=found,
+            units=units,
+            batch_size=batch_size,
+            quiet=not progress,
+        ).save(path)
     return Observed.load(path)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #2eae08fa
-def annotators_of_scenes(scenes: images.ShapeScenes, # that the exemplars come from
-                         exemplar: exemplars.Exemplar, # one unit
-                         random: np.random.Generator, # which regions each looks at
-                         ids: Sequence[int] | None = None, # numbers of the exemplars' scenes; None: the exemplar's own
-                        ) -> list[str]: # three texts
+def annotators_of_scenes(
+    scenes: images.ShapeScenes, # that the exemplars come from
+    exemplar: exemplars.Exemplar, # one unit
+    random: np.random.Generator, # which regions each looks at
+    ids: Sequence[int] | None = None, # numbers of the exemplars' scenes; None: the exemplar's own
+) -> list[str]: # three texts
     "Three simulated annotations of a unit; each annotator looks at five of its regions."
     inside, said = exemplar.masks[:, 0].numpy() > 0, []
-    shown = [[name for name, where in scenes.concepts(int(i)).items() if (where & mask).sum() > .5 * max(1, mask.sum())]
-             for i, mask in zip(np.asarray(exemplar.ids if ids is None else ids), inside, strict=True)]
+    shown = [
+        [
+            name
+            for name, where in scenes.concepts(int(i)).items()
+            if (where & mask).sum() > 0.5 * max(1, mask.sum())
+        ]
+        for i, mask in zip(np.asarray(exemplar.ids if ids is None else ids), inside, strict=True)
+    ]
     for annotator in range(3):
         seen = [name for i in random.permutation(len(shown))[:5] for name in shown[i]]
-        counts = {name: seen.count(name) + .9 * random.random() for name in sorted(set(seen))} # among equals, chance
+        # among equals, chance
+        counts = {name: seen.count(name) + .9 * random.random() for name in sorted(set(seen))}
         name = max(counts, key=counts.__getitem__, default='')
         said.append(demo.concept_phrases([name])[annotator] if counts.get(name, 0) >= 3 else ABSTAIN)
     return said
@@ -127,13 +158,28 @@ def planted_case(scenes: int = 600, # half of them for scoring
     pictures, random = Scenes(images.ShapeScenes(scenes, seed=seed)), np.random.default_rng(seed)
     out = held_out(scenes, seed=seed)
     first, layers = np.flatnonzero(~out), list(network.layers if layers is None else layers)
-    found = exemplars.compute(network, pictures.subset(first), layers, k=15, size=64, batch_size=64, quiet=True).select(layers)
-    references = [annotators_of_scenes(pictures.images, one, random, first[np.asarray(one.ids)].tolist()) for one in found]
+    found = exemplars.compute(
+        network, pictures.subset(first), layers, k=15, size=64, batch_size=64, quiet=True
+    ).select(layers)
+    references = [
+        annotators_of_scenes(pictures.images, one, random, first[np.asarray(one.ids)].tolist())
+        for one in found
+    ]
     training = [demo.concept_phrases([concept.name]) for concept in pictures.concepts]
     planted = network.planted
     truth = [planted[layer][unit] for layer, unit in found.units]
-    return Case(network, found, observe_once(network, pictures, found), pack_concepts(pictures), out, references, training,
-                np.array([bool(concept) for concept in truth]), truth, pictures)
+    return Case(
+        network,
+        found,
+        observe_once(network, pictures, found),
+        pack_concepts(pictures),
+        out,
+        references,
+        training,
+        np.array([bool(concept) for concept in truth]),
+        truth,
+        pictures,
+    )
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #174bb965
 EYES = ('trunk.2', 'trunk.5', 'trunk.8', 'trunk.14')
@@ -148,32 +194,52 @@ def planted_captioner(scenes: int = 400, # to learn from
                      ) -> model.Captioner:
     "A captioner of generated scenes, trained now or read from `$MILAN_MODELS_DIR`."
     network = networks.load('planted/shapes', device) if network is None else network
-    settings = {'embedding_size': 32, 'batch_size': 32, 'epochs': epochs, 'patience': 3, 'learning_rate': 4e-3}
+    settings = {
+        'embedding_size': 32,
+        'batch_size': 32,
+        'epochs': epochs,
+        'patience': 3,
+        'learning_rate': 4e-3,
+    }
     key = fingerprint([scenes, groups, seed, settings, model.weights_hash(network.module), EYES, 1])
     folder = models_dir()/'captioners'/f'planted-{key}'
     if not (folder/'captioner.json').exists():
         draw, lesson, encoder = _scene_lesson(network, images.ShapeScenes(scenes, seed=seed), groups, seed)
-        made = model.train(draw, lesson.annotations, validation=list(range(7, groups, 15)), encoder=encoder, seed=seed, device=device, progress=False,
-                           card={'data': demo.NOTE['shapes']}, decoder_settings={**settings, 'hidden_size': 128, 'attention_hidden_size': 64},
-                           lm_settings={**settings, 'hidden_size': 64})
+        made = model.train(
+            draw,
+            lesson.annotations,
+            validation=list(range(7, groups, 15)),
+            encoder=encoder,
+            seed=seed,
+            device=device,
+            progress=False,
+            card={'data': demo.NOTE['shapes']},
+            decoder_settings={**settings, 'hidden_size': 128, 'attention_hidden_size': 64},
+            lm_settings={**settings, 'hidden_size': 64},
+        )
         made.defaults['beam_size'] = 10
         made.save(folder)
     return model.load(folder, device, network)
 
 
-def scene_groups(encoder: PyramidEncoder, # reads the scenes
-                 scenes: images.ShapeScenes, # generated
-                 groups: int, # of regions
-                 seed: int = 0, # of regions and groups
-                ) -> tuple[torch.Tensor, demo.Lesson]: # (regions, features), and the groups with their phrases
+def scene_groups(
+    encoder: PyramidEncoder, # reads the scenes
+    scenes: images.ShapeScenes, # generated
+    groups: int, # of regions
+    seed: int = 0, # of regions and groups
+) -> tuple[torch.Tensor, demo.Lesson]: # (regions, features), and the groups with their phrases
     "Groups of fifteen regions that share one concept or two, to learn from or to test on."
     random = np.random.default_rng(seed)
     regions, shown = demo.shape_regions(scenes, random)
-    features = encode_regions(encoder, scenes, list(zip(regions.ids.tolist(), regions.masks, strict=True)), 64, progress=False)
+    features = encode_regions(
+        encoder, scenes, list(zip(regions.ids.tolist(), regions.masks, strict=True)), 64, progress=False
+    )
     return features, demo.concept_groups(shown, torch.ones(len(shown), dtype=torch.bool), 15, groups, random)
 
 
-def _scene_lesson(network: Network, scenes: images.ShapeScenes, groups: int, seed: int) -> tuple[Any, demo.Lesson, PyramidEncoder]:
+def _scene_lesson(
+    network: Network, scenes: images.ShapeScenes, groups: int, seed: int
+) -> tuple[Any, demo.Lesson, PyramidEncoder]:
     "What `train` draws from in every epoch, the groups with their phrases, and the encoder."
     encoder = PyramidEncoder(network, list(EYES))
     features, lesson = scene_groups(encoder, scenes, groups, seed)
@@ -183,7 +249,9 @@ def _scene_lesson(network: Network, scenes: images.ShapeScenes, groups: int, see
     def draw(epoch: int, # from 0
              generator: torch.Generator, # of the choice
             ) -> torch.Tensor: # (groups, 15, components), in another order in every epoch
-        return features[torch.stack([group[torch.randperm(len(group), generator=generator)] for group in lesson.groups])]
+        return features[
+            torch.stack([group[torch.randperm(len(group), generator=generator)] for group in lesson.groups])
+        ]
 
     return draw, lesson, encoder
 
@@ -208,44 +276,94 @@ def pictures_case(pictures: images.ImageSet | None = None, # None: the demonstra
     layers = list(recipe.described if layers is None else layers)
     out = held_out(len(pictures), pictures.table['group'].tolist(), seed=seed)
     first = pictures.subset(~out)
-    chosen = demo.some_units(network, layers, units, seed) | demo.some_units(network, list(others), units, seed)
+    chosen = demo.some_units(network, layers, units, seed) | demo.some_units(
+        network, list(others), units, seed
+    )
     network = network.to(find_device(device))
-    found = exemplars.compute(network, first, [*layers, *others], k=k, batch_size=16, units=chosen, quiet=not progress)
+    found = exemplars.compute(
+        network, first, [*layers, *others], k=k, batch_size=16, units=chosen, quiet=not progress
+    )
     words = words_of(pictures.table)
-    said = _annotated(found.select([*layers, *others]), Views.of(first, progress), [words[i] for i in np.flatnonzero(~out)], seed)
+    said = _annotated(
+        found.select([*layers, *others]),
+        Views.of(first, progress),
+        [words[i] for i in np.flatnonzero(~out)],
+        seed,
+    )
     described, labelled = found.select(layers), Pictures(pictures)
     observed = observe_once(network, labelled, described, 16, progress)
     references = said[:len(described)]
-    return Case(network, described, observed, pack_concepts(labelled, progress=progress), out, references, said[len(described):], speaking(references), [], labelled)
+    return Case(
+        network,
+        described,
+        observed,
+        pack_concepts(labelled, progress=progress),
+        out,
+        references,
+        said[len(described) :],
+        speaking(references),
+        [],
+        labelled,
+    )
 
 
-def _annotated(found: exemplars.Exemplars, views: Views, words: Sequence[frozenset[str]], seed: int) -> list[list[str]]: # three texts per unit
-    annotator, regions, random = Annotator.from_words(words), demo.unit_regions(found, views), np.random.default_rng(seed)
+def _annotated(
+    found: exemplars.Exemplars, views: Views, words: Sequence[frozenset[str]], seed: int
+) -> list[list[str]]: # three texts per unit
+    annotator, regions, random = (
+        Annotator.from_words(words),
+        demo.unit_regions(found, views),
+        np.random.default_rng(seed),
+    )
     usual = demo.usual_by_layer(annotator, regions)
     groups = torch.arange(len(regions)).unflatten(0, (-1, found.k))
-    return [demo.three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random) for group in groups]
+    return [
+        demo.three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random)
+        for group in groups
+    ]
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #6b7ac167
-def annotated_case(annotated: Any, # `AnnotatedExemplars` of one set
-                   network: Network, # whose units they are
-                   labelled: Segmentations, # such as Broden
-                   training: Sequence[Sequence[str]], # annotations of other networks' units, to choose a constant text on
-                   seed: int = 0, # of the split
-                   batch_size: int = 64, # pictures at a time
-                   progress: bool = True, # show bars
-                  ) -> Case:
+def annotated_case(
+    annotated: Any, # `AnnotatedExemplars` of one set
+    network: Network, # whose units they are
+    labelled: Segmentations, # such as Broden
+    training: Sequence[Sequence[str]], # annotations of other networks' units, to choose a constant text on
+    seed: int = 0, # of the split
+    batch_size: int = 64, # pictures at a time
+    progress: bool = True, # show bars
+) -> Case:
     "Units that people described, on labelled pictures."
     units: dict[str, list[int]] = {layer: [] for layer in annotated.layers}
     for layer, unit in annotated.units:
         units[layer].append(unit)
     out, layers = held_out(len(labelled), seed=seed), list(units)
-    first = observe(network, labelled.subset(~out), layers, units=units, quantile=.995, batch_size=batch_size, quiet=not progress)
+    first = observe(
+        network,
+        labelled.subset(~out),
+        layers,
+        units=units,
+        quantile=0.995,
+        batch_size=batch_size,
+        quiet=not progress,
+    )
     levels = {layer: np.zeros(max(numbers) + 1, np.float32) for layer, numbers in units.items()}
     for (layer, unit), level in zip(first.units, first.thresholds, strict=True):
         levels[layer][unit] = level
-    observed = observe(network, labelled, layers, units=units, thresholds=levels, batch_size=batch_size, quiet=not progress)
-    return Case(network, annotated, observed, pack_concepts(labelled, progress=progress), out, annotated.annotations, [list(texts) for texts in training],
-                np.ones(len(annotated), bool), [], labelled)
+    observed = observe(
+        network, labelled, layers, units=units, thresholds=levels, batch_size=batch_size, quiet=not progress
+    )
+    return Case(
+        network,
+        annotated,
+        observed,
+        pack_concepts(labelled, progress=progress),
+        out,
+        annotated.annotations,
+        [list(texts) for texts in training],
+        np.ones(len(annotated), bool),
+        [],
+        labelled,
+    )
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #b9097cf2
 NETDISSECT, COMPEXP, CLIP = 'Network Dissection', 'Compositional Explanations', 'CLIP-Dissect'
@@ -262,8 +380,14 @@ def dissections(case: Case, # units and labels
     "Descriptions by the methods that choose among labels, made from the first half of the pictures."
     watched, concepts = case.observed.subset(~case.out), case.concepts.subset(~case.out).frequent(5)
     if not concepts.concepts:
-        raise MilanError(f'no concept is on five of the {len(watched.peaks)} pictures to describe from: give more labelled pictures')
-    found = {NETDISSECT: netdissect(watched, concepts, threshold), COMPEXP: compexp(watched, concepts, length, beam, quiet)}
+        raise MilanError(
+            f'no concept is on five of the {len(watched.peaks)} pictures to describe from: give more labelled'
+            ' pictures'
+        )
+    found = {
+        NETDISSECT: netdissect(watched, concepts, threshold),
+        COMPEXP: compexp(watched, concepts, length, beam, quiet),
+    }
     if clip is not None:
         assert case.pictures is not None
         similarity = clip_similarity(clip, case.pictures.subset(~case.out), concepts.names, quiet=quiet)
@@ -279,13 +403,23 @@ def captions(case: Case, # units
             ) -> dict[str, pd.DataFrame]: # method → layer, unit, description, score
     "MILAN's descriptions: greedy, with a beam, and with mutual information."
     features = captioner.features(case.found, progress=progress)
-    return {name: captioner.describe(case.found, strategy=strategy, beam_size=beam_size, temperature=temperature, features=features, progress=progress)
-            for name, strategy in ((GREEDY, 'greedy'), (BEAM, 'beam'), (PMI, 'rerank'))}
+    return {
+        name: captioner.describe(
+            case.found,
+            strategy=strategy,
+            beam_size=beam_size,
+            temperature=temperature,
+            features=features,
+            progress=progress,
+        )
+        for name, strategy in ((GREEDY, 'greedy'), (BEAM, 'beam'), (PMI, 'rerank'))
+    }
 
 
-def usable_clip(name: str | Path | None = None, # a name that transformers knows, or a folder; None: the usual one
-                device: str | None = None, # None: a GPU where there is one
-               ) -> tuple[Any, str]: # a Clip or None, and why there is none
+def usable_clip(
+    name: str | Path | None = None, # a name that transformers knows, or a folder; None: the usual one
+    device: str | None = None, # None: a GPU where there is one
+) -> tuple[Any, str]: # a Clip or None, and why there is none
     "A CLIP that is on this machine already; nothing is fetched."
     from milan.captioner import clip as rerank
 
@@ -295,43 +429,80 @@ def usable_clip(name: str | Path | None = None, # a name that transformers knows
         return None, str(error)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #30ac16b7
-def recovered(descriptions: Sequence[str], # (units,)
-              truth: Sequence[str], # (units,) the planted concept; '' where none is
-              concepts: Sequence[Concept], # all that can be named
-             ) -> pd.DataFrame: # unit (its row), planted, description, named, plain; units without a planted concept are left out
+def recovered(
+    descriptions: Sequence[str], # (units,)
+    truth: Sequence[str], # (units,) the planted concept; '' where none is
+    concepts: Sequence[Concept], # all that can be named
+) -> pd.DataFrame: # unit (its row), planted, description, named, plain; units without a planted concept are left out
     "Whether descriptions name planted concepts."
     known, rows = names_of(concepts), []
     for row, (text, concept) in enumerate(zip(descriptions, truth, strict=True)):
         if concept:
             formula = formula_of(text, known)
             said, denied = (formula.asserted(), formula.asserted(False)) if formula else ([], [])
-            rows.append((row, concept, text, concept in said and len(set(said)) <= 3, set(said) == {concept} and not denied))
+            rows.append(
+                (
+                    row,
+                    concept,
+                    text,
+                    concept in said and len(set(said)) <= 3,
+                    set(said) == {concept} and not denied,
+                )
+            )
     return pd.DataFrame(rows, columns=['unit', 'planted', 'description', 'named', 'plain'])
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #e3ab62f4
 FEWER = 'one reference fewer'
 
 
-def agreement_of(tables: Mapping[str, pd.DataFrame], # method → layer, unit, description; one row per unit of the case
-                 case: Case, # with references
-                 units: np.ndarray | None = None, # bool (units,): only these; None: all
-                 measures: Sequence[str] = ('word_f1', 'rougeL'), # see `metrics.MEASURES`
-                 human: str | None = PMI, # the method that is set beside the annotators; None: without them
-                 seed: int = 0, # of permutations and bootstrap
-                ) -> pd.DataFrame: # measure, row, value, low, high, n, note
+def agreement_of(
+    tables: Mapping[str, pd.DataFrame], # method → layer, unit, description; one row per unit of the case
+    case: Case, # with references
+    units: np.ndarray | None = None, # bool (units,): only these; None: all
+    measures: Sequence[str] = ('word_f1', 'rougeL'), # see `metrics.MEASURES`
+    human: str | None = PMI, # the method that is set beside the annotators; None: without them
+    seed: int = 0, # of permutations and bootstrap
+) -> pd.DataFrame: # measure, row, value, low, high, n, note
     "How well every method agrees with the annotators."
     rows = np.arange(len(case)) if units is None else np.flatnonzero(units)
     references: list[list[str]] = [case.references[row] for row in rows]
     parts: list[pd.DataFrame] = []
     for name, table in tables.items():
         said = table['description'].fillna('').tolist()
-        if list(zip(table['layer'], table['unit'], strict=True)) != [tuple(unit) for unit in case.observed.units]:
-            raise MilanError(f'{name} describes other units than the case has: give one row per unit, in their order')
-        part = metrics.agreement_table([said[row] for row in rows], references, seed, measures, training=None if parts else case.training, human=human == name)
+        if list(zip(table['layer'], table['unit'], strict=True)) != [
+            tuple(unit) for unit in case.observed.units
+        ]:
+            raise MilanError(
+                f'{name} describes other units than the case has: give one row per unit, in their order'
+            )
+        part = metrics.agreement_table(
+            [said[row] for row in rows],
+            references,
+            seed,
+            measures,
+            training=None if parts else case.training,
+            human=human == name,
+        )
         part = part[~part.row.isin(['constant'] if parts else [])] # once is enough
-        parts.append(part.assign(row=part.row.replace({'ours': name, 'shuffled': f'{name}, shuffled', f'ours, {FEWER}': f'{name}, {FEWER}', 'human': 'annotators'})))
+        parts.append(
+            part.assign(
+                row=part.row.replace(
+                    {
+                        'ours': name,
+                        'shuffled': f'{name}, shuffled',
+                        f'ours, {FEWER}': f'{name}, {FEWER}',
+                        'human': 'annotators',
+                    }
+                )
+            )
+        )
     found = pd.concat(parts, ignore_index=True)
-    return found.sort_values('measure', key=lambda names: names.map(list(dict.fromkeys(names)).index), kind='stable', ignore_index=True)
+    return found.sort_values(
+        'measure',
+        key=lambda names: names.map(list(dict.fromkeys(names)).index),
+        kind='stable',
+        ignore_index=True,
+    )
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #247258b5
 def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, description
@@ -347,12 +518,27 @@ def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, descripti
     rows = np.arange(len(case)) if units is None else np.flatnonzero(units)
     both = [tables[name].iloc[rows] for name in (first, second)]
     references = [case.references[row] for row in rows]
-    pairs = {metrics.label(name): [metrics.measure(name)(table.description.tolist(), references, seed=seed) for table in both] for name in measures}
-    scored = [unit_scores(table, case.observed, case.judge, case.out, measures=checks).query('row == "ours"') for table in both]
-    pairs |= {name: [metrics.summarise(table[name].to_numpy(), seed) for table in scored] for name in checks if name in scored[0]}
+    pairs = {
+        metrics.label(name): [
+            metrics.measure(name)(table.description.tolist(), references, seed=seed) for table in both
+        ]
+        for name in measures
+    }
+    scored = [
+        unit_scores(table, case.observed, case.judge, case.out, measures=checks).query('row == "ours"')
+        for table in both
+    ]
+    pairs |= {
+        name: [metrics.summarise(table[name].to_numpy(), seed) for table in scored]
+        for name in checks
+        if name in scored[0]
+    }
     changed = int((both[0].description.to_numpy() != both[1].description.to_numpy()).sum())
     found = {name: metrics.difference(one, other, seed) for name, (one, other) in pairs.items()}
-    return pd.DataFrame([(name, one.value, *one.interval, len(one), changed) for name, one in found.items()], columns=['measure', 'value', 'low', 'high', 'n', 'changed'])
+    return pd.DataFrame(
+        [(name, one.value, *one.interval, len(one), changed) for name, one in found.items()],
+        columns=['measure', 'value', 'low', 'high', 'n', 'changed'],
+    )
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #48e8ff4a
 def plot_held_out(case: Case, # units and labels
@@ -370,15 +556,39 @@ def plot_held_out(case: Case, # units and labels
     return plot_marks(case.observed.peaks[case.out][:, list(rows)], marks, titles, shown)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #38a26880
-TABLE_2 = {('alexnet/imagenet', COMPEXP): .01, ('alexnet/imagenet', NETDISSECT): .24, ('alexnet/imagenet', GREEDY): .34, ('alexnet/imagenet', PMI): .38,
-           ('alexnet/places365', COMPEXP): .02, ('alexnet/places365', NETDISSECT): .21, ('alexnet/places365', GREEDY): .31, ('alexnet/places365', PMI): .37,
-           ('resnet152/imagenet', COMPEXP): .01, ('resnet152/imagenet', NETDISSECT): .25, ('resnet152/imagenet', GREEDY): .27, ('resnet152/imagenet', PMI): .35,
-           ('resnet152/places365', COMPEXP): .03, ('resnet152/places365', NETDISSECT): .22, ('resnet152/places365', GREEDY): .30, ('resnet152/places365', PMI): .31}
+TABLE_2 = {
+    ('alexnet/imagenet', COMPEXP): 0.01,
+    ('alexnet/imagenet', NETDISSECT): 0.24,
+    ('alexnet/imagenet', GREEDY): 0.34,
+    ('alexnet/imagenet', PMI): 0.38,
+    ('alexnet/places365', COMPEXP): 0.02,
+    ('alexnet/places365', NETDISSECT): 0.21,
+    ('alexnet/places365', GREEDY): 0.31,
+    ('alexnet/places365', PMI): 0.37,
+    ('resnet152/imagenet', COMPEXP): 0.01,
+    ('resnet152/imagenet', NETDISSECT): 0.25,
+    ('resnet152/imagenet', GREEDY): 0.27,
+    ('resnet152/imagenet', PMI): 0.35,
+    ('resnet152/places365', COMPEXP): 0.03,
+    ('resnet152/places365', NETDISSECT): 0.22,
+    ('resnet152/places365', GREEDY): 0.30,
+    ('resnet152/places365', PMI): 0.31,
+}
 NOTES = {
-    'smoke': 'Generated scenes and units that were fitted to one concept each; annotators are simulated. These numbers are not comparable with the paper\'s.',
-    'demo': 'Stamps and photographs that people named, and units of an ImageNet-trained network that nobody described. Annotators are **simulated** from people\'s words for the pictures; '
-            'labels are the stamps\' outlines under the same words, and measured colours. The captioner is *stamps*, not the published MILAN, and these numbers are not comparable with the paper\'s.',
-    'paper': 'Units of MILANNOTATIONS, described by three people each; labels of Broden; a captioner trained on the annotations of all other networks.',
+    'smoke': (
+        'Generated scenes and units that were fitted to one concept each; annotators are simulated. These'
+        ' numbers are not comparable with the paper\'s.'
+    ),
+    'demo': (
+        'Stamps and photographs that people named, and units of an ImageNet-trained network that nobody'
+        ' described. Annotators are **simulated** from people\'s words for the pictures; labels are the'
+        ' stamps\' outlines under the same words, and measured colours. The captioner is *stamps*, not the'
+        ' published MILAN, and these numbers are not comparable with the paper\'s.'
+    ),
+    'paper': (
+        'Units of MILANNOTATIONS, described by three people each; labels of Broden; a captioner trained on'
+        ' the annotations of all other networks.'
+    ),
 }
 
 
@@ -388,22 +598,25 @@ def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
                       gigabytes: float = 60., # of disk for exemplars' features
                      ) -> list[str]: # a line each, with how to get it
     "What the profile `paper` needs and this machine lacks."
-    wanted = sorted({*sets, *(name for one in sets for name in annotations.resolve(f'not-{one.replace("/", "-")}'))})
+    wanted = sorted(
+        {*sets, *(name for one in sets for name in annotations.resolve(f'not-{one.replace("/", "-")}'))}
+    )
     needs = annotated_sets(*wanted) + weights(*sets) + space(gigabytes)
     if not (Path(labelled)/'index.csv').is_file():
         needs.append(f'Broden (broden1_224, from Network Dissection\'s download page) in {labelled}')
     return needs + ([metrics.missing_text_model(text_model)] if text_model else [])
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #576ef980
-def cases(profile: str, # 'smoke', 'demo' or 'paper'
-          sets: Sequence[str] = (), # for 'paper', such as 'alexnet/imagenet'; none: the four of table 2
-          *,
-          units: int = 0, # of each layer at most, at random; 0: all, for 'demo' 48
-          labelled: str | Path | None = None, # for 'paper', the folder of Broden; None: $MILAN_DATA_DIR/broden1_224
-          text_model: str | None = None, # for 'paper', the model of BERTScore that must be there
-          seed: int = 0, # of splits and choices
-          device: str | None = None, # None: a GPU where there is one
-         ) -> dict[str, Case]: # name → case
+def cases(
+    profile: str, # 'smoke', 'demo' or 'paper'
+    sets: Sequence[str] = (), # for 'paper', such as 'alexnet/imagenet'; none: the four of table 2
+    *,
+    units: int = 0, # of each layer at most, at random; 0: all, for 'demo' 48
+    labelled: str | Path | None = None, # for 'paper', the folder of Broden; None: $MILAN_DATA_DIR/broden1_224
+    text_model: str | None = None, # for 'paper', the model of BERTScore that must be there
+    seed: int = 0, # of splits and choices
+    device: str | None = None, # None: a GPU where there is one
+) -> dict[str, Case]: # name → case
     "The units and pictures of a profile. Raises `MilanError` with everything that is missing."
     _check_profile(profile)
     if profile == 'smoke':
@@ -417,7 +630,9 @@ def cases(profile: str, # 'smoke', 'demo' or 'paper'
     for name in sets:
         annotated = annotations.load(name, source=_own_imagenet())
         if units:
-            shuffled = pd.DataFrame(annotated.units, columns=['layer', 'unit']).iloc[random.permutation(len(annotated))]
+            shuffled = pd.DataFrame(annotated.units, columns=['layer', 'unit']).iloc[
+                random.permutation(len(annotated))
+            ]
             annotated = annotated[sorted(shuffled.groupby('layer').head(units).index.tolist())]
         others = annotations.load(f'not-{name.replace("/", "-")}', source=_own_imagenet()).annotations
         found[name] = annotated_case(annotated, networks.load(name, device), broden, others[::20], seed)
@@ -433,13 +648,14 @@ def _own_imagenet() -> Any: # None where it is not here; then no set needs it
     return images.load('imagenet') if (data_dir()/'imagenet'/'val').is_dir() else None
 
 
-def captioner_for(profile: str, # 'smoke', 'demo' or 'paper'
-                  name: str, # of the case
-                  *,
-                  encoder: str = 'resnet50', # for 'paper', what reads exemplars, see `original_encoder`; the original's experiments had this one
-                  seed: int = 0, # of the training
-                  device: str | None = None, # None: a GPU where there is one
-                 ) -> model.Captioner:
+def captioner_for(
+    profile: str, # 'smoke', 'demo' or 'paper'
+    name: str, # of the case
+    *,
+    encoder: str = 'resnet50', # for 'paper', what reads exemplars, see `original_encoder`; the original's experiments had this one
+    seed: int = 0, # of the training
+    device: str | None = None, # None: a GPU where there is one
+) -> model.Captioner:
     "The captioner of a case, trained where it is not kept already."
     _check_profile(profile)
     if profile == 'smoke':
@@ -449,7 +665,14 @@ def captioner_for(profile: str, # 'smoke', 'demo' or 'paper'
     key = f'not-{name.replace("/", "-")}'
     folder = models_dir()/'captioners'/f'{key}-{encoder}-{seed}'
     if not (folder/'captioner.json').exists():
-        made = model.train_on(annotations.load(key, source=_own_imagenet()), original_encoder(encoder), seed=seed, device=device,
-                              folder=folder.with_name(f'.{folder.name}'), decoder_settings={'criterion': 'bleu', 'patience': 4}, card={'data': f'MILANNOTATIONS, {key}'})
+        made = model.train_on(
+            annotations.load(key, source=_own_imagenet()),
+            original_encoder(encoder),
+            seed=seed,
+            device=device,
+            folder=folder.with_name(f'.{folder.name}'),
+            decoder_settings={'criterion': 'bleu', 'patience': 4},
+            card={'data': f'MILANNOTATIONS, {key}'},
+        )
         made.save(folder)
     return model.load(folder, device)

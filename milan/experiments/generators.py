@@ -54,13 +54,26 @@ def small_generator(latent: int = 96, # numbers per code
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         widths = [width * 2 ** stage for stage in range(stages, -1, -1)]
-        parts: dict[str, nn.Module] = {'start': _shown(nn.Sequential(
-            nn.Linear(latent, widths[0] * START ** 2, bias=False), nn.Unflatten(1, (widths[0], START, START))), widths[0])}
+        parts: dict[str, nn.Module] = {
+            'start': _shown(
+                nn.Sequential(
+                    nn.Linear(latent, widths[0] * START**2, bias=False),
+                    nn.Unflatten(1, (widths[0], START, START)),
+                ),
+                widths[0],
+            )
+        }
         for stage in range(stages):
-            wider = nn.Sequential(nn.Conv2d(widths[stage], 4 * widths[stage + 1], 3, 1, 1, bias=False), nn.PixelShuffle(2))
+            wider = nn.Sequential(
+                nn.Conv2d(widths[stage], 4 * widths[stage + 1], 3, 1, 1, bias=False), nn.PixelShuffle(2)
+            )
             parts[f'up{stage + 1}'] = _shown(wider, widths[stage + 1])
         network = SmallGenerator(OrderedDict(parts, image=nn.Conv2d(width, 3, 3, 1, 1), tanh=nn.Tanh()))
-    network.layers, network.latent, network.side = ['start', *(f'up{stage + 1}' for stage in range(stages))], latent, START * 2 ** stages
+    network.layers, network.latent, network.side = (
+        ['start', *(f'up{stage + 1}' for stage in range(stages))],
+        latent,
+        START * 2**stages,
+    )
     return network.eval()
 
 
@@ -102,16 +115,28 @@ class Fitted:
                spread: float = 1., # 0: all alike; 1: as far apart as the pictures' own
                seed: int = 0, # of the draw
               ) -> Latents:
-        "Codes drawn from a Gaussian with the mean and covariance of the pictures' codes. No annotations exist for the pictures made from them."
-        noise = torch.randn(count, len(self.codes), generator=torch.Generator().manual_seed(seed)) / len(self.codes) ** .5
+        """Codes drawn from a Gaussian with the mean and covariance of the pictures' codes.
+
+        No annotations exist for the pictures made from them."""
+        noise = (
+            torch.randn(count, len(self.codes), generator=torch.Generator().manual_seed(seed))
+            / len(self.codes) ** 0.5
+        )
         centre = self.codes.mean(0)
-        return Latents(f'{self.name}-samples', [centre + spread * noise @ (self.codes - centre)], fingerprint([self.fingerprint, count, spread, seed]))
+        return Latents(
+            f'{self.name}-samples',
+            [centre + spread * noise @ (self.codes - centre)],
+            fingerprint([self.fingerprint, count, spread, seed]),
+        )
 
 
 def _start_codes(pictures: torch.Tensor, latent: int) -> torch.Tensor: # principal components of variance 1
     flat = F.adaptive_avg_pool2d(pictures, 28).flatten(1)
     if latent > min(flat.shape):
-        raise MilanError(f'{latent} numbers per code are too many for {len(pictures)} pictures; give at most {min(flat.shape)}')
+        raise MilanError(
+            f'{latent} numbers per code are too many for {len(pictures)} pictures; give at most'
+            f' {min(flat.shape)}'
+        )
     left, _, _ = torch.linalg.svd(flat - flat.mean(0), full_matrices=False)
     return left[:, :latent] * len(pictures) ** .5
 
@@ -120,40 +145,83 @@ def _reduced(images: Any, side: int) -> torch.Tensor: # (n, 3, side, side) in [-
     rows = []
     for index in range(len(images)):
         image = image_of(images[index], index)
-        rows.append(F.adaptive_avg_pool2d(image.float() / 255 if image.dtype == torch.uint8 else image, side) * 2 - 1)
+        rows.append(
+            F.adaptive_avg_pool2d(image.float() / 255 if image.dtype == torch.uint8 else image, side) * 2 - 1
+        )
     return torch.stack(rows)
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #6a5b17f9
-def fit_generator(module: SmallGenerator, # it is changed in place
-                  images: Any, # map-style data set of images, uint8 or float in [0, 1]
-                  *,
-                  epochs: int = 30, # passes over the pictures
-                  batch_size: int = 32, # pictures per step
-                  learning_rate: float = 5e-3, # of the network; the highest of one rise and fall
-                  code_rate: float = 4e-2, # of the codes
-                  seed: int = 0, # of the batches
-                  device: str | torch.device | None = None, # None: a GPU where there is one
-                  cache: str | Path | bool | None = None, # folder of trained weights; None: $MILAN_MODELS_DIR/trained; False: nowhere
-                  progress: bool = True, # show a bar
-                 ) -> Fitted:
-    "Teach a generator to make pictures from codes, which it learns too, or read what was learnt before. Raises `MilanError` for too few pictures."
+def fit_generator(
+    module: SmallGenerator, # it is changed in place
+    images: Any, # map-style data set of images, uint8 or float in [0, 1]
+    *,
+    epochs: int = 30, # passes over the pictures
+    batch_size: int = 32, # pictures per step
+    learning_rate: float = 5e-3, # of the network; the highest of one rise and fall
+    code_rate: float = 4e-2, # of the codes
+    seed: int = 0, # of the batches
+    device: str | torch.device | None = None, # None: a GPU where there is one
+    cache: str | Path | bool | None = None, # folder of trained weights; None: $MILAN_MODELS_DIR/trained; False: nowhere
+    progress: bool = True, # show a bar
+) -> Fitted:
+    """Teach a generator to make pictures from codes, which it learns too, or read what was learnt before.
+
+    Raises `MilanError` for too few pictures."""
     if not len(images) or epochs < 1 or batch_size < 2:
-        raise MilanError(f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, at least one epoch, and batches of at least 2')
-    key = fingerprint([network_hash(module), images_hash(images), epochs, batch_size, learning_rate, code_rate, seed, _VERSION])
-    path = None if cache is False else (models_dir()/'trained' if cache is None or cache is True else Path(cache))/f'{key}.safetensors'
+        raise MilanError(
+            f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, at least'
+            ' one epoch, and batches of at least 2'
+        )
+    key = fingerprint(
+        [
+            network_hash(module),
+            images_hash(images),
+            epochs,
+            batch_size,
+            learning_rate,
+            code_rate,
+            seed,
+            _VERSION,
+        ]
+    )
+    path = (
+        None
+        if cache is False
+        else (models_dir() / 'trained' if cache is None or cache is True else Path(cache))
+        / f'{key}.safetensors'
+    )
     place = find_device(device)
     if path is not None and path.is_file():
         kept = load_file(path)
         codes, error = kept.pop('codes'), float(kept.pop('error'))
         module.load_state_dict(kept)
     else:
-        codes, error = _learnt(module.to(place), _reduced(images, module.side), epochs, batch_size, learning_rate, code_rate, seed, progress)
+        codes, error = _learnt(
+            module.to(place),
+            _reduced(images, module.side),
+            epochs,
+            batch_size,
+            learning_rate,
+            code_rate,
+            seed,
+            progress,
+        )
         if path is not None:
             with atomic(path) as beside:
-                state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-                save_file({**state, 'codes': codes, 'error': torch.tensor(error, dtype=torch.float64)}, beside)
+                state = {
+                    name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
+                }
+                save_file(
+                    {**state, 'codes': codes, 'error': torch.tensor(error, dtype=torch.float64)}, beside
+                )
     name = name_of(images)
-    network = Network(f'generator/{name}', module.to(place).eval().requires_grad_(False), list(module.layers), module.side, to_image=to_image)
+    network = Network(
+        f'generator/{name}',
+        module.to(place).eval().requires_grad_(False),
+        list(module.layers),
+        module.side,
+        to_image=to_image,
+    )
     return Fitted(network, codes, error, name, key)
 
 
@@ -164,9 +232,14 @@ def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_s
             progress: bool) -> tuple[torch.Tensor, float]: # codes, and the error at the end
     place, chance = next(module.parameters()).device, torch.Generator().manual_seed(seed)
     codes, pictures = nn.Parameter(_start_codes(pictures, module.latent).to(place)), pictures.to(place)
-    groups: list[dict[str, Any]] = [{'params': [*module.requires_grad_(True).parameters()]}, {'params': [codes], 'weight_decay': 0.}]
+    groups: list[dict[str, Any]] = [
+        {'params': [*module.requires_grad_(True).parameters()]},
+        {'params': [codes], 'weight_decay': 0.0},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=learning_rate)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, [learning_rate, code_rate], epochs * -(-len(pictures) // batch_size))
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [learning_rate, code_rate], epochs * -(-len(pictures) // batch_size)
+    )
     module.train()
     for _ in (bar := tqdm(range(epochs), desc='generator', disable=not progress)):
         for rows in torch.randperm(len(pictures), generator=chance).split(batch_size):
@@ -176,12 +249,16 @@ def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_s
                 loss.backward()
                 optimizer.step()
                 with torch.no_grad():
-                    codes.mul_((module.latent ** .5 / codes.norm(dim=1, keepdim=True)).clamp(max=1)) # all: momentum moves the others, too
+                    # all: momentum moves the others, too
+                    codes.mul_((module.latent ** .5 / codes.norm(dim=1, keepdim=True)).clamp(max=1))
             rate.step()
         bar.set_postfix(loss=f'{loss.item():.3f}')
     module.eval()
     with torch.no_grad():
-        errors = [(module(some) - wanted).abs().mean((1, 2, 3)) / 2 for some, wanted in zip(codes.split(256), pictures.split(256), strict=True)]
+        errors = [
+            (module(some) - wanted).abs().mean((1, 2, 3)) / 2
+            for some, wanted in zip(codes.split(256), pictures.split(256), strict=True)
+        ]
     error = float(torch.cat(errors).mean())
     if error != error:
         raise MilanError('the generator learnt nothing (its pictures are not numbers): lower learning_rate')
@@ -194,20 +271,40 @@ def made_pictures(fitted: Fitted, # by `fit_generator`
                  ) -> ImageSet: # of the generator's side
     "What the generator makes from each picture's code, with the picture's row of the table and its mask."
     if len(pictures) != len(fitted.codes):
-        raise MilanError(f'{len(pictures)} pictures and {len(fitted.codes)} codes: give the pictures that the generator was fitted to')
+        raise MilanError(
+            f'{len(pictures)} pictures and {len(fitted.codes)} codes: give the pictures that the generator'
+            ' was fitted to'
+        )
     module, side = fitted.network.module, fitted.network.size
     place = next(module.parameters()).device
     with torch.inference_mode():
-        made = torch.cat([to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)])
+        made = torch.cat(
+            [to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)]
+        )
     masks = [pictures.mask(i) for i in range(len(pictures))]
-    small = [np.zeros((side, side), bool) if mask is None else (F.adaptive_avg_pool2d(mask[None].float(), side)[0] > .5).numpy() for mask in masks]
+    small = [
+        (
+            np.zeros((side, side), bool)
+            if mask is None
+            else (F.adaptive_avg_pool2d(mask[None].float(), side)[0] > 0.5).numpy()
+        )
+        for mask in masks
+    ]
     packed = np.stack([np.packbits(mask) for mask in small])
-    return ImageSet(f'{fitted.name}-made', pictures.table, (made * 255).round().byte().permute(0, 2, 3, 1).numpy(), packed, f'made-{fitted.fingerprint}')
+    return ImageSet(
+        f'{fitted.name}-made',
+        pictures.table,
+        (made * 255).round().byte().permute(0, 2, 3, 1).numpy(),
+        packed,
+        f'made-{fitted.fingerprint}',
+    )
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #7dfacc5a
 def register(fitted: Fitted, # by `fit_generator`
             ) -> str: # its name, 'generator/<pictures>'
     "Make a fitted generator known to `milan.networks`."
     entry = fitted.network
-    networks.register(entry.name, lambda pretrained: entry.module, entry.layers, entry.size, to_image=entry.to_image)
+    networks.register(
+        entry.name, lambda pretrained: entry.module, entry.layers, entry.size, to_image=entry.to_image
+    )
     return entry.name

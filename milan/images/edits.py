@@ -26,40 +26,61 @@ _VERSION = 1 # to be raised when the same inputs give other pictures
 def _cut_out(pictures: ImageSet, index: int) -> Image.Image: # RGBA, as large as the object
     mask = pictures.mask(index)
     if mask is None:
-        raise MilanError(f'picture {index} of {pictures.name} has no mask, so nothing can be cut out: choose pictures that have one')
+        raise MilanError(
+            f'picture {index} of {pictures.name} has no mask, so nothing can be cut out: choose pictures that'
+            ' have one'
+        )
     seen = mask.numpy()
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return Image.fromarray(np.dstack([np.asarray(pictures.picture(index))[window], seen[window].astype(np.uint8) * 255]))
+    return Image.fromarray(
+        np.dstack([np.asarray(pictures.picture(index))[window], seen[window].astype(np.uint8) * 255])
+    )
 
 
-def _placed(thing: Image.Image, size: int, share: tuple[float, float], mirror: bool, chance: np.random.Generator) -> Image.Image: # RGBA (size, size)
+def _placed(
+    thing: Image.Image, size: int, share: tuple[float, float], mirror: bool, chance: np.random.Generator
+) -> Image.Image: # RGBA (size, size)
     scale = chance.uniform(*share) * size / max(thing.size)
-    small = thing.resize([max(1, round(side * scale)) for side in thing.size], Image.Resampling.BILINEAR, reducing_gap=2.)
+    small = thing.resize(
+        [max(1, round(side * scale)) for side in thing.size], Image.Resampling.BILINEAR, reducing_gap=2.0
+    )
     if mirror and chance.random() < .5:
         small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     square = Image.new('RGBA', (size, size))
-    square.paste(small, (int(chance.integers(0, size - small.width + 1)), int(chance.integers(0, size - small.height + 1))))
+    square.paste(
+        small,
+        (int(chance.integers(0, size - small.width + 1)), int(chance.integers(0, size - small.height + 1))),
+    )
     return square
 
 
-def variants(pictures: ImageSet, # with masks
-             indices: Sequence[int], # of the pictures to use; one that occurs several times gets as many variants
-             size: int = 112, # pixels
-             share: tuple[float, float] = (.5, .9), # least and most of the side that a thing's longer side takes
-             mirror: bool = True, # half of them
-             seed: int = 0, # of grounds, places and sizes
-            ) -> ImageSet: # one image for each index, in their order; in memory
+def variants(
+    pictures: ImageSet, # with masks
+    indices: Sequence[int], # of the pictures to use; one that occurs several times gets as many variants
+    size: int = 112, # pixels
+    share: tuple[float, float] = (.5, .9), # least and most of the side that a thing's longer side takes
+    mirror: bool = True, # half of them
+    seed: int = 0, # of grounds, places and sizes
+) -> ImageSet: # one image for each index, in their order; in memory
     "Cut-out things on new plain grounds, at new places. Raises `MilanError` for a picture without a mask."
     numbers = [int(index) for index in indices]
     things = {index: _cut_out(pictures, index) for index in sorted(set(numbers))}
-    images, masks = np.zeros((len(numbers), size, size, 3), np.uint8), np.zeros((len(numbers), (size * size + 7) // 8), np.uint8)
+    images, masks = np.zeros((len(numbers), size, size, 3), np.uint8), np.zeros(
+        (len(numbers), (size * size + 7) // 8), np.uint8
+    )
     for row, index in enumerate(numbers):
         chance = np.random.default_rng([seed, row])
         images[row], mask = compose(_placed(things[index], size, share, mirror, chance), chance)
         masks[row] = np.packbits(mask)
     table = pictures.table.iloc[numbers].reset_index(drop=True).assign(source=numbers)
-    return ImageSet(f'{pictures.name}-variants', table, images, masks, fingerprint([pictures.fingerprint, numbers, size, share, mirror, seed, _VERSION]))
+    return ImageSet(
+        f'{pictures.name}-variants',
+        table,
+        images,
+        masks,
+        fingerprint([pictures.fingerprint, numbers, size, share, mirror, seed, _VERSION]),
+    )
 
 
 def as_bytes(pictures: ImageSet, # any
@@ -89,12 +110,20 @@ def write_on(images: torch.Tensor, # uint8 (n, 3, height, width)
     "Write words into a corner of each image. Raises `MilanError` for words that don't fit."
     wanted = [texts] * len(images) if isinstance(texts, str) else list(texts)
     if len(wanted) != len(images) or images.dtype != torch.uint8 or corner not in (*CORNERS, 'any'):
-        raise MilanError(f'{len(wanted)} texts for {len(images)} images of {images.dtype}, corner {corner!r}: give bytes, one text for each image, and as '
-                         f'corner any, {", ".join(CORNERS)}')
+        raise MilanError(
+            f'{len(wanted)} texts for {len(images)} images of {images.dtype}, corner {corner!r}: give bytes,'
+            f' one text for each image, and as corner any, {", ".join(CORNERS)}'
+        )
     side, chance = images.shape[-1], np.random.default_rng(seed)
-    font, changed, masks = ImageFont.load_default(height * side), images.clone(), torch.zeros(len(images), *images.shape[-2:], dtype=torch.bool)
+    font, changed, masks = (
+        ImageFont.load_default(height * side),
+        images.clone(),
+        torch.zeros(len(images), *images.shape[-2:], dtype=torch.bool),
+    )
     for row, text in enumerate(wanted):
-        where, off = str(chance.choice(CORNERS)) if corner == 'any' else corner, chance.uniform(.01, .01 + jitter, 2) * side
+        where, off = str(chance.choice(CORNERS)) if corner == 'any' else corner, chance.uniform(
+            0.01, 0.01 + jitter, 2
+        ) * side
         if text:
             changed[row], masks[row] = _inscribed(images[row], text, where, font, colour, plate, off)
     return Written(changed, masks)
@@ -108,8 +137,10 @@ def _inscribed(image: torch.Tensor, text: str, corner: str, font: Any, colour: s
     x = off[0] if 'left' in corner else picture.width - off[0] - (right - left)
     y = off[1] if 'upper' in corner else picture.height - off[1] - (bottom - top)
     if x < 0 or y < 0 or x + right - left > picture.width:
-        raise MilanError(f'{text!r} needs {right - left:.0f} x {bottom - top:.0f} pixels, and the image has {picture.width} x {picture.height}: '
-                         'give a smaller height, or a shorter text')
+        raise MilanError(
+            f'{text!r} needs {right - left:.0f} x {bottom - top:.0f} pixels, and the image has'
+            f' {picture.width} x {picture.height}: give a smaller height, or a shorter text'
+        )
     if plate is not None:
         draw.rectangle((x - 1, y - 1, x + right - left + 1, y + bottom - top + 1), plate)
     draw.text((x - left, y - top), text, colour, font, stroke_width=1, stroke_fill='black')
@@ -139,7 +170,10 @@ def blur_regions(images: torch.Tensor, # uint8 (n, 3, height, width)
                 ) -> torch.Tensor: # uint8 (n, 3, height, width)
     "Blur a region of each image."
     if masks.shape != (len(images), *images.shape[-2:]):
-        raise MilanError(f'masks of shape {tuple(masks.shape)} for images of {tuple(images.shape)}: give one mask (height, width) for each image')
+        raise MilanError(
+            f'masks of shape {tuple(masks.shape)} for images of {tuple(images.shape)}: give one mask (height,'
+            ' width) for each image'
+        )
     side, changed = images.shape[-1], images.clone()
     for row in torch.nonzero(masks.flatten(1).any(1))[:, 0].tolist():
         region = masks[row]
@@ -149,15 +183,22 @@ def blur_regions(images: torch.Tensor, # uint8 (n, 3, height, width)
             region[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] = True
         soft = _blurred(region[None, None].float(), margin * side).mul(3).clamp(0, 1)[0]
         image = images[row][None].float()
-        changed[row] = (image * (1 - soft) + _blurred(image, strength * side) * soft)[0].round().to(torch.uint8)
+        changed[row] = (
+            (image * (1 - soft) + _blurred(image, strength * side) * soft)[0].round().to(torch.uint8)
+        )
     return changed
 
 
-def _blurred(images: torch.Tensor, deviation: float) -> torch.Tensor: # float (n, c, height, width), by a Gaussian
+def _blurred(
+    images: torch.Tensor, deviation: float
+) -> torch.Tensor: # float (n, c, height, width), by a Gaussian
     radius = min(max(1, round(2.5 * deviation)), images.shape[-1] - 1)
     steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
     weights = (-.5 * (steps / max(deviation, 1e-3)) ** 2).exp()
     kernel, flat = (weights / weights.sum())[None, None], images.flatten(0, 1)[:, None]
-    for shape, padding in ((kernel[..., None], (0, 0, radius, radius)), (kernel[..., None, :], (radius, radius, 0, 0))):
+    for shape, padding in (
+        (kernel[..., None], (0, 0, radius, radius)),
+        (kernel[..., None, :], (radius, radius, 0, 0)),
+    ):
         flat = F.conv2d(F.pad(flat, padding, mode='reflect'), shape)
     return flat[:, 0].unflatten(0, images.shape[:2])

@@ -34,12 +34,14 @@ _FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.tif', '.tiff', '.ppm')
 
 
-def open_picture(path: str | Path, # an image file
-                 mode: str = 'RGBA', # 'RGBA', or 'RGB' where transparency is of no interest: the colours as stored, composited over nothing
-                 side: int | None = None, # a JPEG may be decoded at a fraction of its size, but no smaller than this
-                 upright: bool = True, # turn it as its EXIF block says
-                ) -> Image.Image: # decoded
-    "Decode one file. Raises `MilanError` naming one that is missing, damaged, no image, of absurd size, or without an agreed white."
+def open_picture(
+    path: str | Path, # an image file
+    mode: str = 'RGBA', # 'RGBA', or 'RGB' where transparency is of no interest: the colours as stored, composited over nothing
+    side: int | None = None, # a JPEG may be decoded at a fraction of its size, but no smaller than this
+    upright: bool = True, # turn it as its EXIF block says
+) -> Image.Image: # decoded
+    """Decode one file. Raises `MilanError` naming one that is missing, damaged, no image, of absurd size, or
+    without an agreed white."""
     try:
         _require_file(path)
         with Image.open(path, formats=_FORMATS) as picture:
@@ -66,7 +68,10 @@ def _require_size(picture: Image.Image) -> None:
     if width * height > _MOST_PIXELS:
         raise MilanError(f'it has {width} x {height} pixels; more than {_MOST_PIXELS:,} are not read')
     if max(width, height) > _LONGEST * min(width, height):
-        raise MilanError(f'it has {width} x {height} pixels; pictures more than {_LONGEST} times as long as wide are not read')
+        raise MilanError(
+            f'it has {width} x {height} pixels; pictures more than {_LONGEST} times as long as wide are not'
+            ' read'
+        )
 
 # %% ../../nbs/02_images/01_files.ipynb #00e1dbce
 def _turn(picture: Image.Image) -> None:
@@ -78,29 +83,41 @@ def _turn(picture: Image.Image) -> None:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    "Grey values of more than eight bits brought to 0 … 255; other pictures as they are. Raises `ValueError` where it is not known what is white."
+    """Grey values of more than eight bits brought to 0 … 255; other pictures as they are.
+
+    Raises `ValueError` where it is not known what is white."""
     if picture.mode[0] not in 'IF':
         return picture
     values, tags = np.asarray(picture), getattr(picture, 'tag_v2', {})
     if picture.mode == 'F':
         if not ((values >= 0) & (values <= 1)).all():
-            raise ValueError(f'its fractions run from {values.min():g} to {values.max():g}, not from 0 to 1; save it with 8 or 16 bits')
+            raise ValueError(
+                f'its fractions run from {values.min():g} to {values.max():g}, not from 0 to 1; save it with'
+                ' 8 or 16 bits'
+            )
         grey = (values * 255).round().astype(np.uint8)
     else:
         bits = tags.get(258, (16,))[0] if tags.get(339, (1,))[0] == 1 else 0
         if not 8 < bits <= 16:
-            raise ValueError('its numbers have a sign or 32 bits, so it is unknown which of them is white; save it with 8 or 16 bits')
+            raise ValueError(
+                'its numbers have a sign or 32 bits, so it is unknown which of them is white; save it with 8'
+                ' or 16 bits'
+            )
         grey = (values >> (bits - 8)).astype(np.uint8)
     found = Image.fromarray(255 - grey if tags.get(262) == 0 else grey)
     if 'transparency' in picture.info: # the grey value that is transparent
-        found.putalpha(Image.fromarray(np.where(values == picture.info['transparency'], 0, 255).astype(np.uint8)))
+        found.putalpha(
+            Image.fromarray(np.where(values == picture.info['transparency'], 0, 255).astype(np.uint8))
+        )
     return found
 
 # %% ../../nbs/02_images/01_files.ipynb #1b0c114a
 def centre_crop(picture: Image.Image, # RGB
                 size: int, # pixels
                ) -> Image.Image: # size x size
-    "Resize the shorter side to `size`, then cut out the middle. Raises `MilanError` for a picture of absurd proportions."
+    """Resize the shorter side to `size`, then cut out the middle.
+
+    Raises `MilanError` for a picture of absurd proportions."""
     _require_size(picture)
     scale = size / min(picture.size)
     width, height = (max(size, round(side * scale)) for side in picture.size)
@@ -124,7 +141,20 @@ def fit_object(picture: Image.Image, # RGBA
     return square
 
 # %% ../../nbs/02_images/01_files.ipynb #b0830643
-COLUMNS = ('file', 'name', 'description', 'keywords', 'category', 'folder', 'group', 'kind', 'variant', 'licence', 'credit', 'set')
+COLUMNS = (
+    'file',
+    'name',
+    'description',
+    'keywords',
+    'category',
+    'folder',
+    'group',
+    'kind',
+    'variant',
+    'licence',
+    'credit',
+    'set',
+)
 
 
 class ImageSet:
@@ -132,17 +162,21 @@ class ImageSet:
 
     broken: Mapping[str, str] = {} # files that were left out → why (see `ImageFolder`)
 
-    def __init__(self,
-                 name: str, # how results refer to it
-                 table: pd.DataFrame, # one row per image, with the columns of `COLUMNS` and perhaps more
-                 images: np.ndarray, # uint8 (n, size, size, 3); a memory map will do
-                 masks: np.ndarray | None = None, # uint8 (n, bytes): `np.packbits` of each mask; all zero where none is known
-                 fingerprint: str = '', # equal for equal sets
-                ) -> None:
+    def __init__(
+        self,
+        name: str, # how results refer to it
+        table: pd.DataFrame, # one row per image, with the columns of `COLUMNS` and perhaps more
+        images: np.ndarray, # uint8 (n, size, size, 3); a memory map will do
+        masks: np.ndarray | None = None, # uint8 (n, bytes): `np.packbits` of each mask; all zero where none is known
+        fingerprint: str = '', # equal for equal sets
+    ) -> None:
         if not isinstance(images, np.ndarray) or (len(table) and images.dtype != np.uint8) \
                 or (images.size or len(table)) and images.shape != (len(table), *images.shape[1:2] * 2, 3) \
                 or (masks is not None and len(masks) != len(table)):
-            raise MilanError(f'{name}: images must be uint8 of shape (n, size, size, 3), with a row of the table, and of the masks, for each')
+            raise MilanError(
+                f'{name}: images must be uint8 of shape (n, size, size, 3), with a row of the table, and of'
+                ' the masks, for each'
+            )
         self.name, self.table, self.fingerprint = name, table.reset_index(drop=True), fingerprint
         self._images, self._masks = images, masks
         self.size = int(images.shape[1]) if len(images) else 0
@@ -203,7 +237,9 @@ class _Selection(ImageSet):
         self.sets, self.places, self.name = list(sets), list(places), name
         starts = np.cumsum([0, *map(len, self.sets)])
         rows = [int(starts[of]) + index for of, index in self.places]
-        self.table = pd.concat([one.table for one in self.sets], ignore_index=True).iloc[rows].reset_index(drop=True)
+        self.table = (
+            pd.concat([one.table for one in self.sets], ignore_index=True).iloc[rows].reset_index(drop=True)
+        )
         self.size = self.sets[0].size if self.sets else 0
         self.broken = {file: why for one in self.sets for file, why in one.broken.items()}
         self.fingerprint = fingerprint([[one.fingerprint for one in self.sets], self.places])
@@ -224,7 +260,9 @@ def concatenate(sets: Sequence[ImageSet], # all of one size
                ) -> ImageSet:
     "Several sets concatenated. Raises `MilanError` where their sizes differ or there is none."
     if not sets or len({one.size for one in sets}) > 1:
-        raise MilanError(f'cannot join {[(one.name, one.size) for one in sets]}: give at least one set, all of one size')
+        raise MilanError(
+            f'cannot join {[(one.name, one.size) for one in sets]}: give at least one set, all of one size'
+        )
     places = [(of, index) for of, one in enumerate(sets) for index in range(len(one))]
     return _Selection(sets, places, name or '+'.join(one.name for one in sets))
 
@@ -240,19 +278,27 @@ def require_side(size: Any, # of squares
 _MOST_FOLDERS, _DEEPEST = 100_000, 100
 
 
-def _walk(folder: str, follow: bool, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[tuple[str, list[os.DirEntry[str]] | None]]:
-    "Folders and what is in them, but no folder inside itself; None for an inner one that cannot be listed. Raises `MilanError` where the first cannot."
+def _walk(
+    folder: str, follow: bool, above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[tuple[str, list[os.DirEntry[str]] | None]]:
+    """Folders and what is in them, but no folder inside itself; None for an inner one that cannot be listed.
+
+    Raises `MilanError` where the first cannot."""
     try:
         here = os.stat(folder)
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         if not above:
-            raise MilanError(f'the folder {folder} cannot be listed ({error.strerror}); see to its permissions') from error
+            raise MilanError(
+                f'the folder {folder} cannot be listed ({error.strerror}); see to its permissions'
+            ) from error
         yield folder, None
         return
     if len(above) > _DEEPEST:
-        raise MilanError(f'{folder} lies more than {_DEEPEST} folders deep; give a folder that is closer to the pictures')
+        raise MilanError(
+            f'{folder} lies more than {_DEEPEST} folders deep; give a folder that is closer to the pictures'
+        )
     if (here.st_dev, here.st_ino) not in above:
         yield folder, entries
         for entry in entries:
@@ -267,17 +313,21 @@ def _is(look: Callable[[], bool]) -> bool: # no, where a link leads to itself
         return False
 
 
-def _find_files(folder: Path, # where to look, at any depth
-                endings: Sequence[str], # of pictures, in small letters
-                follow: bool = False, # links to folders
-               ) -> tuple[list[str], dict[str, str]]: # paths below `folder`; those that are called a picture and are none → why
+def _find_files(
+    folder: Path, # where to look, at any depth
+    endings: Sequence[str], # of pictures, in small letters
+    follow: bool = False, # links to folders
+) -> tuple[list[str], dict[str, str]]: # paths below `folder`; those that are called a picture and are none → why
     files: list[str] = []
     odd: dict[str, str] = {}
     for count, (place, entries) in enumerate(_walk(str(folder), follow)):
         if entries is None:
             odd[os.path.relpath(place, folder)] = 'a folder that cannot be listed'
         if count >= _MOST_FOLDERS:
-            raise MilanError(f'{folder} holds more than {_MOST_FOLDERS:,} folders, perhaps links to each other; give one with fewer')
+            raise MilanError(
+                f'{folder} holds more than {_MOST_FOLDERS:,} folders, perhaps links to each other; give one'
+                ' with fewer'
+            )
         for entry in entries or []:
             if entry.name.lower().endswith(tuple(endings)) and not _is(entry.is_dir):
                 path = os.path.relpath(entry.path, folder)
@@ -285,7 +335,11 @@ def _find_files(folder: Path, # where to look, at any depth
                 if _is(entry.is_file) and shown == path:
                     files.append(path)
                 else:
-                    odd[shown] = 'its name is no text' if shown != path else 'a link to no file' if entry.is_symlink() else 'not a file'
+                    odd[shown] = (
+                        'its name is no text'
+                        if shown != path
+                        else 'a link to no file' if entry.is_symlink() else 'not a file'
+                    )
     return files, odd
 
 # %% ../../nbs/02_images/01_files.ipynb #ebdd0f58
@@ -302,48 +356,83 @@ def _find_broken(folder: Path, # that the files are in
                  side: int | None = None, # as `open_picture` will be asked
                 ) -> dict[str, str]: # file → why it cannot be read
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = list(tqdm(pool.map(lambda file: _why_broken(folder/file, side), files), total=len(files), desc='looking for broken pictures',
-                            leave=False, disable=True if len(files) < 1000 else None))
+        reasons = list(
+            tqdm(
+                pool.map(lambda file: _why_broken(folder / file, side), files),
+                total=len(files),
+                desc='looking for broken pictures',
+                leave=False,
+                disable=True if len(files) < 1000 else None,
+            )
+        )
     return {file: reason for file, reason in zip(files, reasons, strict=True) if reason}
 
 
 def _tell_broken(folder: Path, broken: Mapping[str, str], count: int) -> None:
     "Warn of files that are left out. Raises `MilanError` where none is left."
-    told = '; '.join(f'{file}: {reason}' for file, reason in list(broken.items())[:3]) + '; …' * (len(broken) > 3)
+    told = '; '.join(f'{file}: {reason}' for file, reason in list(broken.items())[:3]) + '; …' * (
+        len(broken) > 3
+    )
     if not count:
         raise MilanError(f'none of the {len(broken):,} pictures in {folder} can be read ({told})')
     if broken:
-        warnings.warn(f'{folder}: {len(broken):,} files are left out, {count:,} are read; the attribute `broken` lists all ({told})', stacklevel=4)
+        warnings.warn(
+            f'{folder}: {len(broken):,} files are left out, {count:,} are read; the attribute `broken` lists'
+            f' all ({told})',
+            stacklevel=4,
+        )
 
 # %% ../../nbs/02_images/01_files.ipynb #dcf6a402
 class ImageFolder(ImageSet):
     "All images below a folder."
 
-    def __init__(self,
-                 folder: str | Path, # .png, .jpg, .webp and others, at any depth
-                 size: int = 224, # pixels
-                 skip_broken: bool = False, # decode all once, and leave out those that cannot be read: see `broken`
-                ) -> None:
+    def __init__(
+        self,
+        folder: str | Path, # .png, .jpg, .webp and others, at any depth
+        size: int = 224, # pixels
+        skip_broken: bool = False, # decode all once, and leave out those that cannot be read: see `broken`
+    ) -> None:
         self.folder, self.size = Path(folder), require_side(size)
         if not os.path.isdir(self.folder): # where a name is too long, `Path.is_dir` raises
             near = difflib.get_close_matches(self.folder.name, _folders_beside(self.folder), 3, 0.4)
-            raise MilanError(f'no folder {folder}' + (f'; beside it lie {", ".join(near)}' if near else '; check the path'))
+            raise MilanError(
+                f'no folder {folder}' + (f'; beside it lie {", ".join(near)}' if near else '; check the path')
+            )
         files, self.broken = _find_files(self.folder, _ENDINGS)
         if not files:
-            raise MilanError(f'no images in {folder}: give a folder with {", ".join(_ENDINGS)} files, at any depth')
+            raise MilanError(
+                f'no images in {folder}: give a folder with {", ".join(_ENDINGS)} files, at any depth'
+            )
         self.broken |= _find_broken(self.folder, files, size) if skip_broken else {}
         names = sorted(Path(file) for file in files if file not in self.broken)
         _tell_broken(self.folder, self.broken, len(names))
         self.name = self.folder.resolve().name
         stats = [(self.folder/name).stat() for name in names]
-        self.fingerprint = fingerprint([[str(name), one.st_size, one.st_mtime_ns] for name, one in zip(names, stats, strict=True)] + [size, READER])
-        self.table = pd.DataFrame({
-            'file': [str(name) for name in names], 'name': [name.stem for name in names], 'description': '', 'keywords': '',
-            'category': [str(name.parent) if name.parent.parts else '' for name in names], 'folder': [str(name.parent) for name in names],
-            'group': [f'{self.name}/{name}' for name in names], 'kind': 'photo', 'variant': 0, 'licence': '', 'credit': '', 'set': self.name})
+        self.fingerprint = fingerprint(
+            [[str(name), one.st_size, one.st_mtime_ns] for name, one in zip(names, stats, strict=True)]
+            + [size, READER]
+        )
+        self.table = pd.DataFrame(
+            {
+                'file': [str(name) for name in names],
+                'name': [name.stem for name in names],
+                'description': '',
+                'keywords': '',
+                'category': [str(name.parent) if name.parent.parts else '' for name in names],
+                'folder': [str(name.parent) for name in names],
+                'group': [f'{self.name}/{name}' for name in names],
+                'kind': 'photo',
+                'variant': 0,
+                'licence': '',
+                'credit': '',
+                'set': self.name,
+            }
+        )
 
     def _pixels(self, index: int) -> np.ndarray:
-        return np.asarray(centre_crop(open_picture(self.folder/self.table['file'][index], 'RGB', self.size), self.size))
+        return np.asarray(
+            centre_crop(open_picture(self.folder / self.table['file'][index], 'RGB', self.size), self.size)
+        )
 
     def mask(self,
              index: int, # of the picture
@@ -357,32 +446,44 @@ def _folders_beside(folder: Path) -> list[str]:
     return [path.name for path in folder.absolute().parent.glob('*') if path.is_dir()]
 
 # %% ../../nbs/02_images/01_files.ipynb #dfd5550d
-def resized_crop(picture: Image.Image, # RGB
-                 size: int = 224, # pixels, of the result
-                 shorter: int | None = None, # pixels, of the shorter side before cutting; None: in the proportion 256 : 224
-                ) -> Image.Image: # size x size
-    "Resize the shorter side bilinearly and cut out the middle, pixel for pixel as torchvision's Resize and CenterCrop."
+def resized_crop(
+    picture: Image.Image, # RGB
+    size: int = 224, # pixels, of the result
+    shorter: int | None = None, # pixels, of the shorter side before cutting; None: in the proportion 256 : 224
+) -> Image.Image: # size x size
+    """Resize the shorter side bilinearly and cut out the middle, pixel for pixel as torchvision's Resize and
+    CenterCrop."""
     _require_size(picture) # one of 1 x 300,000 would be resized to gigabytes
     shorter = round(size * 256 / 224) if shorter is None else shorter
     width, height = picture.size
-    wanted = (shorter, int(shorter * height / width)) if width <= height else (int(shorter * width / height), shorter)
+    wanted = (
+        (shorter, int(shorter * height / width))
+        if width <= height
+        else (int(shorter * width / height), shorter)
+    )
     if wanted != picture.size:
         picture = picture.resize(wanted, Image.Resampling.BILINEAR)
     left, top = (round((side - size) / 2) for side in wanted)
     return picture.crop((left, top, left + size, top + size))
 
 # %% ../../nbs/02_images/01_files.ipynb #8f9ee87c
-_COUNTED = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp') # the endings that torchvision counts
+# the endings that torchvision counts
+_COUNTED = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp')
 
 
-def _labelled_files(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int], dict[str, str]]: # paths; their classes; no pictures
+def _labelled_files(
+    folder: Path, classes: Sequence[str]
+) -> tuple[list[str], list[int], dict[str, str]]: # paths; their classes; no pictures
     files: list[str] = []
     labels: list[int] = []
     odd: dict[str, str] = {}
     for label, name in enumerate(classes):
         found, strange = _find_files(folder/name, _COUNTED, follow=True)
         if not found:
-            raise MilanError(f'{folder/name} holds no images ({", ".join(_COUNTED)}): each folder in {folder} is a class; remove it, or give it its images')
+            raise MilanError(
+                f'{folder/name} holds no images ({", ".join(_COUNTED)}): each folder in {folder} is a class;'
+                ' remove it, or give it its images'
+            )
         inner = [os.path.split(file) for file in found]
         files += [os.path.join(name, *one) for one in sorted(inner)] # folder by folder, as torchvision does
         labels += [label] * len(found)
@@ -393,14 +494,15 @@ def _labelled_files(folder: Path, classes: Sequence[str]) -> tuple[list[str], li
 class LabelledFolder(ImageSet):
     "A folder of class folders, its images in the order of torchvision's ImageFolder."
 
-    def __init__(self,
-                 folder: str | Path, # holds a folder of images for each class
-                 size: int = 224, # pixels
-                 fit: str = 'crop', # 'crop': see `resized_crop`; 'squash': resized to a square, whatever its shape
-                 name: str | None = None, # how results refer to it; None: the folder's name
-                 skip_broken: bool = False, # decode all once, and leave out those that cannot be read: see `broken`
-                 upright: bool = True, # turn photographs as their EXIF block says; the paper's were read without
-                ) -> None:
+    def __init__(
+        self,
+        folder: str | Path, # holds a folder of images for each class
+        size: int = 224, # pixels
+        fit: str = 'crop', # 'crop': see `resized_crop`; 'squash': resized to a square, whatever its shape
+        name: str | None = None, # how results refer to it; None: the folder's name
+        skip_broken: bool = False, # decode all once, and leave out those that cannot be read: see `broken`
+        upright: bool = True, # turn photographs as their EXIF block says; the paper's were read without
+    ) -> None:
         self.folder, self.size, self.fit, self.upright = Path(folder), require_side(size), fit, upright
         if fit not in ('crop', 'squash'):
             raise MilanError(f'fit={fit!r}: give "crop" or "squash"')
@@ -409,18 +511,27 @@ class LabelledFolder(ImageSet):
         self.classes = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir())
         if not self.classes:
             loose = sum(path.name.lower().endswith(_COUNTED) for path in self.folder.iterdir())
-            raise MilanError(f'{folder} holds {loose} images and no folders: sort the images into a folder for each class')
+            raise MilanError(
+                f'{folder} holds {loose} images and no folders: sort the images into a folder for each class'
+            )
         files, labels, self.broken = _labelled_files(self.folder, self.classes)
-        self.broken |= _find_broken(self.folder, files) if skip_broken else {} # numbers then count the good ones alone
+        # numbers then count the good ones alone
+        self.broken |= _find_broken(self.folder, files) if skip_broken else {}
         kept = [(file, label) for file, label in zip(files, labels, strict=True) if file not in self.broken]
         _tell_broken(self.folder, self.broken, len(kept))
-        self.files, self.labels = [file for file, _ in kept], np.array([label for _, label in kept], dtype=np.int64)
+        self.files, self.labels = [file for file, _ in kept], np.array(
+            [label for _, label in kept], dtype=np.int64
+        )
         self.name = name or self.folder.resolve().name
 
     @property
     def recipe(self) -> str:
         "How an image becomes a square, in words; part of the fingerprint."
-        sides = f'shorter side {round(self.size * 256 / 224)}, bilinear; centre {self.size}' if self.fit == 'crop' else f'both sides {self.size}, bilinear'
+        sides = (
+            f'shorter side {round(self.size * 256 / 224)}, bilinear; centre {self.size}'
+            if self.fit == 'crop'
+            else f'both sides {self.size}, bilinear'
+        )
         return sides + f'; upright; reader {READER}' * self.upright
 
     def __len__(self) -> int:
@@ -433,16 +544,36 @@ class LabelledFolder(ImageSet):
 
     @functools.cached_property
     def table(self) -> pd.DataFrame: # type: ignore[override]
-        "Made when first asked for: with a million images it is large. Beside the usual columns, `label` (a number) and `class`."
+        """Made when first asked for: with a million images it is large.
+
+        Beside the usual columns, `label` (a number) and `class`."""
         classes = [self.classes[label] for label in self.labels]
-        return pd.DataFrame({
-            'file': self.files, 'name': classes, 'description': '', 'keywords': '', 'category': classes, 'folder': classes,
-            'group': [f'{self.name}/{file}' for file in self.files], 'kind': 'photo', 'variant': 0, 'licence': '', 'credit': '', 'set': self.name,
-            'label': self.labels, 'class': classes})
+        return pd.DataFrame(
+            {
+                'file': self.files,
+                'name': classes,
+                'description': '',
+                'keywords': '',
+                'category': classes,
+                'folder': classes,
+                'group': [f'{self.name}/{file}' for file in self.files],
+                'kind': 'photo',
+                'variant': 0,
+                'licence': '',
+                'credit': '',
+                'set': self.name,
+                'label': self.labels,
+                'class': classes,
+            }
+        )
 
     def _pixels(self, index: int) -> np.ndarray:
         picture = open_picture(self.folder/self.files[index], 'RGB', upright=self.upright)
-        square = resized_crop(picture, self.size) if self.fit == 'crop' else picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
+        square = (
+            resized_crop(picture, self.size)
+            if self.fit == 'crop'
+            else picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
+        )
         return np.asarray(square)
 
     def mask(self,
@@ -462,29 +593,48 @@ class Latents(ImageSet):
                 ) -> None:
         self.name, self.tensors, self.fingerprint, self.size = name, list(tensors), fingerprint, 0
         if not self.tensors or len({len(tensor) for tensor in self.tensors}) > 1:
-            raise MilanError(f'{name}: tensors of shapes {[tuple(tensor.shape) for tensor in self.tensors]}; give at least one, all with as many rows')
+            raise MilanError(
+                f'{name}: tensors of shapes {[tuple(tensor.shape) for tensor in self.tensors]}; give at least'
+                ' one, all with as many rows'
+            )
 
     def __len__(self) -> int:
         return len(self.tensors[0])
 
     def __getitem__(self, index: int) -> Any: # (z, y), or z alone
         place = self._place(index)
-        return tuple(tensor[place] for tensor in self.tensors) if len(self.tensors) > 1 else self.tensors[0][place]
+        return (
+            tuple(tensor[place] for tensor in self.tensors)
+            if len(self.tensors) > 1
+            else self.tensors[0][place]
+        )
 
     def __repr__(self) -> str:
-        return f'Latents({self.name!r}, {len(self):,} of {" and ".join(str(tuple(tensor.shape[1:])) for tensor in self.tensors)})'
+        return (
+            f'Latents({self.name!r}, {len(self):,} of'
+            f' {" and ".join(str(tuple(tensor.shape[1:])) for tensor in self.tensors)})'
+        )
 
     @functools.cached_property
     def table(self) -> pd.DataFrame: # type: ignore[override]
         "One row per code; `label` is its class, where that is a number."
         made = pd.DataFrame({column: '' for column in COLUMNS}, index=range(len(self))).assign(
-            file=[f'{self.name}/{index}' for index in range(len(self))], name=[f'latent {index}' for index in range(len(self))],
-            kind='latent', variant=0, set=self.name)
-        label = next((tensor for tensor in self.tensors if tensor.ndim == 1 and not tensor.is_floating_point()), None)
+            file=[f'{self.name}/{index}' for index in range(len(self))],
+            name=[f'latent {index}' for index in range(len(self))],
+            kind='latent',
+            variant=0,
+            set=self.name,
+        )
+        label = next(
+            (tensor for tensor in self.tensors if tensor.ndim == 1 and not tensor.is_floating_point()), None
+        )
         return made if label is None else made.assign(label=label.numpy())
 
     def _pixels(self, index: int) -> np.ndarray:
-        raise MilanError(f'{self.name} holds latent codes, not pictures; give it to a generator: milan.exemplars.compute(…, to_image=…)')
+        raise MilanError(
+            f'{self.name} holds latent codes, not pictures; give it to a generator:'
+            ' milan.exemplars.compute(…, to_image=…)'
+        )
 
     def mask(self,
              index: int, # of the picture
@@ -499,7 +649,9 @@ class Latents(ImageSet):
         chosen = np.asarray(indices if isinstance(indices, (pd.Series, np.ndarray)) else list(indices))
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(int)
         places = [self._place(int(index)) for index in chosen]
-        return Latents(self.name, [tensor[places] for tensor in self.tensors], fingerprint([self.fingerprint, places]))
+        return Latents(
+            self.name, [tensor[places] for tensor in self.tensors], fingerprint([self.fingerprint, places])
+        )
 
 # %% ../../nbs/02_images/01_files.ipynb #ee6cb526
 def read_latents(folder: str | Path, # holds .pth files of tensors
@@ -509,15 +661,26 @@ def read_latents(folder: str | Path, # holds .pth files of tensors
     found, odd = _find_files(Path(folder), ('.pth',)) if os.path.isdir(folder) else ([], {})
     files = sorted(Path(folder, file) for file in found)
     if odd:
-        raise MilanError(f'{folder} holds {", ".join(f"{file} ({why})" for file, why in odd.items())}; remove it')
+        raise MilanError(
+            f'{folder} holds {", ".join(f"{file} ({why})" for file, why in odd.items())}; remove it'
+        )
     if not files:
-        raise MilanError(f'{folder} holds no .pth files: it should hold the latents as tensors, such as z.pth and y.pth')
+        raise MilanError(
+            f'{folder} holds no .pth files: it should hold the latents as tensors, such as z.pth and y.pth'
+        )
     tensors: list[torch.Tensor] = []
     for file in files:
         value = read_tensors(file)
-        parts = list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, list | tuple) else [value]
+        parts = (
+            list(value.values())
+            if isinstance(value, Mapping)
+            else list(value) if isinstance(value, list | tuple) else [value]
+        )
         if not all(isinstance(part, torch.Tensor) and part.ndim for part in parts):
-            raise MilanError(f'{file} holds {type(value).__name__}; latents are a tensor with a row for each image, or a dictionary of such')
+            raise MilanError(
+                f'{file} holds {type(value).__name__}; latents are a tensor with a row for each image, or a'
+                ' dictionary of such'
+            )
         tensors += parts
     tensors.sort(key=lambda tensor: not tensor.is_floating_point()) # a stable sort
     return Latents(name or Path(folder).name, tensors, fingerprint([file_hash(file) for file in files]))

@@ -22,12 +22,20 @@ def class_names() -> tuple[tuple[str, ...], ...]: # (1000,) names of each class,
     with extra('demo'):
         from timm.data import ImageNetInfo
 
-    return tuple(tuple(name.strip().lower() for name in names.split(',')) for names in ImageNetInfo().label_descriptions())
+    return tuple(
+        tuple(name.strip().lower() for name in names.split(','))
+        for names in ImageNetInfo().label_descriptions()
+    )
 
 # %% ../../nbs/02_images/07_imagenet.ipynb #65716cd0
-_ENDS = frozenset('''with in of from that is are was used inside covered which lets for on at and or by without also called its it to like into has have resembles
-    making after gets joins'''.split())
-_BEGINS = re.compile(r'^(?:(?:a|an|the|some|two|our|your|eat|remember|it\'s)\s+)*(?:(?:pair|head|bunch|string|plant|baby) of\s+)?')
+_ENDS = frozenset(
+    '''with in of from that is are was used inside covered which lets for on at and or by without also called its it to like into has have resembles
+    making after gets joins'''.split()
+)
+_BEGINS = re.compile(
+    r'^(?:(?:a|an|the|some|two|our|your|eat|remember|it\'s)\s+)*(?:(?:pair|head|bunch|string|plant|baby)'
+    r' of\s+)?'
+)
 COMMON: dict[str, tuple[int, ...]] = {
     'dog': tuple(range(151, 269)), 'cat': tuple(range(281, 286)), 'kitten': tuple(range(281, 286)), 'bear': tuple(range(294, 298)), 'european bear': (294,), 'edward bear': (850,),
     'fox': (277, 278, 279, 280), 'flying fox': (), 'panda': (388,), 'rabbit': (330, 331, 332), 'bunny': (330, 331, 332), 'squirrel': (335,),
@@ -53,7 +61,9 @@ def _known() -> dict[str, tuple[int, ...]]: # name → classes
 
 
 def _phrase(description: str) -> str: # what a description is of
-    text = re.split(r'[.,;:!?(—–]', description.lower().replace('“', '').replace('”', '').replace('"', ''), maxsplit=1)[0].strip()
+    text = re.split(
+        r'[.,;:!?(—–]', description.lower().replace('“', '').replace('”', '').replace('"', ''), maxsplit=1
+    )[0].strip()
     if text in COMMON:
         return text
     kept: list[str] = []
@@ -79,18 +89,25 @@ def classes_of(description: str, # of a picture: one thing, such as 'A sliced or
     return ()
 
 # %% ../../nbs/02_images/07_imagenet.ipynb #e85e1759
-def depicted(table: pd.DataFrame, # of an `ImageSet`: name, description, kind, group
-             kinds: Sequence[str] = ('photo',), # which kinds of picture
-             once: bool = True, # of several pictures of one object, only the first
-            ) -> pd.DataFrame: # columns row (of the table, by position), description, classes; one row for each picture with a class
-    "The pictures of a set that show one of ImageNet's classes, by their description or, without one, their name. Raises `MilanError` for none."
+def depicted(
+    table: pd.DataFrame, # of an `ImageSet`: name, description, kind, group
+    kinds: Sequence[str] = ('photo',), # which kinds of picture
+    once: bool = True, # of several pictures of one object, only the first
+) -> pd.DataFrame: # columns row (of the table, by position), description, classes; one row for each picture with a class
+    """The pictures of a set that show one of ImageNet's classes, by their description or, without one, their
+    name. Raises `MilanError` for none."""
     rows, seen = [], set()
-    for row, (name, description, kind, group) in enumerate(zip(table['name'], table['description'], table['kind'], table['group'], strict=True)):
+    for row, (name, description, kind, group) in enumerate(
+        zip(table['name'], table['description'], table['kind'], table['group'], strict=True)
+    ):
         text = description if isinstance(description, str) and description else str(name)
         if kind not in kinds or (once and group in seen) or not (classes := classes_of(text)):
             continue
         seen.add(group)
         rows.append((row, text, classes))
     if not rows:
-        raise MilanError(f'none of the {len(table)} pictures (of kind {", ".join(kinds)}) has a description that names a class of ImageNet')
+        raise MilanError(
+            f'none of the {len(table)} pictures (of kind {", ".join(kinds)}) has a description that names a'
+            ' class of ImageNet'
+        )
     return pd.DataFrame(rows, columns=['row', 'description', 'classes'])

@@ -25,8 +25,18 @@ class Labelled(NamedTuple):
     names: list[str] # of the classes, in the singular
 
 
-KINDS = {'mammal': 'animals/mammals', 'fruit': 'food/fruit', 'bird': 'animals/birds', 'flower': 'plants/flowers', 'insect': 'animals/insects',
-         'vegetable': 'food/vegetables', 'tool': 'household/tools', 'music': 'hobbies/music', 'fish': 'animals/fish', 'sport': 'sports'} # class → folder
+KINDS = {
+    'mammal': 'animals/mammals',
+    'fruit': 'food/fruit',
+    'bird': 'animals/birds',
+    'flower': 'plants/flowers',
+    'insect': 'animals/insects',
+    'vegetable': 'food/vegetables',
+    'tool': 'household/tools',
+    'music': 'hobbies/music',
+    'fish': 'animals/fish',
+    'sport': 'sports',
+} # class → folder
 
 
 def kinds_of(pictures: ImageSet, # with categories as the stamps have them
@@ -34,12 +44,20 @@ def kinds_of(pictures: ImageSet, # with categories as the stamps have them
             ) -> Labelled: # what has a mask, is of one of these kinds and no symbol
     "The pictures of some kinds of things. Raises `MilanError` for a kind without any."
     classes = {category: number for number, category in enumerate(kinds.values())}
-    rows = [row for row, (category, kind) in enumerate(zip(pictures.table['category'], pictures.table['kind'], strict=True))
-            if category in classes and kind != 'symbol' and pictures.mask(row) is not None]
+    rows = [
+        row
+        for row, (category, kind) in enumerate(
+            zip(pictures.table['category'], pictures.table['kind'], strict=True)
+        )
+        if category in classes and kind != 'symbol' and pictures.mask(row) is not None
+    ]
     chosen = pictures.subset(rows)
     labels = np.array([classes[category] for category in chosen.table['category']], dtype=int)
     if lacking := [name for number, name in enumerate(kinds) if number not in labels]:
-        raise MilanError(f'{pictures.name} has no picture with a mask of {", ".join(lacking)}: choose other kinds, or other pictures')
+        raise MilanError(
+            f'{pictures.name} has no picture with a mask of {", ".join(lacking)}: choose other kinds, or'
+            ' other pictures'
+        )
     return Labelled(chosen, labels, list(kinds))
 
 
@@ -49,8 +67,16 @@ def shape_kinds(count: int, # scenes to look through; about one in nine has one 
                ) -> Labelled:
     "Generated scenes with one thing, classified by its shape."
     scenes = ShapeScenes(count, seed=seed)
-    found = {row: things[0].words[-1] for row in range(count) if len(things := scenes.regions(row)) == 1 and things[0].words[-1] in names}
-    return Labelled(scenes.subset(list(found)), np.array([list(names).index(name) for name in found.values()], dtype=int), list(names))
+    found = {
+        row: things[0].words[-1]
+        for row in range(count)
+        if len(things := scenes.regions(row)) == 1 and things[0].words[-1] in names
+    }
+    return Labelled(
+        scenes.subset(list(found)),
+        np.array([list(names).index(name) for name in found.values()], dtype=int),
+        list(names),
+    )
 
 
 class Side(NamedTuple):
@@ -61,12 +87,13 @@ class Side(NamedTuple):
     things: list[str] # (n,) which thing; images of one thing are not independent
 
 
-def same_things(labelled: Labelled, # with `group` in the pictures' table: pictures of one group show one thing
-                each: Sequence[int] = (200, 25, 30), # images of each class on each side
-                things: int = 6, # of each class, drawn at random; all where there are fewer
-                size: int = 112, # of the images, pixels
-                seed: int = 0, # of the draw and of the variants
-               ) -> list[Side]:
+def same_things(
+    labelled: Labelled, # with `group` in the pictures' table: pictures of one group show one thing
+    each: Sequence[int] = (200, 25, 30), # images of each class on each side
+    things: int = 6, # of each class, drawn at random; all where there are fewer
+    size: int = 112, # of the images, pixels
+    seed: int = 0, # of the draw and of the variants
+) -> list[Side]:
     "Sides for training, validation and testing that show the same few things, each as `variants` of its own."
     if things < 1:
         raise MilanError(f'things = {things}: give at least one thing of each class')
@@ -77,6 +104,15 @@ def same_things(labelled: Labelled, # with `group` in the pictures' table: pictu
         mine = mine[np.isin(groups[mine], chance.permutation(sorted(set(groups[mine])))[:things])]
         for side, count in zip(rows, each, strict=True):
             side += [int(mine[turn % len(mine)]) for turn in range(count)]
-    made = [variants(labelled.pictures, side, size, seed=10 * seed + place) for place, side in enumerate(rows)]
-    return [Side(as_bytes(one), torch.stack([mask for row in range(len(one)) if (mask := one.mask(row)) is not None]), labelled.labels[side], one.table['group'].tolist())
-            for one, side in zip(made, rows, strict=True)]
+    made = [
+        variants(labelled.pictures, side, size, seed=10 * seed + place) for place, side in enumerate(rows)
+    ]
+    return [
+        Side(
+            as_bytes(one),
+            torch.stack([mask for row in range(len(one)) if (mask := one.mask(row)) is not None]),
+            labelled.labels[side],
+            one.table['group'].tolist(),
+        )
+        for one, side in zip(made, rows, strict=True)
+    ]

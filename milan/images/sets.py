@@ -65,10 +65,11 @@ def plain_background(size: int, # pixels
     return np.clip(colour + fade[..., None], 0, 255)
 
 
-def compose(object_: Image.Image, # RGBA, size x size
-            random: np.random.Generator, # the picture's own
-            photograph: np.ndarray | None = None, # (size, size, 3) to stand on instead of a plain colour
-           ) -> tuple[np.ndarray, np.ndarray]: # uint8 (size, size, 3) and bool (size, size), where the object is
+def compose(
+    object_: Image.Image, # RGBA, size x size
+    random: np.random.Generator, # the picture's own
+    photograph: np.ndarray | None = None, # (size, size, 3) to stand on instead of a plain colour
+) -> tuple[np.ndarray, np.ndarray]: # uint8 (size, size, 3) and bool (size, size), where the object is
     "Put an object on a background."
     pixels = np.asarray(object_, dtype=np.float32)
     alpha = pixels[..., 3:] / 255
@@ -78,9 +79,10 @@ def compose(object_: Image.Image, # RGBA, size x size
     return (pixels[..., :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8), alpha[..., 0] > 0.5
 
 # %% ../../nbs/02_images/04_sets.ipynb #6b3171ae
-def difference_hash(image: np.ndarray, # uint8 (height, width, 3)
-                    mask: np.ndarray | None = None, # bool (height, width): only what lies in it counts, cut out on white
-                   ) -> np.ndarray: # bool (256,)
+def difference_hash(
+    image: np.ndarray, # uint8 (height, width, 3)
+    mask: np.ndarray | None = None, # bool (height, width): only what lies in it counts, cut out on white
+) -> np.ndarray: # bool (256,)
     "Whether each cell of a 16 x 16 grid is brighter than its left neighbour."
     if mask is not None and mask.any():
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -90,7 +92,22 @@ def difference_hash(image: np.ndarray, # uint8 (height, width, 3)
     return (grey[:, 1:] > grey[:, :-1]).reshape(-1)
 
 
-_COLOURS = {'red', 'green', 'blue', 'yellow', 'orange', 'purple', 'violet', 'pink', 'brown', 'black', 'white', 'grey', 'gray', 'bw'}
+_COLOURS = {
+    'red',
+    'green',
+    'blue',
+    'yellow',
+    'orange',
+    'purple',
+    'violet',
+    'pink',
+    'brown',
+    'black',
+    'white',
+    'grey',
+    'gray',
+    'bw',
+}
 
 
 def name_stem(file: str, # a file name or path
@@ -140,16 +157,30 @@ def _render_all(rows: list[Row], size: int, folder: Path, name: str, progress: b
         hashes[index] = difference_hash(images[index], mask)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in tqdm(pool.map(draw, range(len(rows))), total=len(rows), desc=f'decoding {name}', disable=not progress, leave=False):
+        for _ in tqdm(
+            pool.map(draw, range(len(rows))),
+            total=len(rows),
+            desc=f'decoding {name}',
+            disable=not progress,
+            leave=False,
+        ):
             pass
     first = [i for i, row in enumerate(rows) if row['variant'] == 0]
-    names = dict(zip([rows[i]['file'] for i in first], groups([rows[i]['name'] for i in first], hashes[first]), strict=True))
+    names = dict(
+        zip(
+            [rows[i]['file'] for i in first],
+            groups([rows[i]['name'] for i in first], hashes[first]),
+            strict=True,
+        )
+    )
     for row in rows:
         row['group'] = f'{name}/{names[row["file"]]}'
     images.flush()
     masks.flush()
     table = pd.DataFrame([{key: value for key, value in row.items() if key != 'draw'} for row in rows])
-    table[[*COLUMNS, *(column for column in table if column not in COLUMNS)]].to_csv(folder/'table.csv', index=False)
+    table[[*COLUMNS, *(column for column in table if column not in COLUMNS)]].to_csv(
+        folder / 'table.csv', index=False
+    )
 
 
 def decoded(name: str, # of the set
@@ -158,7 +189,9 @@ def decoded(name: str, # of the set
             rows: Callable[[], list[Row]], # called only where the cache has none
             progress: bool = True, # show a bar
            ) -> ImageSet:
-    "The set from its cache, decoded now where there is none. Raises `MilanError` for a damaged file, and leaves nothing."
+    """The set from its cache, decoded now where there is none.
+
+    Raises `MilanError` for a damaged file, and leaves nothing."""
     key = fingerprint([name, settings, size, _VERSION])
     folder = data_dir()/'cache'/f'{name}-{size}-{key}'
     if not (folder/'table.csv').is_file():
@@ -172,14 +205,19 @@ def decoded(name: str, # of the set
     try:
         table = pd.read_csv(folder/'table.csv', keep_default_na=False)
         images, masks = (np.load(folder/f'{what}.npy', mmap_mode='r') for what in ('images', 'masks'))
-        if images.shape != (len(table), size, size, 3) or len(masks) != len(table) or images.dtype != np.uint8:
+        if (
+            images.shape != (len(table), size, size, 3)
+            or len(masks) != len(table)
+            or images.dtype != np.uint8
+        ):
             raise ValueError(f'{len(table)} rows, and images of shape {images.shape}')
     except (OSError, ValueError, EOFError) as error:
         raise MilanError(f'{folder} is damaged ({error}); remove it, and it is made again') from error
     return ImageSet(name, table, images, masks, key)
 
 
-_VERSION = 4 # raise it when the same files should give other pixels (with `pictures.READER` 2 none of them did)
+# raise it when the same files should give other pixels (with `pictures.READER` 2 none of them did)
+_VERSION = 4
 
 # %% ../../nbs/02_images/04_sets.ipynb #96183ac3
 _SYMBOL_FOLDERS = ('symbols', 'town/flags', 'town/roadsigns')
@@ -213,7 +251,9 @@ def _draw_object(path: Path, size: int, seed: int, photographs: ImageSet | None 
     random = np.random.default_rng(seed)
     ground = None
     if photographs is not None:
-        blurred = photographs.picture(int(random.integers(len(photographs)))).filter(ImageFilter.GaussianBlur(2))
+        blurred = photographs.picture(int(random.integers(len(photographs)))).filter(
+            ImageFilter.GaussianBlur(2)
+        )
         ground = np.asarray(blurred.resize((size, size)), dtype=np.float32)
     image, mask = compose(fit_object(picture, size), random, ground)
     return image, mask if _has_alpha(picture) else None
@@ -244,12 +284,22 @@ def _stamp_rows(folder: Path, size: int, backgrounds: int, photographs: ImageSet
         file = str(path.relative_to(folder))
         place = str(path.parent.relative_to(folder))
         for variant in range(backgrounds):
-            rows.append({
-                'file': file, 'name': path.stem, 'description': _first_line(path.with_suffix('.txt')), 'folder': place,
-                'keywords': '; '.join(dict.fromkeys([*place.split('/'), *name_stem(file).split()])),
-                'category': _two_levels(place), 'kind': stamp_kind(file, open_picture(path)) if variant == 0 else rows[-1]['kind'],
-                'variant': variant, 'licence': 'GPL-2.0-only', 'credit': 'Tux Paint contributors', 'set': 'stamps',
-                'draw': functools.partial(_draw_object, path, size, _seed(file, variant), photographs)})
+            rows.append(
+                {
+                    'file': file,
+                    'name': path.stem,
+                    'description': _first_line(path.with_suffix('.txt')),
+                    'folder': place,
+                    'keywords': '; '.join(dict.fromkeys([*place.split('/'), *name_stem(file).split()])),
+                    'category': _two_levels(place),
+                    'kind': stamp_kind(file, open_picture(path)) if variant == 0 else rows[-1]['kind'],
+                    'variant': variant,
+                    'licence': 'GPL-2.0-only',
+                    'credit': 'Tux Paint contributors',
+                    'set': 'stamps',
+                    'draw': functools.partial(_draw_object, path, size, _seed(file, variant), photographs),
+                }
+            )
     return rows
 
 
@@ -259,7 +309,9 @@ def stamps(size: int = 224, # pixels
           ) -> ImageSet: # with masks
     "Tux Paint's stamps, fetched where they are missing (GPL-2)."
     if background not in ('plain', 'photo') or backgrounds < 1:
-        raise MilanError(f'background={background!r}, backgrounds={backgrounds}: give "plain" or "photo", and at least one')
+        raise MilanError(
+            f'background={background!r}, backgrounds={backgrounds}: give "plain" or "photo", and at least one'
+        )
     folder = manifests.fetch('tuxpaint-stamps')
     photographs = None
     if background == 'photo':
@@ -271,23 +323,45 @@ def stamps(size: int = 224, # pixels
 # %% ../../nbs/02_images/04_sets.ipynb #ce97932e
 # folder in the package → (category, kind); a row with None leaves the folder out
 _GCOMPRIS = {
-    'erase/resource': ('animals/wild', 'photo'), 'explore_farm_animals/resource/animals': ('animals/farm', 'photo'),
-    'explore_world_animals/resource/animals': ('animals/wild', 'photo'), 'categorization/resource/images/fishes': ('animals/fish', 'photo'),
-    'clickgame/resource': ('nature/sea', 'photo'), 'categorization/resource/images/monuments': ('town/monuments', 'photo'),
-    'explore_monuments/resource/egypt': ('town/monuments', 'photo'), 'explore_monuments/resource/france': ('town/monuments', 'photo'),
-    'explore_monuments/resource/germany': ('town/monuments', 'photo'), 'explore_monuments/resource/india': ('town/monuments', 'photo'),
-    'explore_monuments/resource/usa': ('town/monuments', 'photo'), 'explore_monuments/resource/wonders': ('town/monuments', 'photo'),
+    'erase/resource': ('animals/wild', 'photo'),
+    'explore_farm_animals/resource/animals': ('animals/farm', 'photo'),
+    'explore_world_animals/resource/animals': ('animals/wild', 'photo'),
+    'categorization/resource/images/fishes': ('animals/fish', 'photo'),
+    'clickgame/resource': ('nature/sea', 'photo'),
+    'categorization/resource/images/monuments': ('town/monuments', 'photo'),
+    'explore_monuments/resource/egypt': ('town/monuments', 'photo'),
+    'explore_monuments/resource/france': ('town/monuments', 'photo'),
+    'explore_monuments/resource/germany': ('town/monuments', 'photo'),
+    'explore_monuments/resource/india': ('town/monuments', 'photo'),
+    'explore_monuments/resource/usa': ('town/monuments', 'photo'),
+    'explore_monuments/resource/wonders': ('town/monuments', 'photo'),
     'details/resource/image': ('town/monuments', 'photo'),
-    'categorization/resource/images/renewable': ('town/energy', 'photo'), 'categorization/resource/images/tools': ('household/tools', 'photo'),
-    'categorization/resource/images/others': ('household/objects', 'photo'), 'explore_world_music/resource/music': ('hobbies/music', 'photo'),
-    'leftright/resource': ('people/body_parts', 'photo'), 'solar_system/resource': ('space/planets', 'photo'),
+    'categorization/resource/images/renewable': ('town/energy', 'photo'),
+    'categorization/resource/images/tools': ('household/tools', 'photo'),
+    'categorization/resource/images/others': ('household/objects', 'photo'),
+    'explore_world_music/resource/music': ('hobbies/music', 'photo'),
+    'leftright/resource': ('people/body_parts', 'photo'),
+    'solar_system/resource': ('space/planets', 'photo'),
     'lang/resource/words_sample': ('words/drawings', 'drawing'),
 }
 _PAINTINGS = re.compile(r'Gogh|Gauguin|Bruegel|Bosschaert|unicorn|Eglise|Portrait|VincentVan', re.IGNORECASE)
 _NUMBERS = 'zero one two three four five six seven eight nine ten eleven twelve sixteen'.split()
-_WORDS = {'main': 'hand', 'poing': 'fist', 'ndp': 'notre dame de paris', 'solar': 'solar panels', 'plier': 'pliers', 'spoonbills': 'spoonbills',
-          'tour eiffel': 'eiffel tower', 'opera sidney': 'sydney opera house', 'nagoya': 'nagoya castle', 'orange-color': 'orange paint', 'louvre': 'louvre palace'}
-_SKIP_PICTURE = re.compile(r'_\d+\.|^(f\d\d|teeth|animal|color)\.|_[a-e]\d\.|^lady_unicorn_\d|^(blueking|butfish|cichlid|collaris|discus|manta|newf|six|Queen)')
+_WORDS = {
+    'main': 'hand',
+    'poing': 'fist',
+    'ndp': 'notre dame de paris',
+    'solar': 'solar panels',
+    'plier': 'pliers',
+    'spoonbills': 'spoonbills',
+    'tour eiffel': 'eiffel tower',
+    'opera sidney': 'sydney opera house',
+    'nagoya': 'nagoya castle',
+    'orange-color': 'orange paint',
+    'louvre': 'louvre palace',
+}
+_SKIP_PICTURE = re.compile(
+    r'_\d+\.|^(f\d\d|teeth|animal|color)\.|_[a-e]\d\.|^lady_unicorn_\d|^(blueking|butfish|cichlid|collaris|discus|manta|newf|six|Queen)'
+)
 
 
 def file_words(file: str, # 'statueofLiberty2.webp'
@@ -301,26 +375,46 @@ def file_words(file: str, # 'statueofLiberty2.webp'
 
 
 _WORD_CATEGORIES = {
-    'animals/birds': 'bird chicken duck owl turkey', 'animals/insects': 'bee beetle bug butterfly flies mosquito spider',
-    'animals/fish': 'fish shark', 'animals/mammals': 'bear bull camel cat cow dog dolphin fox giraffe gorilla hedgehog hippopotamus horse kangaroo '
-                                                       'mouse panda pig rabbit rhinoceros sheep whale wolf',
-    'animals/lizards': 'lizard reptile snake turtle', 'animals/amphibians': 'frog', 'animals/shellfish': 'snail', 'animals/dinosaur': 'dragon',
+    'animals/birds': 'bird chicken duck owl turkey',
+    'animals/insects': 'bee beetle bug butterfly flies mosquito spider',
+    'animals/fish': 'fish shark',
+    'animals/mammals': (
+        'bear bull camel cat cow dog dolphin fox giraffe gorilla hedgehog hippopotamus horse kangaroo '
+        'mouse panda pig rabbit rhinoceros sheep whale wolf'
+    ),
+    'animals/lizards': 'lizard reptile snake turtle',
+    'animals/amphibians': 'frog',
+    'animals/shellfish': 'snail',
+    'animals/dinosaur': 'dragon',
     'food/fruit': 'apple apricot coconut fruit kiwi lemon melon orange peach pear plum raspberry strawberry',
-    'people/body_parts': 'arm back brain ear eyes face finger foot hair hand head knee leg mouth neck nose skin teeth thumb tongue',
+    'people/body_parts': (
+        'arm back brain ear eyes face finger foot hair hand head knee leg mouth neck nose skin teeth thumb'
+        ' tongue'
+    ),
     'people': 'boy brother child dad family friend girl grandmother man mother sister son woman',
-    'household/arttools': 'black blue brown gray green mauve orange-color pink red white yellow'}
+    'household/arttools': 'black blue brown gray green mauve orange-color pink red white yellow',
+}
 
 # %% ../../nbs/02_images/04_sets.ipynb #9fc9485f
 def licences(copyright: str, # the text of a Debian package's copyright file
             ) -> list[tuple[str, str, str]]: # (file pattern, licence, holders), in the order of the text
-    "The licence of each file pattern in a machine-readable copyright file; a later pattern outweighs an earlier one."
+    """The licence of each file pattern in a machine-readable copyright file; a later pattern outweighs an
+    earlier one."""
     found = []
     for paragraph in copyright.split('\n\n'):
-        fields = dict(re.findall(r'^(Files|Copyright|License):[ \t]*(.*(?:\n[ \t].*)*)', paragraph, re.MULTILINE))
+        fields = dict(
+            re.findall(r'^(Files|Copyright|License):[ \t]*(.*(?:\n[ \t].*)*)', paragraph, re.MULTILINE)
+        )
         if 'Files' in fields and 'License' in fields:
-            people = [re.sub(r'^[\d\s,-]+(by )?|\s*<.*?>', '', line.strip()) for line in fields.get('Copyright', '').splitlines()]
+            people = [
+                re.sub(r'^[\d\s,-]+(by )?|\s*<.*?>', '', line.strip())
+                for line in fields.get('Copyright', '').splitlines()
+            ]
             holders = '; '.join(people[:3]) + (f' and {len(people) - 3} others' if len(people) > 3 else '')
-            found += [(pattern, fields['License'].splitlines()[0].strip(), holders) for pattern in fields['Files'].split()]
+            found += [
+                (pattern, fields['License'].splitlines()[0].strip(), holders)
+                for pattern in fields['Files'].split()
+            ]
     return found
 
 
@@ -343,7 +437,8 @@ def _border(picture: Image.Image) -> tuple[np.ndarray, float]:
 
 
 def _draw_photograph(path: Path, size: int, seed: int) -> Drawing:
-    "A cut-out is put on a colour; a thing on a plain ground is kept whole; any other photograph loses its margins."
+    """A cut-out is put on a colour; a thing on a plain ground is kept whole; any other photograph loses its
+    margins."""
     picture = open_picture(path)
     if _has_alpha(picture):
         return _draw_object(path, size, seed)
@@ -371,16 +466,29 @@ def _gcompris_rows(folder: Path, size: int) -> list[Row]:
         category, kind = _GCOMPRIS[place]
         text, file = file_words(path.name), str(path.relative_to(folder))
         if category.startswith('words'):
-            category = next((name for name, words in _WORD_CATEGORIES.items() if path.stem in words.split()), category)
+            category = next(
+                (name for name, words in _WORD_CATEGORIES.items() if path.stem in words.split()), category
+            )
             text = f'{text} paint' if category == 'household/arttools' and 'paint' not in text else text
         kind = 'symbol' if text in _NUMBERS else 'drawing' if _PAINTINGS.search(path.stem) else kind
         licence, holders = licence_of(f'src/{file}', patterns)
-        rows.append({
-            'file': file, 'name': path.stem, 'description': '' if kind == 'drawing' and _PAINTINGS.search(path.stem) else text,
-            'keywords': '; '.join(dict.fromkeys([*category.split('/'), *text.split()])),
-            'category': 'art/paintings' if _PAINTINGS.search(path.stem) else category, 'folder': place, 'kind': kind, 'variant': 0,
-            'licence': licence, 'credit': holders or 'GCompris', 'set': 'gcompris', 'has_mask': cut_out,
-            'draw': functools.partial(_draw_photograph, path, size, _seed(file, 0))})
+        rows.append(
+            {
+                'file': file,
+                'name': path.stem,
+                'description': '' if kind == 'drawing' and _PAINTINGS.search(path.stem) else text,
+                'keywords': '; '.join(dict.fromkeys([*category.split('/'), *text.split()])),
+                'category': 'art/paintings' if _PAINTINGS.search(path.stem) else category,
+                'folder': place,
+                'kind': kind,
+                'variant': 0,
+                'licence': licence,
+                'credit': holders or 'GCompris',
+                'set': 'gcompris',
+                'has_mask': cut_out,
+                'draw': functools.partial(_draw_photograph, path, size, _seed(file, 0)),
+            }
+        )
     return rows
 
 
@@ -388,22 +496,66 @@ def gcompris(size: int = 224, # pixels
             ) -> ImageSet: # masks for the cut-out drawings alone
     "GCompris' photographs and drawings, fetched where they are missing (each under its own licence)."
     folder = manifests.fetch('gcompris-photos')
-    return decoded('gcompris', [file_hash(folder/'manifest.json')], size, lambda: _gcompris_rows(folder, size))
+    return decoded(
+        'gcompris', [file_hash(folder / 'manifest.json')], size, lambda: _gcompris_rows(folder, size)
+    )
 
 # %% ../../nbs/02_images/04_sets.ipynb #1a4dd4ff
-_CLIPART_SKIP = ('shapes', 'computer/icons', 'computer/buttons', 'computer/diagrams', 'computer/folders', 'signs_and_symbols', 'special',
-                 'buttons', 'logos', 'recreation/games/cards', 'transportation/roadsigns', 'people/stickmen', 'geography')
+_CLIPART_SKIP = (
+    'shapes',
+    'computer/icons',
+    'computer/buttons',
+    'computer/diagrams',
+    'computer/folders',
+    'signs_and_symbols',
+    'special',
+    'buttons',
+    'logos',
+    'recreation/games/cards',
+    'transportation/roadsigns',
+    'people/stickmen',
+    'geography',
+)
 _CLIPART_CATEGORIES = {
-    'animals/bugs': 'animals/insects', 'animals/mammals': 'animals/mammals', 'food/desserts': 'food/dessert', 'recreation/music': 'hobbies/music',
-    'recreation/sports': 'sports', 'recreation': 'hobbies', 'transportation/boating': 'vehicles/ship', 'transportation': 'vehicles',
-    'buildings/homes': 'town/houses', 'buildings': 'town', 'people/clothing/hats': 'clothes/hats', 'people/clothing': 'clothes',
-    'people/bodypart': 'people/body_parts', 'people/smilies': 'people/faces', 'tools/weapons': 'military', 'tools': 'household/tools',
-    'electronics': 'household/electronics', 'computer': 'household/electronics', 'office': 'household/office', 'containers': 'household/containers',
+    'animals/bugs': 'animals/insects',
+    'animals/mammals': 'animals/mammals',
+    'food/desserts': 'food/dessert',
+    'recreation/music': 'hobbies/music',
+    'recreation/sports': 'sports',
+    'recreation': 'hobbies',
+    'transportation/boating': 'vehicles/ship',
+    'transportation': 'vehicles',
+    'buildings/homes': 'town/houses',
+    'buildings': 'town',
+    'people/clothing/hats': 'clothes/hats',
+    'people/clothing': 'clothes',
+    'people/bodypart': 'people/body_parts',
+    'people/smilies': 'people/faces',
+    'tools/weapons': 'military',
+    'tools': 'household/tools',
+    'electronics': 'household/electronics',
+    'computer': 'household/electronics',
+    'office': 'household/office',
+    'containers': 'household/containers',
     'science': 'medical/science',
 }
-_GENERIC = re.compile(r'clip ?art|s[iu]b[mb]ission|sallite|iconset|theme|creation day|illustration|icons?\b|collection|openclip|symbols?\b|signs\b|\.svg|untitled|^\W*$|maps\b|@|unsorted|architetto|layer', re.IGNORECASE)
-_CLIPART_FAULTY = re.compile(r'shelby|stylized_yoga|stripper|pantyhose|boating_rules|jibe|tacking|menu_example|creation_day') # nearly empty, or text
-_NO_TAG = {'', 'unsorted', 'hash', 'clipart', 'clip art', 'architetto francesco rollandin', 'signs_and_symbols'}
+_GENERIC = re.compile(
+    r'clip ?art|s[iu]b[mb]ission|sallite|iconset|theme|creation'
+    r' day|illustration|icons?\b|collection|openclip|symbols?\b|signs\b|\.svg|untitled|^\W*$|maps\b|@|unsorted|architetto|layer',
+    re.IGNORECASE,
+)
+_CLIPART_FAULTY = re.compile(
+    r'shelby|stylized_yoga|stripper|pantyhose|boating_rules|jibe|tacking|menu_example|creation_day'
+) # nearly empty, or text
+_NO_TAG = {
+    '',
+    'unsorted',
+    'hash',
+    'clipart',
+    'clip art',
+    'architetto francesco rollandin',
+    'signs_and_symbols',
+}
 
 
 def clipart_words(svg: str, # the head of a vector file
@@ -417,14 +569,30 @@ def clipart_words(svg: str, # the head of a vector file
              inside: str, # XML of one entry
             ) -> str:
         match = re.search(rf'<dc:{name}[^>]*>(.*?)</dc:{name}>', inside, re.DOTALL)
-        return ' '.join(html.unescape(re.sub('<[^>]+>', ' ', match.group(1))).replace('_', ' ').split()) if match else ''
+        return (
+            ' '.join(html.unescape(re.sub('<[^>]+>', ' ', match.group(1))).replace('_', ' ').split())
+            if match
+            else ''
+        )
 
     author = text('creator', work) or text('publisher', work)
-    tags = [' '.join(html.unescape(tag).lower().split()) for tag in re.findall(r'<rdf:li>(.*?)</rdf:li>', work, re.DOTALL)]
+    tags = [
+        ' '.join(html.unescape(tag).lower().split())
+        for tag in re.findall(r'<rdf:li>(.*?)</rdf:li>', work, re.DOTALL)
+    ]
     tags = [tag for tag in dict.fromkeys(tags) if tag not in _NO_TAG and '<' not in tag]
-    title = re.sub(r'\s*\(.*?\)|[\W\d]+$', '', text('title', re.sub(r'<dc:(creator|publisher|rights).*?</dc:\1>', '', work, flags=re.DOTALL)))
+    title = re.sub(
+        r'\s*\(.*?\)|[\W\d]+$',
+        '',
+        text('title', re.sub(r'<dc:(creator|publisher|rights).*?</dc:\1>', '', work, flags=re.DOTALL)),
+    )
     title = re.sub(r'(?<=[a-z])(?=[A-Z])|[-\d]+', ' ', title)
-    usable = title and not _GENERIC.search(title) and 'archite' not in file + author.lower() and 'ollandin' not in file + author
+    usable = (
+        title
+        and not _GENERIC.search(title)
+        and 'archite' not in file + author.lower()
+        and 'ollandin' not in file + author
+    )
     return ' '.join(title.lower().split()) if usable and len(title.split()) <= 6 else '', tags, author
 
 # %% ../../nbs/02_images/04_sets.ipynb #c0c6c6dc
@@ -439,14 +607,16 @@ def _clipart_category(folder: str) -> str:
 def _is_fit(path: Path) -> bool:
     "Whether a drawing's size is of use: nothing is decoded."
     try:
-        with warnings.catch_warnings(action='ignore'), Image.open(path) as picture: # Pillow warns of large ones
+        # Pillow warns of large ones
+        with warnings.catch_warnings(action='ignore'), Image.open(path) as picture:
             return max(picture.size) >= 64 and picture.width * picture.height <= 20_000_000
     except Image.DecompressionBombError:
         return False
 
 
 def _clipart_rows(folder: Path, size: int) -> list[Row]:
-    "A row for every drawing that something is known of; fewer than 64 pixels or more than 20 million are left out."
+    """A row for every drawing that something is known of; fewer than 64 pixels or more than 20 million are
+    left out."""
     rows = []
     for path in sorted((folder/'png').rglob('*.png')):
         file, place = str(path.relative_to(folder/'png')), str(path.parent.relative_to(folder/'png'))
@@ -455,17 +625,30 @@ def _clipart_rows(folder: Path, size: int) -> list[Row]:
         if not _is_fit(path):
             continue
         head = folder/'svg'/Path(file).with_suffix('.svg')
-        description, tags, author = clipart_words(head.read_text(errors='replace') if head.is_file() else '', file)
+        description, tags, author = clipart_words(
+            head.read_text(errors='replace') if head.is_file() else '', file
+        )
         category = _clipart_category(place)
         tags = [tag for tag in tags if tag != author.lower()]
         category = '' if category == 'unsorted' else category
         if not (description or tags or category) or 'roadsign' in tags:
             continue
-        rows.append({
-            'file': file, 'name': description or path.stem, 'description': description, 'keywords': '; '.join(tags), 'folder': place,
-            'category': category, 'kind': 'drawing', 'variant': 0, 'licence': 'CC-PDDC',
-            'credit': author or 'Open Clip Art Library', 'set': 'clipart',
-            'draw': functools.partial(_draw_object, path, size, _seed(file, 0))})
+        rows.append(
+            {
+                'file': file,
+                'name': description or path.stem,
+                'description': description,
+                'keywords': '; '.join(tags),
+                'folder': place,
+                'category': category,
+                'kind': 'drawing',
+                'variant': 0,
+                'licence': 'CC-PDDC',
+                'credit': author or 'Open Clip Art Library',
+                'set': 'clipart',
+                'draw': functools.partial(_draw_object, path, size, _seed(file, 0)),
+            }
+        )
     return rows
 
 
@@ -476,14 +659,44 @@ def clipart(size: int = 224, # pixels
     return decoded('clipart', [file_hash(folder/'manifest.json')], size, lambda: _clipart_rows(folder, size))
 
 # %% ../../nbs/02_images/04_sets.ipynb #157aece2
-_EMOJI_CATEGORIES = {'cat-face': 'animals/mammals', 'monkey-face': 'animals/mammals', 'time': 'household/clocks', 'animal-bird': 'animals/birds', 'animal-bug': 'animals/insects', 'animal-mammal': 'animals/mammals', 'animal-marine': 'animals/fish',
-    'animal-reptile': 'animals/lizards', 'animal-amphibian': 'animals/amphibians', 'plant-flower': 'plants/flowers', 'plant-other': 'plants',
-    'food-fruit': 'food/fruit', 'food-vegetable': 'food/vegetables', 'food-sweet': 'food/dessert', 'food-prepared': 'food/dishes',
-    'food-asian': 'food/dishes', 'drink': 'food/beverages', 'dishware': 'household/dishes', 'transport-air': 'vehicles/flight',
-    'transport-water': 'vehicles/ship', 'transport-ground': 'vehicles/auto', 'place-building': 'town/houses', 'place-religious': 'town/monuments',
-    'place-other': 'town', 'clothing': 'clothes', 'tool': 'household/tools', 'musical-instrument': 'hobbies/music', 'sport': 'sports',
-    'body': 'people/body_parts', 'computer': 'household/electronics', 'phone': 'household/electronics', 'household': 'household',
-    'medical': 'medical', 'science': 'medical/science', 'sky & weather': 'naturalforces', 'office': 'household/office'}
+_EMOJI_CATEGORIES = {
+    'cat-face': 'animals/mammals',
+    'monkey-face': 'animals/mammals',
+    'time': 'household/clocks',
+    'animal-bird': 'animals/birds',
+    'animal-bug': 'animals/insects',
+    'animal-mammal': 'animals/mammals',
+    'animal-marine': 'animals/fish',
+    'animal-reptile': 'animals/lizards',
+    'animal-amphibian': 'animals/amphibians',
+    'plant-flower': 'plants/flowers',
+    'plant-other': 'plants',
+    'food-fruit': 'food/fruit',
+    'food-vegetable': 'food/vegetables',
+    'food-sweet': 'food/dessert',
+    'food-prepared': 'food/dishes',
+    'food-asian': 'food/dishes',
+    'drink': 'food/beverages',
+    'dishware': 'household/dishes',
+    'transport-air': 'vehicles/flight',
+    'transport-water': 'vehicles/ship',
+    'transport-ground': 'vehicles/auto',
+    'place-building': 'town/houses',
+    'place-religious': 'town/monuments',
+    'place-other': 'town',
+    'clothing': 'clothes',
+    'tool': 'household/tools',
+    'musical-instrument': 'hobbies/music',
+    'sport': 'sports',
+    'body': 'people/body_parts',
+    'computer': 'household/electronics',
+    'phone': 'household/electronics',
+    'household': 'household',
+    'medical': 'medical',
+    'science': 'medical/science',
+    'sky & weather': 'naturalforces',
+    'office': 'household/office',
+}
 _EMOJI_SKIP = {'country-flag', 'flag', 'subdivision-flag', 'keycap', 'skin-tone', 'hotel', 'family'}
 
 
@@ -513,7 +726,11 @@ def emoji_names(annotations: Path, # Unicode's annotations/en.xml
             names[character] = text
         else:
             keywords[character] = [word.strip() for word in text.split('|')]
-    return {character: (name, keywords.get(character, [])) for character, name in names.items() if len(character) == 1}
+    return {
+        character: (name, keywords.get(character, []))
+        for character, name in names.items()
+        if len(character) == 1
+    }
 
 # %% ../../nbs/02_images/04_sets.ipynb #125c1a6a
 _font_lock = threading.Lock() # a font face is not made for several threads
@@ -537,17 +754,33 @@ def _emoji_rows(folder: Path, size: int) -> list[Row]:
     missing = _emoji_picture('\U0010fffe', font).tobytes()
     names = emoji_names(folder/'names/annotations/en.xml')
     rows = []
-    for character, (group, part) in emoji_categories((folder/'names/properties/labels.txt').read_text(encoding='utf-8')).items():
+    for character, (group, part) in emoji_categories(
+        (folder / 'names/properties/labels.txt').read_text(encoding='utf-8')
+    ).items():
         name, keywords = names.get(character, ('', []))
         clock = re.search(r'o.clock|-thirty', name) and name != 'ten o’clock'
         if part in _EMOJI_SKIP or not name or clock or _emoji_picture(character, font).tobytes() == missing:
             continue
         file = f'{ord(character):x}'
-        category = _EMOJI_CATEGORIES.get(part) or ('people/faces' if part.startswith('face') else 'people' if part.startswith('person') else part)
-        rows.append({
-            'file': f'emoji/{file}', 'name': name, 'description': name, 'keywords': '; '.join(keywords), 'category': category,
-            'folder': f'{group}/{part}', 'kind': 'symbol' if group == 'Symbols' else 'drawing', 'variant': 0, 'licence': 'OFL-1.1',
-            'credit': 'Noto Color Emoji, Google', 'set': 'emoji', 'draw': functools.partial(_draw_emoji, character, font, size, _seed(file, 0))})
+        category = _EMOJI_CATEGORIES.get(part) or (
+            'people/faces' if part.startswith('face') else 'people' if part.startswith('person') else part
+        )
+        rows.append(
+            {
+                'file': f'emoji/{file}',
+                'name': name,
+                'description': name,
+                'keywords': '; '.join(keywords),
+                'category': category,
+                'folder': f'{group}/{part}',
+                'kind': 'symbol' if group == 'Symbols' else 'drawing',
+                'variant': 0,
+                'licence': 'OFL-1.1',
+                'credit': 'Noto Color Emoji, Google',
+                'set': 'emoji',
+                'draw': functools.partial(_draw_emoji, character, font, size, _seed(file, 0)),
+            }
+        )
     return rows
 
 
@@ -582,10 +815,22 @@ class ShapeScenes(ImageSet):
         for index in range(len(self)):
             regions = self.scene(index).regions
             name = f'scene {index}'
-            rows.append({
-                'file': f'shapes/{self.seed}/{index}', 'name': name, 'description': ' and '.join(region.phrase for region in regions),
-                'keywords': '; '.join(dict.fromkeys(word for region in regions for word in region.words)), 'category': 'shapes',
-                'folder': 'shapes', 'group': f'shapes/{index}', 'kind': 'shape', 'variant': 0, 'licence': 'MIT', 'credit': 'generated', 'set': 'shapes'})
+            rows.append(
+                {
+                    'file': f'shapes/{self.seed}/{index}',
+                    'name': name,
+                    'description': ' and '.join(region.phrase for region in regions),
+                    'keywords': '; '.join(dict.fromkeys(word for region in regions for word in region.words)),
+                    'category': 'shapes',
+                    'folder': 'shapes',
+                    'group': f'shapes/{index}',
+                    'kind': 'shape',
+                    'variant': 0,
+                    'licence': 'MIT',
+                    'credit': 'generated',
+                    'set': 'shapes',
+                }
+            )
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def scene(self,
@@ -617,17 +862,39 @@ class ShapeScenes(ImageSet):
 
 # %% ../../nbs/02_images/04_sets.ipynb #5abdfb72
 _PUBLISHED = {
-    'imagenet': ('ImageNet (ILSVRC 2012)', 50_000, 1000,
-                 'register at image-net.org; torchvision.datasets.ImageNet(…, "val") sorts the archives into class folders'),
-    'imagenet-blurred': ('ImageNet with blurred faces', 50_000, 1000, 'register at image-net.org, where it is called the face-obfuscated version'),
-    'places365': ('Places365', 36_500, 365,
-                  'see places2.csail.mit.edu, or torchvision.datasets.Places365; sort its images into class folders by the list that comes with it')}
+    'imagenet': (
+        'ImageNet (ILSVRC 2012)',
+        50_000,
+        1000,
+        (
+            'register at image-net.org; torchvision.datasets.ImageNet(…, "val") sorts the archives into class'
+            ' folders'
+        ),
+    ),
+    'imagenet-blurred': (
+        'ImageNet with blurred faces',
+        50_000,
+        1000,
+        'register at image-net.org, where it is called the face-obfuscated version',
+    ),
+    'places365': (
+        'Places365',
+        36_500,
+        365,
+        (
+            'see places2.csail.mit.edu, or torchvision.datasets.Places365; sort its images into class folders'
+            ' by the list that comes with it'
+        ),
+    ),
+}
 _SPURIOUS = ('imagenet-spurious-text', 'imagenet-spurious-color')
 _VERSIONS, _HALVES = ('5pct', '10pct', '50pct', '100pct', 'original'), ('train', 'test')
 _LATENTS = ('biggan-zs-imagenet', 'biggan-zs-places365')
 
 
-def _published_folder(name: str) -> Path: # of 'imagenet', 'imagenet/val' or 'imagenet/train'; raises `MilanError` where it is missing
+def _published_folder(
+    name: str,
+) -> Path: # of 'imagenet', 'imagenet/val' or 'imagenet/train'; raises `MilanError` where it is missing
     base, _, half = name.partition('/')
     title, images, classes, how = _PUBLISHED[base]
     if half not in ('', 'val', 'train'):
@@ -635,30 +902,46 @@ def _published_folder(name: str) -> Path: # of 'imagenet', 'imagenet/val' or 'im
     root = data_dir()/base
     folder = root/half if half else root/'val' if (root/'val').is_dir() else root
     if not folder.is_dir():
-        raise MilanError(f'{title} is not here: {root/(half or "val")} should hold a folder of images for each of its {classes:,} classes. '
-                         f'It may not be passed on: {how}. Without it: the sets stamps, gcompris, clipart, emoji, shapes, or any folder of images')
+        raise MilanError(
+            f'{title} is not here: {root/(half or "val")} should hold a folder of images for each of its'
+            f' {classes:,} classes. It may not be passed on: {how}. Without it: the sets stamps, gcompris,'
+            ' clipart, emoji, shapes, or any folder of images'
+        )
     if folder == root and (root/'train').is_dir():
-        raise MilanError(f'{root} holds train but no val: it is the {images:,} validation images that are numbered in published results. '
-                         f'Put them into {root}/val; if you do want the training images, load {base}/train')
+        raise MilanError(
+            f'{root} holds train but no val: it is the {images:,} validation images that are numbered in'
+            f' published results. Put them into {root}/val; if you do want the training images, load'
+            f' {base}/train'
+        )
     return folder
 
 # %% ../../nbs/02_images/04_sets.ipynb #d07e9264
-def published(name: str, # 'imagenet', 'imagenet-blurred' or 'places365', perhaps with '/val' or '/train'
-              size: int = 224, # pixels
-              skip_broken: bool = False, # leave out what cannot be read; published image numbers don't hold then
-             ) -> LabelledFolder: # read as in the paper, without EXIF
-    "A data set that you have got yourself. Raises `MilanError` for one that is missing; warns of another number of images than was published."
+def published(
+    name: str, # 'imagenet', 'imagenet-blurred' or 'places365', perhaps with '/val' or '/train'
+    size: int = 224, # pixels
+    skip_broken: bool = False, # leave out what cannot be read; published image numbers don't hold then
+) -> LabelledFolder: # read as in the paper, without EXIF
+    """A data set that you have got yourself.
+
+    Raises `MilanError` for one that is missing; warns of another number of images than was published."""
     folder, (title, images, classes, _) = _published_folder(name), _PUBLISHED[name.partition('/')[0]]
-    found = LabelledFolder(folder, size, name=name.removesuffix('/val'), skip_broken=skip_broken, upright=False)
+    found = LabelledFolder(
+        folder, size, name=name.removesuffix('/val'), skip_broken=skip_broken, upright=False
+    )
     if not name.endswith('/train'):
         stem = Path(found.files[0]).stem
         if re.fullmatch(r'n\d{8}_\d+', stem) or len(found) > 10 * images:
-            raise MilanError(f"{folder} holds the training images of {title} ({len(found):,}, such as {found.files[0]}), and published "
-                             f"results number the {images:,} of its validation half. Put those into {data_dir()/found.name/'val'}; "
-                             f"for these, load {found.name}/train")
+            raise MilanError(
+                f"{folder} holds the training images of {title} ({len(found):,}, such as {found.files[0]}),"
+                f" and published results number the {images:,} of its validation half. Put those into"
+                f" {data_dir()/found.name/'val'}; for these, load {found.name}/train"
+            )
         if (len(found), len(found.classes)) != (images, classes):
-            warnings.warn(f"{folder} holds {len(found):,} images in {len(found.classes):,} classes; {title} has {images:,} in {classes:,}, "
-                          "so published image numbers don't hold for it", stacklevel=2)
+            warnings.warn(
+                f"{folder} holds {len(found):,} images in {len(found.classes):,} classes; {title} has"
+                f" {images:,} in {classes:,}, so published image numbers don't hold for it",
+                stacklevel=2,
+            )
     return found
 
 # %% ../../nbs/02_images/04_sets.ipynb #69342a68
@@ -666,15 +949,25 @@ def spurious(name: str, # such as 'imagenet-spurious-text/50pct/test'
              size: int = 224, # pixels
              skip_broken: bool = False, # leave out what cannot be read
             ) -> LabelledFolder: # read as in the paper, without EXIF
-    "Ten classes of ImageNet, some with a misleading text or colour. Raises `MilanError` for a version that is missing."
+    """Ten classes of ImageNet, some with a misleading text or colour.
+
+    Raises `MilanError` for a version that is missing."""
     base, *rest = name.split('/')
-    here = sorted(str(path.relative_to(data_dir())) for path in (data_dir()/base).glob('*/*') if path.is_dir())
+    here = sorted(
+        str(path.relative_to(data_dir())) for path in (data_dir() / base).glob('*/*') if path.is_dir()
+    )
     present = f'; here are {", ".join(here)}' if here else ''
     if len(rest) != 2 or rest[0] not in _VERSIONS or rest[1] not in _HALVES:
-        raise MilanError(f'{name!r} does not say which part: give {base}/<{"|".join(_VERSIONS)}>/<{"|".join(_HALVES)}>{present}')
+        raise MilanError(
+            f'{name!r} does not say which part: give'
+            f' {base}/<{"|".join(_VERSIONS)}>/<{"|".join(_HALVES)}>{present}'
+        )
     if not (data_dir()/name).is_dir():
-        raise MilanError(f'no folder {data_dir()/name}: it should hold a folder of images for each class{present}'
-                         '. No address was published for it; any such folders will do, made from ten classes of ImageNet for example')
+        raise MilanError(
+            f'no folder {data_dir()/name}: it should hold a folder of images for each class{present}. No'
+            ' address was published for it; any such folders will do, made from ten classes of ImageNet for'
+            ' example'
+        )
     return LabelledFolder(data_dir()/name, size, 'squash', name, skip_broken, upright=False)
 
 
@@ -685,7 +978,9 @@ def latents(name: str, # 'biggan-zs-imagenet' or 'biggan-zs-places365'
     if name in manifests.names():
         folder = manifests.fetch(name, quiet=folder.is_dir())
     elif not folder.is_dir():
-        raise MilanError(f'no folder {folder}: it should hold the latents z and the classes y as .pth tensors')
+        raise MilanError(
+            f'no folder {folder}: it should hold the latents z and the classes y as .pth tensors'
+        )
     return pictures.read_latents(folder, name)
 
 # %% ../../nbs/02_images/04_sets.ipynb #f039f918
@@ -694,9 +989,14 @@ def demo(size: int = 224, # pixels
          symbols: bool = False, # letters, digits, flags and similar signs too
          backgrounds: int = 1, # of each stamp
         ) -> ImageSet:
-    "All pictures of the demonstration: photographs and drawings of things, most with a mask and a description."
+    """All pictures of the demonstration: photographs and drawings of things, most with a mask and a
+    description."""
     makers: dict[str, Callable[[], ImageSet]] = {
-        'stamps': lambda: stamps(size, backgrounds), 'gcompris': lambda: gcompris(size), 'clipart': lambda: clipart(size), 'emoji': lambda: emoji(size)}
+        'stamps': lambda: stamps(size, backgrounds),
+        'gcompris': lambda: gcompris(size),
+        'clipart': lambda: clipart(size),
+        'emoji': lambda: emoji(size),
+    }
     for name in sets:
         if name not in makers:
             raise MilanError(f'no set {name!r} in the demonstration; choose from {", ".join(makers)}')
@@ -705,11 +1005,19 @@ def demo(size: int = 224, # pixels
 
 
 _MAKERS: dict[str, Callable[[int], ImageSet]] = {
-    'stamps': stamps, 'gcompris': gcompris, 'clipart': clipart, 'emoji': emoji, 'demo': demo, 'shapes': lambda size: ShapeScenes(size=size)}
+    'stamps': stamps,
+    'gcompris': gcompris,
+    'clipart': clipart,
+    'emoji': emoji,
+    'demo': demo,
+    'shapes': lambda size: ShapeScenes(size=size),
+}
 
 
 def names() -> list[str]:
-    "Sets that `load` knows by name; any folder of images is one more. Those of the paper are yours to get, see `published` and `spurious`."
+    """Sets that `load` knows by name; any folder of images is one more.
+
+    Those of the paper are yours to get, see `published` and `spurious`."""
     return sorted([*_MAKERS, *_PUBLISHED, *_SPURIOUS, *_LATENTS])
 
 
@@ -718,13 +1026,17 @@ def available() -> list[str]:
     return sorted([*_MAKERS, *_LATENTS])
 
 
-def load(name: str | Path, # one of `names()`, a part such as 'imagenet/train', or a folder of images (as a path: './imagenet')
-         size: int | None = None, # pixels, 1 … 4096; default 224, for 'shapes' 64
-         skip_broken: bool = False, # of pictures of your own, leave out those that cannot be read: see `ImageSet.broken`
-        ) -> ImageSet:
+def load(
+    name: str | Path, # one of `names()`, a part such as 'imagenet/train', or a folder of images (as a path: './imagenet')
+    size: int | None = None, # pixels, 1 … 4096; default 224, for 'shapes' 64
+    skip_broken: bool = False, # of pictures of your own, leave out those that cannot be read: see `ImageSet.broken`
+) -> ImageSet:
     "A set by name, fetched and decoded where it must be. Raises `MilanError` for an unknown name."
     if not isinstance(name, str | Path):
-        raise MilanError(f'{type(name).__name__} is neither a set nor a folder: give a name ({", ".join(names())}) or a path')
+        raise MilanError(
+            f'{type(name).__name__} is neither a set nor a folder: give a name ({", ".join(names())}) or a'
+            ' path'
+        )
     if size is not None:
         pictures.require_side(size)
     base = str(name).partition('/')[0] if isinstance(name, str) else ''
@@ -737,4 +1049,7 @@ def load(name: str | Path, # one of `names()`, a part such as 'imagenet/train', 
     if os.path.isdir(name) or os.sep in str(name):
         return ImageFolder(name, size or 224, skip_broken)
     near = difflib.get_close_matches(str(name), names() + pictures._folders_beside(Path(name)), 3, 0.4)
-    raise MilanError(f'{str(name)!r} is neither a set ({", ".join(names())}) nor a folder' + (f'; the nearest are {", ".join(near)}' if near else ''))
+    raise MilanError(
+        f'{str(name)!r} is neither a set ({", ".join(names())}) nor a folder'
+        + (f'; the nearest are {", ".join(near)}' if near else '')
+    )

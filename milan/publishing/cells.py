@@ -91,7 +91,8 @@ def module_of(
 
 def library(nbs: str | Path, # the folder of notebooks
            ) -> list[Path]:
-    "The library notebooks (`NN_room/NN_name.ipynb`), in the order of their numbers; some only show and test what others export."
+    """The library notebooks (`NN_room/NN_name.ipynb`), in the order of their numbers; some only show and test
+    what others export."""
     found = Path(nbs).rglob('[0-9][0-9]_*.ipynb')
     return sorted(path for path in found if '.ipynb_checkpoints' not in path.parts)
 

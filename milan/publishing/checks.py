@@ -186,7 +186,8 @@ def unexecuted(notebook: str | Path, # an .ipynb file
 # %% ../../nbs/14_publishing/05_checks.ipynb #194114aa
 def requirements(root: str | Path, # the repository
                 ) -> tuple[set[str], set[str], set[str]]:
-    "Names that `pyproject.toml` asks for, with all extras; the pins 'name==version' of `constraints.txt`; those of `environment.yml`."
+    """Names that `pyproject.toml` asks for, with all extras; the pins 'name==version' of `constraints.txt`;
+    those of `environment.yml`."""
     import tomllib
 
     import yaml

@@ -58,7 +58,9 @@ class Import(NamedTuple):
 def _named(node: ast.AST, module: str) -> list[tuple[str, str]]:
     "Dotted path below `milan` and name of everything that an import statement brings."
     if isinstance(node, ast.Import):
-        return [(alias.name.removeprefix('milan.'), '') for alias in node.names if alias.name.startswith('milan.')]
+        return [
+            (alias.name.removeprefix('milan.'), '') for alias in node.names if alias.name.startswith('milan.')
+        ]
     if not isinstance(node, ast.ImportFrom):
         return []
     above = module.split('.')[:-node.level] if node.level else []
@@ -110,10 +112,20 @@ def wrong_imports(package: str | Path, # the folder `milan`
 def circle(package: str | Path, # the folder `milan`
           ) -> list[str]: # modules in order, the first again at the end; empty where all is well
     "One circle among the modules' imports."
-    needs: dict[str, set[str]] = {path.relative_to(package).with_suffix('').as_posix().replace('/', '.'): set()
-                                  for path in Path(package).rglob('*.py') if path.name != '_modidx.py'}
+    needs: dict[str, set[str]] = {
+        path.relative_to(package).with_suffix('').as_posix().replace('/', '.'): set()
+        for path in Path(package).rglob('*.py')
+        if path.name != '_modidx.py'
+    }
     for one in imports(package):
-        target = next((name for name in (f'{one.source}.{one.name}', one.source, f'{one.source}.__init__') if name in needs), '')
+        target = next(
+            (
+                name
+                for name in (f'{one.source}.{one.name}', one.source, f'{one.source}.__init__')
+                if name in needs
+            ),
+            '',
+        )
         if target and one.module != '__init__':
             needs[one.module].add(target)
     try:
@@ -132,7 +144,11 @@ def picture(package: str | Path, # the folder `milan`
     pairs = Counter((room_of(one.module), one.room) for one in imports(package) if room_of(one.module))
     figure, axes = plt.subplots(figsize=(8.4, 5.2), layout='constrained')
     axes.plot([-.5, len(order) - .5], [-.5, len(order) - .5], color='#999999', linewidth=.8)
-    dots = [(order.index(below), order.index(above), count) for (above, below), count in pairs.items() if above != below]
+    dots = [
+        (order.index(below), order.index(above), count)
+        for (above, below), count in pairs.items()
+        if above != below
+    ]
     columns, rows, counts = zip(*dots, strict=True)
     axes.scatter(columns, rows, s=[12 + 4 * min(count, 30) for count in counts], color='#0072b2', zorder=2)
     _label(axes, order)

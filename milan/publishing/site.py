@@ -163,7 +163,8 @@ def page(notebook: str | Path, # an executed notebook
 
 
 def _site_links(text: str, change: Callable[[str], str]) -> str:
-    "Links changed; those to finished HTML pages so that Sphinx takes them as they are, those that lead nowhere without a link."
+    """Links changed; those to finished HTML pages so that Sphinx takes them as they are, those that lead
+    nowhere without a link."""
     text = re.sub(r'(?<!!)\[([^\]]*)\]\(\)', r'\1', relink(text, change))
     return re.sub(r'(?<!!)\[([^\]]+)\]\((?![a-z]+:)([^)\s]+\.html)\)', r'<a href="\2">\1</a>', text)
 
@@ -202,7 +203,8 @@ class Page(NamedTuple):
 def reports_of(root: str | Path, # the repository
                notebook: Path, # a guide's or an experiment's
               ) -> list[Path]: # fullest profile first
-    "The committed reports of a notebook: `reports/<name>/<profile>/report.ipynb`, or `reports/benchmarks/<name>/report.ipynb`."
+    """The committed reports of a notebook: `reports/<name>/<profile>/report.ipynb`, or
+    `reports/benchmarks/<name>/report.ipynb`."""
     found = [Path(root)/'reports'/notebook.stem/profile/'report.ipynb' for profile in _PROFILES]
     found += [Path(root)/'reports'/notebook.parent.name/notebook.stem/'report.ipynb']
     return [path for path in found if path.is_file()]
@@ -255,7 +257,8 @@ def _title(notebook: Path) -> str:
 def _site_change(
     root: Path, place: Path, source: str, name: str, moved: dict[str, str]
 ) -> Callable[[str], str]:
-    "How the page made from `source` must change its relative links; files linked to are copied below `place`."
+    """How the page made from `source` must change its relative links; files linked to are copied below
+    `place`."""
     def change(path: str) -> str: # relative to the page
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
         if (root/target/'index.html').is_file():
@@ -418,7 +421,9 @@ _SPHINX: dict[str, Any] = {
 def write_site(out: str | Path, # the folder for the site; replaced
                root: str | Path = '.', # the repository
               ) -> Path: # its home page
-    "Build the site from the saved notebooks. Raises `MilanError` with Sphinx's warnings and the `broken` pages, if any."
+    """Build the site from the saved notebooks.
+
+    Raises `MilanError` with Sphinx's warnings and the `broken` pages, if any."""
     with extra('dev'):
         from sphinx.application import Sphinx
         from sphinx.util.docutils import docutils_namespace, patch_docutils

@@ -186,7 +186,8 @@ def module_tests(notebook: str | Path, # a library notebook
 def generated_tests(
     nbs: str | Path, # the folder of notebooks
 ) -> tuple[dict[str, str], list[str]]: # file name → text, and what stands in the way elsewhere
-    "Every test module that the library notebooks give, and one line for each notebook that gives none for a mistake in it."
+    """Every test module that the library notebooks give, and one line for each notebook that gives none for a
+    mistake in it."""
     texts, wrong = {}, []
     for notebook in library(nbs):
         try:
