@@ -70,7 +70,7 @@ class _Labelled(torch.utils.data.Dataset): # a data set as (number, right classe
         item = self.images[index]
         return index, _classes(item, index, self.labels) if self.wanted else (), image_of(item, index)
 
-
+# %% ../../nbs/11_ablation/03_accuracy.ipynb #77979e44
 def _collated(items: list[tuple[int, tuple[int, ...], torch.Tensor]]) -> tuple[list[int],
                                                                                list[tuple[int, ...]], Any]:
     numbers, images = stack([(number, image) for number, _, image in items])
@@ -282,7 +282,7 @@ def predicted_classes(logits: torch.Tensor, # (images, classes)
         raise MilanError(f'among = {among}: give class numbers from 0 to {logits.shape[1] - 1}')
     return chosen[logits[:, chosen].argmax(1)]
 
-
+# %% ../../nbs/11_ablation/03_accuracy.ipynb #bd20574b
 def check_labels(labels: Sequence[tuple[int, ...]], # right classes of each image, ascending
                  numbers: Sequence[int], # of the images
                  classes: int, # that the network knows

@@ -44,7 +44,7 @@ class _Tuned(nn.Module): # the chosen layers, as one module
             part.training = mode and (self.statistics or not isinstance(part, _BatchNorm))
         return self
 
-
+# %% ../../nbs/11_ablation/05_finetuning.ipynb #0e1ae5a6
 @contextlib.contextmanager
 def _trainable(module: nn.Module, chosen: nn.Module) -> Iterator[None]: # only `chosen` has gradients
     before = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
@@ -74,7 +74,7 @@ def _held_out(count: int, validation: float | Sequence[int], seed: int) -> tuple
                          'image numbers, so that each side has an image')
     return rest, sorted(set(held))
 
-
+# %% ../../nbs/11_ablation/05_finetuning.ipynb #7bf08cf9
 def _loss(logits: torch.Tensor, labels: Sequence[tuple[int, ...]]) -> torch.Tensor: # (images,)
     right = torch.zeros_like(logits, dtype=torch.bool)
     for row, label in enumerate(labels):

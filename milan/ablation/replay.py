@@ -36,7 +36,7 @@ class _Call: # of a module, in a run that is being recorded
     latest: int | None = None # number of the latest call made in it
     seen: Seen = field(default_factory=list)
 
-
+# %% ../../nbs/11_ablation/02_replay.ipynb #47a1ae50
 class _Watch: # hands outputs out, and detects which are overwritten
 
     def __init__(self) -> None:

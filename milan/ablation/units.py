@@ -68,7 +68,7 @@ def finder(module: nn.Module, # whose layers
         return known[name]
     return find
 
-
+# %% ../../nbs/11_ablation/01_units.ipynb #f1168b22
 def grouped_by(find: Callable[[Any], list[Layer]], # from `finder`
                units: Units, # in any form
               ) -> dict[Layer, list[int]]: # each layer's units, ascending, each once
@@ -139,7 +139,7 @@ class Samples:
     by_layer: dict[str, torch.Tensor] # layer → (units, samples, …)
     numbers: list[int] # of these images in their data set
 
-
+# %% ../../nbs/11_ablation/01_units.ipynb #a460c37e
 Values: TypeAlias = float | Means | Samples # what replaces the output of ablated units
 
 

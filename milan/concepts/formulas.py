@@ -58,7 +58,7 @@ class Formula:
             return ~first
         return first & rest[0] if self.operator == 'AND' else first | rest[0]
 
-
+# %% ../../nbs/08_concepts/03_formulas.ipynb #5d00181f
 def leaf(name: str, # name of a concept
         ) -> Formula:
     "The formula of a single concept."
@@ -66,19 +66,6 @@ def leaf(name: str, # name of a concept
 
 # %% ../../nbs/08_concepts/03_formulas.ipynb #b4313873
 _OPERATOR = re.compile(r'([()]|(?<![^\s()])(?:AND|OR|NOT)(?![^\s()]))')
-
-
-def parse(text: str, # '((water OR sky) AND NOT blue)'; NOT binds tighter than AND, AND tighter than OR
-         ) -> Formula:
-    "Read a formula. Raises `MilanError` for a text that is none."
-    pieces = _OPERATOR.split(text)
-    names = [' '.join(piece.split()) for piece in pieces[::2]]
-    parts = [piece.lower() if i % 2 else names[i // 2] and f'n{i // 2}' for i, piece in enumerate(pieces)]
-    try:
-        return _formula(ast.parse(' '.join(parts).strip(), mode='eval').body, names)
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        raise MilanError(f'{text[:200]!r} is no formula ({getattr(error, "msg", "too deep")}): '
-                         'write it like ((water OR sky) AND NOT blue)') from error
 
 
 def _formula(node: ast.expr, names: Sequence[str]) -> Formula:
@@ -92,6 +79,19 @@ def _formula(node: ast.expr, names: Sequence[str]) -> Formula:
             read = [_formula(part, names) for part in parts]
             return reduce(lambda one, other: Formula(name, (one, other)), read)
     raise SyntaxError('an operator is missing')
+
+# %% ../../nbs/08_concepts/03_formulas.ipynb #58d59123
+def parse(text: str, # '((water OR sky) AND NOT blue)'; NOT binds tighter than AND, AND tighter than OR
+         ) -> Formula:
+    "Read a formula. Raises `MilanError` for a text that is none."
+    pieces = _OPERATOR.split(text)
+    names = [' '.join(piece.split()) for piece in pieces[::2]]
+    parts = [piece.lower() if i % 2 else names[i // 2] and f'n{i // 2}' for i, piece in enumerate(pieces)]
+    try:
+        return _formula(ast.parse(' '.join(parts).strip(), mode='eval').body, names)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise MilanError(f'{text[:200]!r} is no formula ({getattr(error, "msg", "too deep")}): '
+                         'write it like ((water OR sky) AND NOT blue)') from error
 
 # %% ../../nbs/08_concepts/03_formulas.ipynb #7c77493a
 def formula_masks(formulas: Sequence[Formula | None], # (formulas,); None holds nowhere
@@ -167,7 +167,7 @@ class _Unit(NamedTuple):
         here = place < len(self.near) and self.near[place] == concept
         return self.bits[place] if here else np.zeros(self.bits.shape[1], np.uint64)
 
-
+# %% ../../nbs/08_concepts/03_formulas.ipynb #16615cba
 def _inside(unit: int, units: Masks, concepts: Masks) -> _Unit:
     images, bits = units.of_row(unit)
     used = bits != 0
@@ -197,7 +197,7 @@ def _extensions(size: int, row: np.ndarray, areas: np.ndarray) -> np.ndarray: # 
     "Positions of f OR c, f AND c, f AND NOT c, with `row` those in common."
     return np.stack([size + areas - row, row, size - row])
 
-
+# %% ../../nbs/08_concepts/03_formulas.ipynb #09d0f1d1
 def _best_case(area: int, inside: np.ndarray, size: int, areas: np.ndarray) -> float:
     "An upper bound of the scores of all extensions, from their positions inside the unit, (3, concepts)."
     least = np.maximum(inside, np.stack([np.maximum(size, areas), 0 * areas, size - areas]))
@@ -257,7 +257,7 @@ def _best(kept: list[_Kept], found: list[Extension], unit: _Unit, names: Sequenc
             best.append(_Kept(score, formula, terms, size, inside))
     return sorted(best, key=lambda one: -one.score)[:beam]
 
-
+# %% ../../nbs/08_concepts/03_formulas.ipynb #ad497458
 def _search(unit: _Unit, counts: _Counts, areas: np.ndarray, names: Sequence[str], length: int, beam: int,
            ) -> list[_Kept]: # the best formula; empty for a unit that no concept overlaps
     scores = unit.common / np.maximum(unit.area + areas - unit.common, 1)
@@ -274,7 +274,7 @@ class Found(NamedTuple):
     formula: Formula | None # None where no concept overlaps the unit
     score: float # intersection over union, 0 … 1
 
-
+# %% ../../nbs/08_concepts/03_formulas.ipynb #d7a70ad7
 def search(units: Masks, # rows are units
            concepts: ConceptMasks, # on the same images
            length: int = 3, # largest number of concepts in a formula, at least 1

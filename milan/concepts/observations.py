@@ -135,7 +135,7 @@ def _check_same(first: Masks, second: Masks) -> None:
         raise MilanError(f'{first.images} images with masks of {first.size} against {second.images} with '
                          f'{second.size}: give both the same images and size')
 
-
+# %% ../../nbs/08_concepts/02_observations.ipynb #bab10085
 def overlaps(first: Masks, # such as units
              second: Masks, # such as concepts, on the same images and of the same size
             ) -> np.ndarray: # int64 (rows of first, rows of second)
@@ -188,7 +188,7 @@ def _masks(parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], rows: int
     row, image, bits = (np.concatenate(column) for column in zip(empty, *parts, strict=True))
     return Masks(row, image, bits, rows, images, size)
 
-
+# %% ../../nbs/08_concepts/02_observations.ipynb #72b04851
 def pack_concepts(segmentations: Segmentations, # labelled images
                   size: int | tuple[int, int] = 56, # side of the masks, or height and width
                   progress: bool = False, # show a progress bar

@@ -33,7 +33,7 @@ class Concept(NamedTuple):
     category: str = '' # such as 'object', 'color', 'scene'
     synonyms: tuple[str, ...] = () # other names
 
-
+# %% ../../nbs/08_concepts/01_segmentations.ipynb #6ed5dc69
 class Segmentations(torch.utils.data.Dataset):
     "Labelled images; its items are the images, uint8 (3, height, width). Subclasses define `regions`."
     name = 'segmentations'
@@ -129,7 +129,7 @@ def _category(concept: str) -> str:
     kinds = {'colour': SHAPE_COLOURS, 'texture': TEXTURES, 'shape': SHAPES}
     return next((kind for kind, names in kinds.items() if concept in names), 'letter')
 
-
+# %% ../../nbs/08_concepts/01_segmentations.ipynb #0048e46e
 class Scenes(Segmentations):
     "Generated scenes with their concepts."
 
@@ -201,7 +201,7 @@ def _integer(path: Path, column: str, text: str, most: int = 10**9) -> int:
                          'download the data set again')
     return int(text)
 
-
+# %% ../../nbs/08_concepts/01_segmentations.ipynb #22903ed1
 def _coverage(path: Path, text: str) -> float:
     with contextlib.suppress(ValueError):
         if math.isfinite(share := float(text)):
@@ -299,7 +299,7 @@ def _broden_index(folder: Path, categories: Sequence[str] | None,
                          f'{", ".join(chosen)}')
     return chosen, index[kept].reset_index(drop=True)
 
-
+# %% ../../nbs/08_concepts/01_segmentations.ipynb #6c9d2b2c
 def _broden_size(path: Path, index: pd.DataFrame) -> tuple[int, int]: # of the masks
     rows, columns = (_integer(path, side, index[side][0], 10_000) for side in ('sh', 'sw'))
     if not rows or not columns:

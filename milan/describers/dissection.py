@@ -29,7 +29,7 @@ def ious(observed: Observed, # units on labelled images
     units = np.stack(areas, 1)[:, which.ravel()]
     return common / np.maximum(units + concepts.masks.areas() - common, 1)
 
-
+# %% ../../nbs/10_describers/01_dissection.ipynb #e73a5570
 def netdissect(observed: Observed, # units on labelled images
                concepts: ConceptMasks, # concepts on the same images
                threshold: float = .04, # smallest IoU of a description, 0 … 1
@@ -60,7 +60,7 @@ def _files(path: str | Path, pattern: str) -> list[Path]:
         raise MilanError(f'{path} holds no {pattern}')
     return files
 
-
+# %% ../../nbs/10_describers/01_dissection.ipynb #5291e675
 def read_netdissect(path: str | Path, # report.json, or a folder of <layer>/report.json
                     layer: str | None = None, # layer of a single file; None: the name of its folder
                    ) -> pd.DataFrame: # layer, unit, description, score (nan where the file has none)

@@ -28,7 +28,7 @@ class Compared:
         active, present = self.active.astype(np.float64), self.present.astype(np.float64)
         return active.T @ present, active.sum(0)[:, None], present.sum(0)[None]
 
-
+# %% ../../nbs/09_evaluation/06_activations.ipynb #2098f326
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray: # 0 where the denominator is 0
     shape = np.broadcast_shapes(above.shape, below.shape)
     return np.divide(above, below, out=np.zeros(shape), where=below > 1e-12)
@@ -84,14 +84,14 @@ def recall(pair: Compared, # active (images, units) and present (images, descrip
     both, active, _ = pair.counts()
     return _ratio(both, active)
 
-
+# %% ../../nbs/09_evaluation/06_activations.ipynb #6a31b3f1
 def precision(pair: Compared, # active (images, units) and present (images, descriptions)
              ) -> np.ndarray: # (units, descriptions), 0 … 1
     "The share of the images on which the description holds where the unit is active."
     both, _, present = pair.counts()
     return _ratio(both, present)
 
-
+# %% ../../nbs/09_evaluation/06_activations.ipynb #c238d826
 def accuracy(pair: Compared, # active (images, units) and present (images, descriptions)
             ) -> np.ndarray: # (units, descriptions), 0 … 1
     "The share of images with both or neither."
@@ -106,14 +106,14 @@ def balanced_accuracy(pair: Compared, # active (images, units) and present (imag
     inactive = len(pair.active) - active
     return (_ratio(both, active) + _ratio(inactive - present + both, inactive)) / 2
 
-
+# %% ../../nbs/09_evaluation/06_activations.ipynb #74eac7e5
 def inverse_auc(pair: Compared, # activations (images, units) and present (images, descriptions)
                ) -> np.ndarray: # (units, descriptions), 0 … 1
     "The probability that an activation is higher where the description holds; ties count half."
     ranks, here = pd.DataFrame(pair.activations).rank().to_numpy(), pair.present.sum(0)
     return _ratio(ranks.T @ pair.present - here * (here + 1) / 2, here * (len(ranks) - here))
 
-
+# %% ../../nbs/09_evaluation/06_activations.ipynb #ae9bca6b
 def mean_difference(pair: Compared, # activations (images, units) and present (images, descriptions)
                    ) -> np.ndarray: # (units, descriptions), standard deviations
     "Mean activation where the description holds minus that elsewhere, in standard deviations."
@@ -149,7 +149,7 @@ def _own_scores(measure: UnitMeasure, activations: np.ndarray, active: np.ndarra
         found.append(measure(Compared(activations[:, own], active[:, own], holds.astype(float), holds))[0, 0])
     return np.array(found)
 
-
+# %% ../../nbs/09_evaluation/06_activations.ipynb #f0307d67
 def sanity(activations: np.ndarray, # float (images, units)
            active: np.ndarray, # bool (images, units)
            present: np.ndarray, # bool (images, units): where the concept is that the unit detects

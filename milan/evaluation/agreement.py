@@ -70,7 +70,7 @@ def _candidates(references: Sequence[Sequence[str]], number: int) -> list[str]:
     ranked = [sorted(counted.items(), key=lambda item: (-item[1], item[0])) for counted in (texts, single)]
     return [text for items in ranked for text, _ in items[:number // 2]]
 
-
+# %% ../../nbs/09_evaluation/04_agreement.ipynb #627cc07d
 def best_constant(references: Sequence[Sequence[str]], # (units,) lists of texts, not of the table's units
                   name: str = 'word_f1', # measure to maximise, one of `MEASURES`
                   over: str = 'best', # 'best' of the references, or their 'mean'
@@ -138,6 +138,10 @@ def leave_one_out(references: Sequence[Sequence[str]], # (units,) lists of two o
     return summarise(np.add.reduceat(scored, np.cumsum([0, *lengths])[:-1]) / lengths, seed)
 
 # %% ../../nbs/09_evaluation/04_agreement.ipynb #c02a6886
+def _quoted(texts: Sequence[str]) -> str:
+    return ' / '.join(f'"{text}"' for text in dict.fromkeys(texts))
+
+
 def _constants(references: Sequence[Sequence[str]], training: Sequence[Sequence[str]] | None, crossed: bool,
                name: str, over: str, seed: int) -> tuple[list[str], str]: # (units,) constants, a note
     if crossed:
@@ -150,13 +154,9 @@ def _constants(references: Sequence[Sequence[str]], training: Sequence[Sequence[
     return [constant] * len(references), f'{how}: "{constant}"'
 
 
-def _quoted(texts: Sequence[str]) -> str:
-    return ' / '.join(f'"{text}"' for text in dict.fromkeys(texts))
-
-
 Row = tuple[str, str, Scores, str] # measure, row, scores, note
 
-
+# %% ../../nbs/09_evaluation/04_agreement.ipynb #3f437bd7
 def _human_rows(name: str, descriptions: Sequence[str], constants: Sequence[str],
                 references: Sequence[Sequence[str]], over: str, seed: int) -> list[Row]:
     note = 'mean of sentence scores' if name == 'bleu' else ''
@@ -219,7 +219,7 @@ def _kept(texts: Sequence[Sequence[str]]) -> list[list[str]]: # units with two o
                          f'of {len(texts)} units {len(kept)} have that')
     return kept
 
-
+# %% ../../nbs/09_evaluation/04_agreement.ipynb #47f7ffac
 def between_annotators(texts: Sequence[Sequence[str]], # (units,) lists of one text per annotator
                        measures: Sequence[str] = ('word_f1', 'head_noun', 'rougeL'), # names out of `MEASURES`
                        over: str = 'best', # 'best' of the other annotators' texts, or their 'mean'
@@ -255,7 +255,7 @@ def _against_others(answers: pd.DataFrame) -> pd.DataFrame: # worker, text, othe
             for _, unit in units for worker, text in unit.itertuples(index=False)]
     return pd.DataFrame([row for row in rows if row[2]], columns=['worker', 'text', 'others'])
 
-
+# %% ../../nbs/09_evaluation/04_agreement.ipynb #41acaa67
 def between_workers(answers: pd.DataFrame, # columns layer, unit, summary, worker, as `Cleaned.answers`
                     name: str = 'word_f1', # one of `MEASURES`
                     over: str = 'mean', # 'mean' over the other answers of the unit, or the 'best' of them
@@ -287,7 +287,7 @@ def _by_key(table: pd.DataFrame, text: str) -> list[tuple[tuple[str, int], str]]
     return [((str(layer), int(unit)), str(found))
             for layer, unit, found in table[columns].dropna().itertuples(index=False)]
 
-
+# %% ../../nbs/09_evaluation/04_agreement.ipynb #d1951128
 def align(descriptions: pd.DataFrame, # columns layer, unit, description; one row per unit
           annotations: pd.DataFrame, # columns layer, unit, summary; one row per annotation
          ) -> Aligned:
@@ -306,7 +306,7 @@ class Purity(NamedTuple):
     label: str # '' where no exemplar has a label
     share: float # between 0 and 1
 
-
+# %% ../../nbs/09_evaluation/04_agreement.ipynb #ffe36852
 def purity(labels: Sequence[str | Collection[str] | None], # (k,), per exemplar a label, several, or None
           ) -> Purity:
     "The commonest label and its share among all k exemplars; among equals the first in the alphabet."

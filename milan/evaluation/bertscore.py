@@ -67,7 +67,7 @@ def _libraries() -> tuple[Any, Any]: # bert_score.utils and transformers
         import transformers
     return bert_score.utils, transformers
 
-
+# %% ../../nbs/09_evaluation/03_bertscore.ipynb #547457ab
 def missing_text_model(model: str | Path | None = None, # folder or name of a model; None: SMALL_MODEL
                       ) -> str: # '' if nothing is missing
     "What BERTScore with that model lacks on this machine, and how to get it."

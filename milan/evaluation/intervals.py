@@ -20,7 +20,7 @@ def _bootstrap_draws(table: np.ndarray, statistic: Callable[[np.ndarray], float]
     generator, units = np.random.default_rng(seed), len(table)
     return [statistic(table[generator.integers(units, size=units)].mean(axis=0)) for _ in range(resamples)]
 
-
+# %% ../../nbs/09_evaluation/01_intervals.ipynb #d0d17d16
 def bootstrap(table: np.ndarray, # (units,) or (units, columns): what is averaged over units
               statistic: Callable[[np.ndarray], float] = float, # of the mean over units, () or (columns,)
               resamples: int = 1000, # number of samples drawn with replacement

@@ -40,7 +40,7 @@ def names_of(concepts: Sequence[Concept], # labelled concepts
 def _joined(operator: str, formulas: Sequence[Formula]) -> Formula:
     return reduce(lambda one, other: Formula(operator, (one, other)), formulas)
 
-
+# %% ../../nbs/09_evaluation/05_judges.ipynb #13072449
 def mentioned(text: str, # part of a description
               known: Names, # from `names_of`
              ) -> list[Formula]: # one per mention: a concept, or several of the same name joined by OR
@@ -69,7 +69,7 @@ def _renamed(formula: Formula, known: Names) -> Formula | None: # None where a c
     parts = [_renamed(part, known) for part in formula.parts]
     return None if None in parts else Formula(formula.operator, tuple(parts))
 
-
+# %% ../../nbs/09_evaluation/05_judges.ipynb #dac1b742
 def formula_of(description: str, # description of a unit
                known: Names, # from `names_of`
               ) -> Formula | None: # None where it names no concept

@@ -179,7 +179,7 @@ def _rouge_scorer(kind: str) -> Any:
     tokenizer.tokenize = cache(tokenizer.tokenize) # tables score the same texts many times
     return RougeScorer([kind], tokenizer=tokenizer)
 
-
+# %% ../../nbs/09_evaluation/02_text.ipynb #da49ed7b
 def rouge(descriptions: Sequence[str], # (units,)
           references: Sequence[Sequence[str]], # (units,) lists of one or more texts
           over: str = 'best', # 'best' of the references, or their 'mean'

@@ -80,7 +80,7 @@ def _described(table: pd.DataFrame, observed: Observed) -> tuple[np.ndarray, lis
         raise MilanError('none of the observed units is described: check that the layer names agree')
     return np.array(rows), [texts[keys[row]] for row in rows]
 
-
+# %% ../../nbs/09_evaluation/07_verification.ipynb #53835eeb
 def _choices(chosen: Mapping[str, str]) -> str: # 'red', or 'pearson: red; f1: pink' where the measures differ
     if len(names := set(chosen.values())) == 1:
         return names.pop()
@@ -143,7 +143,7 @@ def _note(part: pd.DataFrame, row: str, measure: str, ours: bool) -> str:
         return f'"{chosen[1] if chosen else text}"'
     return f'{part.known.mean():.0%} could be read' if ours else ''
 
-
+# %% ../../nbs/09_evaluation/07_verification.ipynb #a39f7ce1
 def verify(descriptions: pd.DataFrame | Mapping[str, pd.DataFrame], # layer, unit, description; or by name
            observed: Observed, # these units, on labelled images
            judge: Labels | Similarities, # of the same images

@@ -103,7 +103,7 @@ class PictureSet:
         "Reduce the pictures and learn the words."
         return cls(pictures, list(words), Annotator.from_words(words), Views.of(pictures))
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #0e866fcf
 @dataclass
 class SimulatedAnnotations:
     "Units that simulated annotators could name."
@@ -192,7 +192,7 @@ def resized(side: int, # pixels
         return F.interpolate(pictures, size=(side, side), mode='bilinear', antialias=True).clamp(0, 1)
     return transform
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #5d922679
 def noun_classes(words: Sequence[frozenset[str]], # people's nouns for each picture
                  least: int = 20, # minimum number of pictures of a class
                  most: int = 12, # maximum number of classes, most common first
@@ -218,10 +218,16 @@ class Sizes:
     epochs: int # of their training
     generator_epochs: int # of the generator's training
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #be5870b0
 SIZES = {'smoke': Sizes(110, 16, 24, 8, 8, 3, 3), 'demo': Sizes(480, 100, 120, 15, 32, 10, 20)}
 
 
+def _small_network(name: str, classes: int, width: int, side: int, seed: int) -> Any:
+    if name == 'cnn':
+        return small_cnn(classes, width, seed=seed)
+    return small_vit(classes, side, width=3 * width, depth=3, seed=seed)
+
+# %% ../../nbs/13_experiments/08_annotated.ipynb #8f6e5f24
 def small_classifier(name: str, # 'cnn' or 'vit'
                      sets: Sequence[PictureSet], # training pictures
                      size: Sizes, # width and epochs
@@ -244,12 +250,6 @@ def small_classifier(name: str, # 'cnn' or 'vit'
     network = Network(f'small_{name}', module.requires_grad_(False), list(module.layers), side, reduce)
     return network, share, len(classes)
 
-
-def _small_network(name: str, classes: int, width: int, side: int, seed: int) -> Any:
-    if name == 'cnn':
-        return small_cnn(classes, width, seed=seed)
-    return small_vit(classes, side, width=3 * width, depth=3, seed=seed)
-
 # %% ../../nbs/13_experiments/08_annotated.ipynb #d1fa61a1
 LAYERS = {'lite0': ('_blocks.4', '_blocks.7', '_blocks.10', '_blocks.14', '_bn1'),
           'lite1': ('_blocks.6', '_blocks.10', '_blocks.14', '_blocks.19', '_bn1'),
@@ -262,7 +262,7 @@ def _smoke_pictures(count: int, seed: int) -> dict[str, PictureSet]:
     return {'photographs': PictureSet.of(*scene_pictures(count, seed=seed)),
             'drawings': PictureSet.of(*scene_pictures(2 * count, ['letter'], seed=seed + 1))}
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #3f00fcf4
 def _demo_pictures(count: int, seed: int) -> dict[str, PictureSet]:
     pictures, random, sets = images.load('demo'), np.random.default_rng(seed), {}
     words = words_of(pictures.table)
@@ -283,7 +283,7 @@ class _Member: # a network of a profile
     about: str # one line for the overview
     items: Any = None # latents; None: the pictures
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #f494bdc6
 def _pretrained(wanted: set[str], device: str | None) -> dict[str, _Member]:
     made = {}
     for name in ('lite0', 'lite1', 'lite2'):
@@ -310,7 +310,7 @@ def _trained_here(profile: str, sets: dict[str, PictureSet], wanted: set[str], s
                 made[own] = _Member(network, tuple(network.layers), pictures, about)
     return made
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #20766b05
 def _generator(sets: dict[str, PictureSet], size: Sizes, seed: int, device: str | None,
                progress: bool) -> _Member:
     learnt = sets['photographs']
@@ -329,7 +329,7 @@ def _exemplars(member: _Member, pictures: PictureSet, size: Sizes, seed: int, pr
     return exemplars.compute(member.network, items, list(member.layers), k=size.k, units=units, batch_size=16,
                              seed=seed, quiet=not progress)
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #0f387dea
 def simulated_sets(profile: str, # 'smoke' or 'demo'
                    names: Sequence[str], # of networks
                    seed: int = 0, # of pictures, units, annotators and the small networks
@@ -383,7 +383,7 @@ def missing_sets(names: Sequence[str], # of annotated sets
         needs.append(f'ImageNet weights of the encoder: python -c "{code}" (100 MB, into {home})')
     return needs
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #ea01f5a0
 def published_sets(names: Sequence[str], # of annotated sets
                    encoder: str = 'resnet50', # of the original
                    device: str | None = None, # None: a GPU if there is one

@@ -75,7 +75,7 @@ def _shown_rows(table: pd.DataFrame, single: Sequence[str]) -> list[str]: # meth
     methods = [row for row in rows if not row.endswith(hidden) and row not in single]
     return methods + [row for row in single if row in rows]
 
-
+# %% ../../nbs/13_experiments/03_figures.ipynb #01bb3c1f
 def _draw_method(axis: '_Axes', part: pd.DataFrame, name: str, height: int, colour: str) -> None:
     one, shuffled = part.loc[name], f'{name}, shuffled'
     axis.plot([one.low, one.high], [height, height], color=colour, lw=2, solid_capstyle='butt')
@@ -112,7 +112,7 @@ def _cut(text: str, length: int) -> str: # longer texts end in an ellipsis
     text = str(text) or '–'
     return text if len(text) <= length else text[:length - 1] + '…'
 
-
+# %% ../../nbs/13_experiments/03_figures.ipynb #08a04cda
 def plot_units(found: Any, # exemplars; anything with .units and .lookup
                texts: Mapping[str, Sequence[str]], # method → one text per unit
                rows: Sequence[int], # rows of the units shown
@@ -144,6 +144,19 @@ def plot_units(found: Any, # exemplars; anything with .units and .lookup
 Mark = tuple[str, np.ndarray] # a description, and on which pictures it holds: bool (pictures,)
 
 
+def _draw_held_out(axis: '_Axes', values: np.ndarray, marks: Mapping[str, Mark], shown: int,
+                   length: int) -> None:
+    order = np.argsort(-values, kind='stable')[:shown]
+    height = (values[order] - values.min()) / max(float(np.ptp(values)), 1e-9)
+    axis.fill_between(np.arange(len(order)), -.55, -.55 - 1.4 * height, step='mid', color='.8', lw=0)
+    for line, (name, (text, where)) in enumerate(marks.items()):
+        found = np.flatnonzero(where[order])
+        axis.vlines(found, line - .38, line + .38, color=row_colour(name), lw=1.3)
+        axis.text(len(order) + 2, line, f'{name}: {_cut(text, length)}', fontsize=7.5, va='center')
+    axis.set(yticks=[], ylim=(len(marks) - .5, -2.1), xlim=(-1, len(order)))
+    axis.spines['left'].set_visible(False)
+
+# %% ../../nbs/13_experiments/03_figures.ipynb #f755a341
 def plot_marks(activations: np.ndarray, # (pictures, rows): of the units shown, on held-out pictures
                   marks: Sequence[Mapping[str, Mark]], # per row, method → its mark
                   titles: Sequence[str], # of the rows
@@ -162,16 +175,3 @@ def plot_marks(activations: np.ndarray, # (pictures, rows): of the units shown, 
         axis.set_title(title, fontsize=8, loc='left', pad=2)
     axes[-1, 0].set_xlabel(f'the {min(shown, len(activations))} {label}')
     return figure
-
-
-def _draw_held_out(axis: '_Axes', values: np.ndarray, marks: Mapping[str, Mark], shown: int,
-                   length: int) -> None:
-    order = np.argsort(-values, kind='stable')[:shown]
-    height = (values[order] - values.min()) / max(float(np.ptp(values)), 1e-9)
-    axis.fill_between(np.arange(len(order)), -.55, -.55 - 1.4 * height, step='mid', color='.8', lw=0)
-    for line, (name, (text, where)) in enumerate(marks.items()):
-        found = np.flatnonzero(where[order])
-        axis.vlines(found, line - .38, line + .38, color=row_colour(name), lw=1.3)
-        axis.text(len(order) + 2, line, f'{name}: {_cut(text, length)}', fontsize=7.5, va='center')
-    axis.set(yticks=[], ylim=(len(marks) - .5, -2.1), xlim=(-1, len(order)))
-    axis.spines['left'].set_visible(False)

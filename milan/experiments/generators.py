@@ -42,7 +42,7 @@ class SmallGenerator(nn.Sequential):
 def _shown(parts: nn.Module, width: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(wider=parts, norm=nn.BatchNorm2d(width), relu=nn.ReLU()))
 
-
+# %% ../../nbs/13_experiments/07_generators.ipynb #38b90f69
 def small_generator(latent: int = 96, # numbers per code
                     width: int = 16, # channels of the last stage
                     stages: int = 3, # each doubles the side and halves the channels
@@ -76,7 +76,7 @@ def small_generator(latent: int = 96, # numbers per code
     )
     return network.eval()
 
-
+# %% ../../nbs/13_experiments/07_generators.ipynb #8213e271
 def to_image(output: torch.Tensor, # what the generator gives, in [-1, 1]
             ) -> torch.Tensor: # the same in [0, 1]
     "How a generator's output is to be seen."
@@ -129,7 +129,7 @@ class Fitted:
             fingerprint([self.fingerprint, count, spread, seed]),
         )
 
-
+# %% ../../nbs/13_experiments/07_generators.ipynb #91fc50ac
 def _start_codes(pictures: torch.Tensor, latent: int) -> torch.Tensor: # principal components of variance 1
     flat = F.adaptive_avg_pool2d(pictures, 28).flatten(1)
     if latent > min(flat.shape):
@@ -140,7 +140,7 @@ def _start_codes(pictures: torch.Tensor, latent: int) -> torch.Tensor: # princip
     left, _, _ = torch.linalg.svd(flat - flat.mean(0), full_matrices=False)
     return left[:, :latent] * len(pictures) ** .5
 
-
+# %% ../../nbs/13_experiments/07_generators.ipynb #016e9ea4
 def _reduced(images: Any, side: int) -> torch.Tensor: # (n, 3, side, side) in [-1, 1]
     rows = []
     for index in range(len(images)):

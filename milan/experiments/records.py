@@ -37,7 +37,7 @@ def _ordered(interval: tuple[float, float]) -> tuple[float, float]:
 def _without_nan(note: Any) -> Any: # some older reports have NaN, the missing value of pandas, for no note
     return None if note != note else note
 
-
+# %% ../../nbs/13_experiments/01_records.ipynb #d57036b8
 @dataclass(frozen=True)
 class Record:
     "One measured number."
@@ -94,7 +94,7 @@ def nearest(name: str, # that was not found
     close = difflib.get_close_matches(name, known, n=3, cutoff=.4)
     return f'did you mean {" or ".join(close)}?' if close else f'there are: {", ".join(known) or "none"}'
 
-
+# %% ../../nbs/13_experiments/01_records.ipynb #671d3acc
 def find_record(metrics: Metrics, # of one run
                 name: str, # of a record
                ) -> Record:
@@ -139,7 +139,7 @@ def committed_reports() -> Path | None:
     folder = package_folder().parent/'reports'
     return folder if folder.is_dir() else None
 
-
+# %% ../../nbs/13_experiments/01_records.ipynb #dc2bbbea
 def record_files(reports: str | Path | None = None, # folder of all reports; None: as in `collect`
                 ) -> list[Path]: # sorted by report
     "All `metrics.json` files; of a report that is in both folders, the one made on this machine."

@@ -34,7 +34,7 @@ def check_profile(profile: str, # that was asked for
     if profile not in known:
         raise MilanError(f'{name} has no profile {profile!r}: choose {", ".join(known)}')
 
-
+# %% ../../nbs/13_experiments/02_reports.ipynb #7c955018
 def report_folder(name: str, # of the notebook
                   profile: str, # 'smoke', 'demo' or 'paper'
                   images: str | None = None, # images that replace the profile's own
@@ -127,6 +127,16 @@ class _Files:
         return self.folder/f'{name}.csv'
 
 # %% ../../nbs/13_experiments/02_reports.ipynb #2081c9ea
+def _write(folder: Path, metrics: Metrics, seconds: float, files: Mapping[str, bytes]) -> Metrics:
+    metrics.seconds = round(seconds, 1)
+    text = json.dumps(asdict(metrics), indent=1) + '\n'
+    parse(text, folder/'metrics.json')
+    for name, content in [*files.items(), ('metrics.json', text.encode())]:
+        with atomic(folder/name) as beside:
+            beside.write_bytes(content)
+    return metrics
+
+# %% ../../nbs/13_experiments/02_reports.ipynb #583d7814
 class Report(_Files):
     "Collects what a notebook measures and draws; `save` writes all of it into one folder."
 
@@ -174,13 +184,3 @@ class Report(_Files):
     def save(self) -> Metrics:
         "Write figures, tables and `metrics.json` (last), each atomically."
         return _write(self.folder, self.metrics, time.monotonic() - self._started, self._files)
-
-
-def _write(folder: Path, metrics: Metrics, seconds: float, files: Mapping[str, bytes]) -> Metrics:
-    metrics.seconds = round(seconds, 1)
-    text = json.dumps(asdict(metrics), indent=1) + '\n'
-    parse(text, folder/'metrics.json')
-    for name, content in [*files.items(), ('metrics.json', text.encode())]:
-        with atomic(folder/name) as beside:
-            beside.write_bytes(content)
-    return metrics

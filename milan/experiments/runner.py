@@ -51,7 +51,7 @@ class Parameter:
     default: str # as written there
     help: str # the comment beside it
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #66c3489d
 @dataclass(frozen=True)
 class Experiment:
     "One notebook that can be run."
@@ -97,7 +97,7 @@ def find(folder: str | Path | None = None, # holds guides/, experiments/, benchm
         found[path.stem] = _describe(path)
     return found
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #ca9a53dc
 def get(name: str, # of a notebook
         folder: str | Path | None = None, # holds guides/, experiments/, benchmarks/; None: `notebooks_dir()`
        ) -> Experiment:
@@ -122,7 +122,7 @@ def _identity(experiment: Experiment, parameters: Mapping[str, Any]) -> str:
     return fingerprint([[[cell['cell_type'], ''.join(cell['source'])] for cell in cells], digest.hexdigest(),
                         dict(parameters)])
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #3464e65b
 def _is_up_to_date(stamp: Path, identity: str, report: Path) -> bool:
     try:
         last = json.loads(stamp.read_text())
@@ -141,7 +141,7 @@ class Run:
     report: Path # the executed notebook; of a failed run the cells up to the error
     message: str = '' # why it was skipped, or the error
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #1332cf2a
 def _parameters(experiment: Experiment, profile: str, out: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     check_profile(profile, experiment.profiles, experiment.name)
     known = [one.name for one in experiment.parameters]
@@ -165,7 +165,7 @@ def _clean(path: Path, source: str) -> None:
             cell.outputs = [one for one in cell.outputs if '\r' not in one.get('text', '')]
     nbformat.write(notebook, path)
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #1e707429
 def _execute(experiment: Experiment, output: Path, parameters: Mapping[str, Any], progress: bool) -> None:
     with extra('notebooks'):
         import papermill
@@ -192,7 +192,7 @@ def _alive(process: int) -> bool: # False also for a process that has ended and 
     status = Path(f'/proc/{process}/stat')
     return not status.exists() or status.read_text().rpartition(')')[2].split()[0] != 'Z'
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #c6f48ce2
 def _remove_abandoned(folder: Path) -> None:
     for path in folder.glob('.report.*.ipynb'):
         number = path.name.split('.')[2]
@@ -267,7 +267,7 @@ def _chosen_notebooks(names: Sequence[str], profile: str, notebooks: str | Path 
     return [one for one in find(notebooks).values()
             if profile in one.profiles and (one.kind != 'benchmarks' or profile == 'smoke')]
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #e6337050
 def _attempt(experiment: Experiment, profile: str, parameters: Mapping[str, Any], **settings: Any) -> Run:
     started, name = time.monotonic(), experiment.name
     try:
@@ -289,7 +289,7 @@ def _threads(count: int) -> Any: # of the numerical libraries in processes start
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #2b6abe0c
 def _side_by_side(part: Sequence[Experiment], attempt: Callable[[Experiment], Run], jobs: int,
                   progress: bool) -> list[Run]:
     def say(text: str) -> None: # on stderr
@@ -334,7 +334,7 @@ def reproduce(names: Sequence[str], # of notebooks; empty: all that have the pro
             runs |= {one.name: one for one in done}
     return [runs[one.name] for one in chosen]
 
-
+# %% ../../nbs/13_experiments/05_runner.ipynb #7070a40c
 def overview(runs: Sequence[Run], # from `reproduce`
             ) -> pd.DataFrame: # columns name, profile, state, seconds, report
     "One row per notebook: its state, its wall time, and its report."

@@ -47,7 +47,7 @@ class Transfer:
     def title(self) -> str:
         return self.source if self.axis == AXES[0] else f'{self.source} → {self.target}'
 
-
+# %% ../../nbs/13_experiments/09_transfer.ipynb #68e0edb4
 def networks_of(plan: Sequence[Transfer], # any transfers
                ) -> list[str]: # names, without repeats
     "All networks that the transfers need."
@@ -81,7 +81,7 @@ def _smoke_plan() -> list[Transfer]:
               (4, 'cnn', 'vit')]
     return [*_within(names[:2]), *(_transfer(*one, groups) for one in across), *_leave_out(names, names[-1:])]
 
-
+# %% ../../nbs/13_experiments/09_transfer.ipynb #502da5cb
 def _demo_plan() -> list[Transfer]:
     names = ('lite0', 'lite1', 'lite2', 'lite0 drawings', 'cnn', 'vit', 'generator')
     cnns = ('lite0', 'lite1', 'lite2', 'cnn')
@@ -92,7 +92,7 @@ def _demo_plan() -> list[Transfer]:
     return [*_within(names), *(_transfer(*one, groups) for one in across),
             *_leave_out(names, ('lite1', 'vit', 'generator'))] # each of these learns from six networks
 
-
+# %% ../../nbs/13_experiments/09_transfer.ipynb #f42e07fb
 def _paper_plan() -> list[Transfer]:
     left_out = dict(zip(published.BASE, (.38, .37, .35, .31), strict=False))
     across = [(4, 'alexnet', 'resnet152', .28), (4, 'resnet152', 'alexnet', .35),
@@ -133,7 +133,7 @@ class Settings:
     beam_size: int = 10 # of the search
     kept: float = .1 # share of a source's units held out, where the source is also a target
 
-
+# %% ../../nbs/13_experiments/09_transfer.ipynb #ecaa3fbf
 SETTINGS = {'smoke': Settings(None, 16, 32, 16, 16, 32, epochs=10, learning_rate=.02, beam_size=4),
             'demo': Settings(),
             'paper': Settings(None, 128, 512, 512, 64, 128, 100, 4, 10, 'bleu', 1e-3, 0., 50)}
@@ -165,7 +165,25 @@ class Predictions:
     held_out: dict[str, list[int]] # source → rows of the units that were not in training, nor in validation
     training: list[list[str]] # annotations of the training units
 
+# %% ../../nbs/13_experiments/09_transfer.ipynb #a3a4b0ec
+def _predict(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnits], settings: Settings,
+             trial: int, within: bool, device: str | None, progress: bool) -> Predictions:
+    held = {one.name: split_units(len(one), settings.kept, trial) if within else [] for one in sources}
+    rows = [(one, row) for one in sources for row in range(len(one)) if row not in set(held[one.name])]
+    features = torch.stack([one.features[row] for one, row in rows]).float()
+    annotations = [one.annotations[row] for one, row in rows]
+    project: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Identity()
+    validation = split_units(len(rows), .1, trial + 1000)
+    if settings.components is not None:
+        learnt = features[sorted(set(range(len(rows))) - set(validation))]
+        project = Projection.fit(learnt, min(settings.components, *learnt.flatten(0, 1).shape))
+    captioner = _train(project(features), annotations, validation, settings, trial, len(sources) == 1, device,
+                       progress)
+    decode = partial(captioner.decode, progress=progress)
+    said = {one.name: decode(project(one.features.float())).captions for one in targets}
+    return Predictions(said, held, annotations)
 
+# %% ../../nbs/13_experiments/09_transfer.ipynb #daa1e0d9
 def predict(sources: Sequence[AnnotatedUnits], # to learn from
             targets: Sequence[AnnotatedUnits], # to describe
             settings: Settings, # of training
@@ -186,24 +204,6 @@ def predict(sources: Sequence[AnnotatedUnits], # to learn from
         with atomic(path) as beside:
             beside.write_text(json.dumps(asdict(found)))
     return found
-
-
-def _predict(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnits], settings: Settings,
-             trial: int, within: bool, device: str | None, progress: bool) -> Predictions:
-    held = {one.name: split_units(len(one), settings.kept, trial) if within else [] for one in sources}
-    rows = [(one, row) for one in sources for row in range(len(one)) if row not in set(held[one.name])]
-    features = torch.stack([one.features[row] for one, row in rows]).float()
-    annotations = [one.annotations[row] for one, row in rows]
-    project: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Identity()
-    validation = split_units(len(rows), .1, trial + 1000)
-    if settings.components is not None:
-        learnt = features[sorted(set(range(len(rows))) - set(validation))]
-        project = Projection.fit(learnt, min(settings.components, *learnt.flatten(0, 1).shape))
-    captioner = _train(project(features), annotations, validation, settings, trial, len(sources) == 1, device,
-                       progress)
-    decode = partial(captioner.decode, progress=progress)
-    said = {one.name: decode(project(one.features.float())).captions for one in targets}
-    return Predictions(said, held, annotations)
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #14b3c2f5
 ROWS = ('ours', 'constant', 'shuffled', 'ours, one reference fewer', 'human')
@@ -279,7 +279,7 @@ def _tested(transfer: Transfer, found: Predictions,
     return [(name, row) for name in transfer.targets
             for row in (found.held_out[name] if within else range(len(sets[name])))]
 
-
+# %% ../../nbs/13_experiments/09_transfer.ipynb #29140834
 def _score(transfer: Transfer, sets: Mapping[str, AnnotatedUnits], runs: Mapping[int, Predictions],
            constants: Mapping[int, str], measure: str, seed: int) -> dict[str, np.ndarray]:
     tested = {trial: _tested(transfer, one, sets) for trial, one in runs.items()}
@@ -294,6 +294,19 @@ def _score(transfer: Transfer, sets: Mapping[str, AnnotatedUnits], runs: Mapping
     return values | {name: values['ours'] - values[name.removeprefix('ours − ')] for name in DIFFERENCES}
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #ec5255fc
+def _table(values: Mapping[str, np.ndarray], transfer: Transfer, constants: Sequence[str],
+           seed: int) -> pd.DataFrame:
+    used = ' / '.join(f'"{text}"' for text in dict.fromkeys(constants))
+    notes = {'constant': f'best on the training annotations: {used}',
+             'shuffled': 'mean over 3 permutations per trial'}
+    ends = [interval(one, seed=seed) for one in values.values()]
+    trials, n = values['ours'].shape
+    table = pd.DataFrame(ends, columns=['value', 'low', 'high'])
+    return table.assign(axis=transfer.axis, transfer=transfer.title, row=list(values), n=n, trials=trials,
+                        paper=[(row == 'ours' and transfer.paper) or np.nan for row in values],
+                        note=[notes.get(row, '') for row in values])
+
+# %% ../../nbs/13_experiments/09_transfer.ipynb #5387440c
 def compare(plan: Sequence[Transfer], # the transfers
             sets: Mapping[str, AnnotatedUnits], # by network
             predictions: AllPredictions, # from `predict_all`
@@ -314,16 +327,3 @@ def compare(plan: Sequence[Transfer], # the transfers
             parts.append(table.assign(measure=metrics.label(measure)))
     columns = ['axis', 'transfer', 'measure', 'row', 'value', 'low', 'high', 'n', 'trials', 'paper', 'note']
     return pd.concat(parts, ignore_index=True)[columns]
-
-
-def _table(values: Mapping[str, np.ndarray], transfer: Transfer, constants: Sequence[str],
-           seed: int) -> pd.DataFrame:
-    used = ' / '.join(f'"{text}"' for text in dict.fromkeys(constants))
-    notes = {'constant': f'best on the training annotations: {used}',
-             'shuffled': 'mean over 3 permutations per trial'}
-    ends = [interval(one, seed=seed) for one in values.values()]
-    trials, n = values['ours'].shape
-    table = pd.DataFrame(ends, columns=['value', 'low', 'high'])
-    return table.assign(axis=transfer.axis, transfer=transfer.title, row=list(values), n=n, trials=trials,
-                        paper=[(row == 'ours' and transfer.paper) or np.nan for row in values],
-                        note=[notes.get(row, '') for row in values])
