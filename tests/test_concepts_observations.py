@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from milan.concepts.observations import (
     _above,
+    _mask_arrays,
+    _masks_from,
     _measured_thresholds,
     _Pass,
     count,
@@ -103,6 +105,9 @@ def test_a_packed_data_set():
 
 # 02_observations.ipynb, section "Units on images"
 def test_units_on_images():
+    full = np.eye(5, dtype=bool)[None, None]
+    test_eq(_masks_from(_mask_arrays(Masks.of(full))).areas(), [5])
+
     network, scenes = networks.load('planted/shapes', pretrained=False), Scenes(ShapeScenes(64))
     run = _Pass(as_network(network), layers_of(network.module, 'colours'), scenes, 64, True)
     with torch.inference_mode(): maps = next(run.run(''))[1]['colours']
