@@ -40,6 +40,7 @@ import milan.annotations
 import milan.data.archives
 import milan.captioner
 import milan.cli
+import milan.gallery.browser
 import milan.annotations.crowdsourcing
 import milan.data.downloads
 import milan.exemplars
@@ -4794,7 +4795,7 @@ def test_gallery_and_browse():
         "What the browser's server answers to a request."
 
         def use(folder):
-            with milan.cli.serving(folder / 'results/g') as address:
+            with milan.gallery.browser.serving(folder / 'results/g') as address:
                 port = int(address.rstrip('/').rpartition(':')[2])
                 with socket.create_connection(('127.0.0.1', port), timeout=SECONDS / 3) as line:
                     line.sendall(

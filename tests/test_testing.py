@@ -16,8 +16,11 @@ from milan.testing import (
     made_up_exemplars,
     made_up_folder,
     made_up_set,
+    print_help,
     published_by_hand,
     Residual,
+    run_command,
+    run_process,
     same_files,
     saved_tensors,
     seeing_network,
@@ -69,6 +72,13 @@ def test_a_process_that_dies():
         killed(started(lambda: 1 / 0))
     except AssertionError: pass
     else: raise AssertionError('work that fails must not pass for done')
+
+
+# 01_testing.ipynb, section "The command"
+def test_the_command():
+    test_eq(run_command('paint').exit_code, 2)
+
+    print_help(run_process('data', 'verify', '--help').stdout)
 
 
 # 01_testing.ipynb, section "Units in memory"

@@ -1,0 +1,213 @@
+# Generated from nbs/07_describing.ipynb by `make export`. Edit the notebook, not this file.
+
+from pathlib import Path
+from milan.cli.describing import (
+    _chosen,
+    check_captioner,
+    check_out,
+    check_units,
+    default_folder,
+)
+import pytest
+
+import os
+import shutil
+import sys
+import tempfile
+import types
+
+import numpy as np
+import pandas as pd
+from fastcore.test import expect_fail, test_eq
+from PIL import Image
+
+from milan.config import MilanError
+from milan.testing import print_help, run_command, run_process
+
+
+# 07_describing.ipynb, section "Exemplars"
+def test_exemplars():
+    print_help(run_process('exemplars', '--help').stdout)
+
+    theirs = Path(tempfile.mkdtemp())
+    (theirs / 'own.py').write_text(
+        "from torch import nn\nopen('ran', 'w').close()\ndef make(): return nn.Conv2d(3, 4, 3)\n".replace(
+            "'ran'", repr(str(theirs / 'ran'))
+        )
+    )
+    (theirs/'net.yaml').write_text('name: own/pictures\nbuild: own:make')
+    (theirs/'pictures').mkdir()
+    # a network file is code
+    for first, said, ran in (((), 'could run any code', False), (('--trust',), 'pictures', True)):
+        refused = run_process(*first, 'exemplars', theirs/'net.yaml', theirs/'pictures', '--device', 'cpu')
+        test_eq((refused.returncode, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
+
+
+# 07_describing.ipynb, section "Checks before the pass"
+def test_checks_before_the_pass():
+    with expect_fail(MilanError, contains="did you mean 'stamps'"): check_captioner('stamp')
+
+    folder = Path(tempfile.mkdtemp())
+    check_out(folder/'new')
+    (folder/'gallery').mkdir()
+    (folder/'gallery'/'diary.txt').touch()
+    with expect_fail(MilanError, contains='left alone'): check_out(folder)
+    shutil.rmtree(folder)
+
+    with expect_fail(MilanError, contains="'head'"): check_units({'head': [0]}, ['conv1'], 15, 100)
+    with expect_fail(MilanError, contains='choose k from 1 to 9'): check_units(None, ['conv1'], 15, 9)
+
+    named = types.SimpleNamespace(layers=['conv1', 'conv2'])
+    test_eq(_chosen(named, None, {'conv2': [3]}), ['conv2'])
+    test_eq(_chosen(named, None, None), ['conv1', 'conv2'])
+
+
+# 07_describing.ipynb, section "Descriptions"
+def test_descriptions():
+    from milan.config import results_dir
+
+    made = default_folder(results_dir()/'exemplars'/'resnet18'/'stamps', 'base', None, None, None)
+    test_eq(made, results_dir()/'descriptions'/'resnet18'/'stamps'/'base')
+
+    print_help(run_process('describe', '--help').stdout)
+
+
+# 07_describing.ipynb, section "Descriptions"
+@pytest.mark.slow
+def test_descriptions_slow():
+    class Numbers:
+        "Stands in for a captioner."
+        def describe(self, exemplars, **settings):
+            given.append(settings)
+            return pd.DataFrame(
+                [(one.layer, one.unit, f'unit {one.unit}', 0.0) for one in exemplars],
+                columns=['layer', 'unit', 'description', 'score'],
+            )
+
+
+    home, given = Path(tempfile.mkdtemp()), []
+    (home/'pictures').mkdir()
+    for seed in range(6):
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (70, 70, 3), dtype=np.uint8)).save(
+            home / 'pictures' / f'{seed}.png'
+        )
+    os.environ['MILAN_RESULTS_DIR'], os.environ['MILAN_DATA_DIR'] = str(home/'results'), str(home/'data')
+    before = sys.modules.get('milan.captioner.demo')
+    sys.modules['milan.captioner.demo'] = types.SimpleNamespace(train=lambda name, device=None: Numbers())
+    arguments = (
+        'describe',
+        'planted/shapes',
+        home / 'pictures',
+        '--units',
+        'colours:0-3',
+        '--k',
+        '2',
+        '--captioner',
+        'shapes',
+        '--device',
+        'cpu',
+        '--beam-size',
+        '5',
+    )
+    results = [run_command(*arguments) for _ in range(2)]
+    print(results[0].stdout.replace(str(home), '…'))
+    (
+        sys.modules.pop('milan.captioner.demo')
+        if before is None
+        else sys.modules.update({'milan.captioner.demo': before})
+    )
+    test_eq([one.exit_code for one in results], [0, 0])
+    test_eq(given[0], {'strategy': None, 'temperature': None, 'beam_size': 5})
+    [table] = (home/'results').rglob('descriptions.csv')
+    test_eq(pd.read_csv(table).description.tolist(), ['unit 0', 'unit 1', 'unit 2', 'unit 3'])
+    assert (table.parent/'gallery'/'index.html').is_file()
+    [made] = (home/'results'/'exemplars').rglob('exemplars.json')
+    test_eq(
+        table.parent.parent.relative_to(home / 'results' / 'descriptions'),
+        made.parent.relative_to(home / 'results' / 'exemplars'),
+    )
+    assert table.parent.name.startswith('shapes-') # with a hash, as the beam is not the captioner's own
+
+    planted = 'exemplars', 'planted/shapes', home/'pictures', '--random-weights'
+    (home/'pictures'/'damaged.png').write_bytes(b'not a picture')
+    tolerant = run_command(*planted, '--layers', 'colours', '--units', 'colours:0', '--k', '6', '--skip-broken')
+    test_eq(
+        (tolerant.exit_code, tolerant.stderr.count('left out: '), 'left out: damaged.png' in tolerant.stderr),
+        (0, 1, True),
+    )
+    fatal = run_command(*planted, '--layers', 'colours', '--k', '6')
+    test_eq((fatal.exit_code, 'damaged.png' in fatal.stderr), (1, True))
+    (home/'pictures'/'damaged.png').unlink()
+    failures = [
+        run_command(*planted, '--layers', 'colour'),
+        run_command('exemplars', 'planted/shape', 'shapes'),
+        run_command(*planted, '--device', 'gpu7'),
+        run_command(*planted, '--units', 'colours'),
+        run_command(*planted, '--k', '7'),
+        run_command(*planted[:2], home / 'nothing'),
+    ]
+    test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in failures], [(1, False)] * 6)
+    for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
+    shutil.rmtree(home)
+    print('\n'.join(one.stderr.strip() for one in failures).replace(str(home), '…'))
+
+    def never(*given, **named): raise AssertionError('this must not be reached')
+
+
+    home = Path(tempfile.mkdtemp())
+    before = os.getcwd()
+    os.chdir(home)
+    os.environ.update(MILAN_RESULTS_DIR=str(home/'results'), MILAN_DATA_DIR=str(home/'data'))
+    for name in ('pictures', 'mine/gallery', 'made/gallery', 'table'): (home/name).mkdir(parents=True)
+    Image.new('RGB', (70, 70)).save(home/'pictures'/'1.png')
+    for name in (
+        'file',
+        'mine/gallery/diary.txt',
+        'made/gallery/gallery.json',
+        'made/descriptions.csv',
+        'table/descriptions.csv',
+    ):
+        (home / name).touch()
+    import milan.captioner.demo
+    import milan.exemplars
+    import milan.networks
+    kept = milan.exemplars.compute, milan.captioner.demo.train, milan.networks.load
+    milan.exemplars.compute = milan.captioner.demo.train = never
+    planted = (
+        'describe',
+        'planted/shapes',
+        'pictures',
+        '--random-weights',
+        '--captioner',
+        'shapes',
+        '--device',
+        'cpu',
+        '--k',
+        '1',
+    )
+    after_loading = [
+        run_command(*planted, '--k', '2'),
+        run_command(*planted, '--layers', 'colour'),
+        run_command(*planted, '--layers', 'shapes', '--units', 'colours:1'),
+    ]
+    milan.networks.load = never
+    at_once = [
+        run_command('describe', 'planted/shapes', './mypics'),
+        run_command('describe', 'hf:nobody/nothing', 'mypics'),
+        run_command(*planted, '--captioner', './my.pth'),
+        run_command(*planted, '--captioner', 'bse+clip'),
+        run_command(*planted, '--units', 'colours:'),
+        run_command(*planted, '--device', 'gpu7'),
+        run_command(*planted, '--out', 'file'),
+        run_command(*planted, '--out', 'mine'),
+        run_command(*planted, '--out', 'table'),
+        run_command('describe', 'resnet18/imagenet', 'imagenet'),
+    ]
+    told = [one.stderr.strip().replace(str(home), '…') for one in (*after_loading, *at_once)]
+    test_eq([one.exit_code for one in (*after_loading, *at_once)], [1] * len(told))
+    for good in ('made', 'new', 'pictures'): check_out(Path(good))
+    milan.exemplars.compute, milan.captioner.demo.train, milan.networks.load = kept
+    os.chdir(before)
+    for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
+    shutil.rmtree(home)
+    print('\n'.join(one.split('; ')[0][:150] for one in told))
