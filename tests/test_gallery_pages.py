@@ -1,16 +1,28 @@
 # Generated from nbs/01_pages.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.show import strip
+from tqdm import tqdm
 from milan.gallery.pages import (
     _card,
+    _check_columns,
     _checked,
     _columns,
+    _entries,
+    _facts,
     _figure,
+    _index,
+    _layer_page,
     _page,
+    _preview,
+    _require_gallery,
     _SCRIPT,
     _shown,
+    _shown_text,
     _slug,
     _STYLE,
+    _tile,
+    _unit_numbers,
+    _write_layer,
     write,
 )
 
@@ -68,6 +80,22 @@ class Links(html.parser.HTMLParser):
 
 # 01_pages.ipynb, section "What goes on a page"
 def test_what_goes_on_a_page():
+    test_eq([_figure(value) for value in (3.0, .512, .0512, -7.25, 1e9)],
+            ['3', '0.51', '0.051', '-7.25', '1000000000.00'])
+    test_eq([_shown_text(value) for value in (None, np.nan, False, True, 'NA')], ['', '', '', 'True', 'NA'])
+
+    with expect_fail(MilanError, contains='no column description'):
+        _check_columns(pd.DataFrame([{'layer': 'a', 'unit': 1}]))
+
+    test_eq(_unit_numbers(pd.Series(['3', '14'])).tolist(), [3, 14])
+
+    _checked(pd.DataFrame([{'layer': 'a', 'unit': '1', 'description': None}]), ['a'])
+
+    row = {'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2, 'abstained': False}
+    test_eq(_columns(pd.DataFrame([row])), (['score', 'purity'], ['rated', 'abstained']))
+
+    test_eq(_facts({'score': .5, 'rated': 'no'}, ['score'], ['rated']), ['score 0.50', 'rated: no'])
+
     print(
         _card(
             {'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': 0.51, 'purity': 0.2},
@@ -79,38 +107,16 @@ def test_what_goes_on_a_page():
         )
     )
 
-    test_eq(
-        _columns(
-            pd.DataFrame(
-                [
-                    {
-                        'layer': 'a',
-                        'unit': 1,
-                        'description': 'b',
-                        'purity': 1.0,
-                        'rated': 'no',
-                        'score': 2,
-                        'abstained': False,
-                    }
-                ]
-            )
-        ),
-        (['score', 'purity'], ['rated', 'abstained']),
-    )
-    test_eq(
-        [_figure(value) for value in (3.0, 0.512, 0.0512, -7.25, 1e9)],
-        ['3', '0.51', '0.051', '-7.25', '1000000000.00'],
-    )
-    with expect_fail(MilanError, contains='no column description'):
-        _checked(pd.DataFrame([{'layer': 'a', 'unit': 1}]), ['a'])
-
 
 # 01_pages.ipynb, section "Look and behaviour"
 def test_look_and_behaviour():
-    len(_STYLE), len(_SCRIPT), _page('a < b', '', '')[:120]
+    assert 'http' not in _STYLE
+    _STYLE.count('\n')
 
-    assert '&lt;' in _page('a < b', '', '')
-    assert 'http' not in _STYLE + _SCRIPT + _page('a', '', '')
+    assert 'http' not in _SCRIPT
+    _SCRIPT.count('\n')
+
+    print(_page('a < b', '', ''))
 
 
 # 01_pages.ipynb, section "The pages"
@@ -119,6 +125,28 @@ def test_the_pages():
 
     test_eq(_shown(1, 2, 96, 60), 2)
     assert len({_slug('a/b'), _slug('a_b'), _slug('a.b'), _slug('..')}) == 4 and '/' not in _slug('../x')
+
+    assert '<b>conv1</b>' in _layer_page('Units', 'conv1', ['conv1', 'conv2'], '', ['score'], 3)
+
+    rows = pd.DataFrame([{'unit': 3, 'description': 'Red <discs>'}])
+    print(_tile('conv1', rows, ''), _entries('conv1', rows), sep='')
+
+    assert '1 units in 1 layers' in _index('Units', '', [('conv1', rows, '')], 10)
+
+    test_eq(_preview('conv1', rows).count('<img'), 1)
+
+    found = Exemplars.open(made_up_exemplars())
+    place, table = temporary(), described(found).query('layer == "blocks.2"')
+    (place/'layers').mkdir()
+    with tqdm(disable=True) as bar:
+        size = _write_layer(place, found, table, _columns(table), 'Units', ['blocks.2'], 3, 48, bar)
+    test_eq(size, sum(path.stat().st_size for path in place.rglob('*.jpg')))
+    shutil.rmtree(place)
+
+    place = temporary()
+    _require_gallery(place)
+    (place/'diary.txt').touch()
+    with expect_fail(MilanError, contains='is no gallery'): _require_gallery(place)
 
     found = Exemplars.open(made_up_exemplars())
     folder = temporary()/'gallery'

@@ -2,18 +2,16 @@
 
 from milan.config import MilanError
 from pathlib import Path
-import ast
 import shutil
 from milan.publishing.site import (
     _moved,
     _navigation,
-    _signature,
     _site_change,
     _site_links,
-    broken,
-    described,
+    _SPHINX,
+    _title,
     page,
-    parameters,
+    reports_of,
     site_pages,
     write_pages,
     write_site,
@@ -27,36 +25,12 @@ from fastcore.test import expect_fail, test_eq
 from milan.publishing.cells import write_notebook
 
 
-# 04_site.ipynb, section "Signatures"
-def test_signatures():
-    source = '''def hook(layers: list[str], # module paths
-         k: int = 15, # images kept
-         *, quantile: float | None = None,
-        ) -> Path: # the folder
-    "Record `layers`."'''
-    found = parameters(ast.parse(source).body[0], source)
-    test_eq(found[0], ('layers', 'list[str]', '', 'module paths'))
-    test_eq(found[-1], ('returns', 'Path', '', 'the folder'))
-    found
-
-    long = (
-        'def compute(network: Module, images: Dataset, layers: list[str], units: dict[str, list[int]] = {"a": [1,'
-        ' 2]}) -> int: pass'
-    )
-    print(_signature(ast.parse(long).body[0]))
-
-    test_eq(described('import os\ndef _private(): pass'), '')
-    assert r'`float \| None`' in described(source)
-    pair = described(
-        'class Pair(NamedTuple):\n    "Two."\n    left: int = 0 # the first\n    def swap(self) -> "Pair": "Turn'
-        ' round."'
-    )
-    assert '### Pair' in pair and '| `left` | `int` | `0` | the first |' in pair and 'swap(self)' in pair
-    print(described(source))
-
-
 # 04_site.ipynb, section "Pages"
 def test_pages():
+    test_eq(
+        _site_links('[all](experiments), [page](pages/index.html)', lambda path: '' if path == 'experiments' else path),
+        'all, <a href="pages/index.html">page</a>')
+
     folder = Path(tempfile.mkdtemp())
     small = write_notebook(
         folder / '05_small.ipynb',
@@ -69,6 +43,10 @@ def test_pages():
     cells = page(small).cells
     test_eq([cell.metadata.get('tags') for cell in cells], [None, None, ['hide-input'], ['remove-input']])
     [cell.source[:40] for cell in cells]
+
+    test_eq(reports_of('/nowhere', Path('nbs/guides/start.ipynb')), [])
+
+    test_eq(_title(small), 'small')
 
     site = Path(tempfile.mkdtemp())
     shutil.copytree(folder, site/'nbs')
@@ -97,40 +75,16 @@ def test_pages():
     test_eq(change('experiments/trial.ipynb'), 'reports/trial/demo/report.ipynb')
     test_eq(change('../code.txt'), 'code.txt')
     assert (site/'_source/code.txt').is_file()
-    test_eq(
-        _site_links(
-            '[all](experiments), [page](pages/index.html)', lambda path: '' if path == 'experiments' else path
-        ),
-        'all, <a href="pages/index.html">page</a>',
-    )
     change('05_small.ipynb'), change('experiments')
+
+    print(_navigation(site_pages(site)[1:2]))
 
     print(_navigation(write_pages(site, site/'_source')))
 
 
-# 04_site.ipynb, section "Broken pages"
-def test_broken_pages():
-    page_of = Path(tempfile.mkdtemp())
-    (page_of / 'a.html').write_text(
-        '<h1 id="top">A</h1><a href="#top">up</a><a href="b.html#end">b</a><a'
-        ' href="https://example.org/x">out</a><img src="gone.png"><a href="c.ipynb">c</a><a'
-        ' href="d.html">d</a><p>| a | b |\n|---|---|\n| 1 | 2 |</p><pre>| x | y |</pre>'
-    )
-    (page_of/'b.html').write_text('<p>B</p>')
-    (page_of/'c.ipynb').write_text('{}')
-    broken(page_of)
-
-    test_eq(len(broken(page_of)), 5)
-    for said in (
-        '| a | b |',
-        'picture that leads nowhere: gone.png',
-        'd.html',
-        'not to its page: c.ipynb',
-        'section that does not exist: b.html#end',
-    ):
-        assert any(said in line for line in broken(page_of)), said
-    (page_of/'a.html').unlink()
-    test_eq(broken(page_of), [])
+# 04_site.ipynb, section "Site"
+def test_site():
+    _SPHINX['html_theme']
 
 
 # 04_site.ipynb, section "Site"

@@ -22,107 +22,95 @@ from ..exemplars.show import check_sizes, strip
 from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint, require_replaceable
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #dc2b823d
+# %% ../../nbs/12_gallery/01_pages.ipynb #f02a6207
 def _text(value: Any) -> str: # for HTML
     return html.escape(str(value), quote=True)
 
 
 def _figure(value: Any) -> str: # a number as people read it
-    return (
-        str(int(value))
-        if float(value).is_integer() and abs(value) < 1e6
-        else f'{value:.2f}' if abs(value) >= 0.1 else f'{value:.2g}'
-    )
-
-
-def _checked(
-    table: pd.DataFrame, layers: Sequence[str]
-) -> pd.DataFrame: # unit: int, layer and description: text; raises `MilanError`
-    if not isinstance(table, pd.DataFrame):
-        raise MilanError(
-            f'the table is a {type(table).__name__}: give a pandas DataFrame with the columns layer, unit and'
-            ' description'
-        )
-    table = table.rename(columns=str)
-    missing = [name for name in ('layer', 'unit', 'description') if name not in table]
-    if missing or table.columns.duplicated().any():
-        told = (
-            f'has no column {", ".join(missing)}'
-            if missing
-            else f'has two columns {table.columns[table.columns.duplicated()][0]!r}'
-        )
-        raise MilanError(f'the table {told}; it has {", ".join(table.columns)}')
-    if not len(table):
-        raise MilanError('the table has no rows: there is no unit to show')
-    units = pd.to_numeric(table['unit'], errors='coerce').astype(float).to_numpy(na_value=np.nan)
-    wrong = ~((units >= 0) & (units < 2**31) & (np.floor(units) == units))
-    if wrong.any():
-        raise MilanError(
-            f'row {int(wrong.argmax()) + 1} of the table: unit {table["unit"].iloc[int(wrong.argmax())]!r} is'
-            ' not a non-negative integer'
-        )
-    table = table.assign(
-        layer=table['layer'].map(str),
-        unit=units.astype(int),
-        description=table['description'].map(_shown_text),
-    ).reset_index(drop=True)
-    if unknown := set(table['layer']) - set(layers):
-        raise MilanError(
-            f'the table has units of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(layers)}'
-        )
-    if (twice := table.duplicated(['layer', 'unit'])).any():
-        raise MilanError(
-            f'unit {table["unit"][twice].iloc[0]} of {table["layer"][twice].iloc[0]} stands in two rows of'
-            ' the table; give a row per unit'
-        )
-    return table
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f'{value:.2f}' if abs(value) >= .1 else f'{value:.2g}'
 
 
 def _shown_text(value: Any) -> str: # '' for what is missing, and for False
-    return (
-        ''
-        if value is None or value is False or (pd.api.types.is_scalar(value) and pd.isna(value))
-        else str(value)
-    )
+    missing = value is None or value is False or (pd.api.types.is_scalar(value) and pd.isna(value))
+    return '' if missing else str(value)
 
+# %% ../../nbs/12_gallery/01_pages.ipynb #0a9e424c
+def _check_columns(table: pd.DataFrame) -> None: # raises `MilanError`
+    missing = [name for name in ('layer', 'unit', 'description') if name not in table]
+    twice = table.columns[table.columns.duplicated()]
+    if missing or len(twice):
+        problem = f'has no column {", ".join(missing)}' if missing else f'has two columns {twice[0]!r}'
+        raise MilanError(f'the table {problem}; it has {", ".join(table.columns)}')
+    if not len(table):
+        raise MilanError('the table has no rows: there is no unit to show')
 
-def _columns(
-    table: pd.DataFrame,
-) -> tuple[list[str], list[str]]: # numbers, and texts, besides layer, unit and description
-    def is_number(name: str) -> bool: # of a column
-        return pd.api.types.is_any_real_numeric_dtype(table[name])
+# %% ../../nbs/12_gallery/01_pages.ipynb #fd7318bf
+def _unit_numbers(column: pd.Series) -> np.ndarray: # int, (rows,); raises `MilanError`
+    units = pd.to_numeric(column, errors='coerce').astype(float).to_numpy(na_value=np.nan)
+    wrong = ~((units >= 0) & (units < 2**31) & (np.floor(units) == units))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise MilanError(f'row {row + 1} of the table: unit {column.iloc[row]!r} is not a non-negative integer')
+    return units.astype(int)
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #eb3bcdf8
+def _checked(table: pd.DataFrame, layers: Sequence[str]) -> pd.DataFrame: # raises `MilanError`
+    "The table with unit numbers as integers, layers and descriptions as text."
+    if not isinstance(table, pd.DataFrame):
+        raise MilanError(f'the table is a {type(table).__name__}: give a pandas DataFrame with the columns '
+                         'layer, unit and description')
+    table = table.rename(columns=str)
+    _check_columns(table)
+    table = table.assign(
+        unit=_unit_numbers(table['unit']), layer=table['layer'].map(str),
+        description=table['description'].map(_shown_text)).reset_index(drop=True)
+    if unknown := set(table['layer']) - set(layers):
+        raise MilanError(
+            f'the table has units of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(layers)}')
+    twice = table[table.duplicated(['layer', 'unit'])]
+    if len(twice):
+        raise MilanError(f'unit {twice["unit"].iloc[0]} of {twice["layer"].iloc[0]} stands in two rows of the '
+                         'table; give a row per unit')
+    return table
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #308f3601
+def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    "The columns of numbers, the score first, and those of text, besides layer, unit and description."
     others = [name for name in table.columns if name not in ('layer', 'unit', 'description')]
-    return sorted(filter(is_number, others), key=lambda name: name != 'score'), [
-        name for name in others if not is_number(name)
-    ]
+    numbers = [name for name in others if pd.api.types.is_any_real_numeric_dtype(table[name])]
+    return (sorted(numbers, key=lambda name: name != 'score'), [name for name in others if name not in numbers])
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #fdaf8058
+def _facts(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
+    "Numbers and texts of a unit that are not missing, as HTML."
+    facts = [f'{_text(name)} {_figure(row[name])}' for name in numbers if pd.notna(row[name])]
+    return facts + [f'{_text(name)}: {_text(text)}' for name in texts if (text := _shown_text(row[name]))]
 
 
-def _card(row: dict[str, Any],
-          numbers: Sequence[str],
-          texts: Sequence[str],
-          image: str,
-          size: tuple[int, int],
+def _data(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> str:
+    "What search and order read of a unit, as attributes."
+    values = ' '.join(f'data-{number}="{row[name]}"' for number, name in enumerate(numbers)
+                      if pd.notna(row[name]) and np.isfinite(row[name]))
+    words = _text(' '.join([row['description'], *(_shown_text(row[name]) for name in texts)]).lower())
+    return f'data-unit="{row["unit"]}" data-words="{words}" {values}'
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #2a1f3ec1
+def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str, size: tuple[int, int],
           shown: int) -> str:
     "One unit on its layer's page."
-    facts = [f'{_text(name)} {_figure(row[name])}' for name in numbers if pd.notna(row[name])]
-    facts += [f'{_text(name)}: {_text(told)}' for name in texts if (told := _shown_text(row[name]))]
-    values = ' '.join(
-        f'data-{number}="{row[name]}"'
-        for number, name in enumerate(numbers)
-        if pd.notna(row[name]) and np.isfinite(row[name])
-    )
-    words = _text(' '.join([row['description'], *(_shown_text(row[name]) for name in texts)]).lower())
-    return (
-        f'<article id="unit-{row["unit"]}" data-unit="{row["unit"]}" data-words="{words}"'
-        f' {values}>\n<h2>{_text(row["description"])}</h2>\n<p class="facts"><a'
-        f' href="#unit-{row["unit"]}">unit'
-        f' {row["unit"]}</a>{"".join(f"<span>{fact}</span>" for fact in facts)}</p>\n<div class="strip"><img'
-        f' src="{image}" width="{size[0]}" height="{size[1]}" loading="lazy" alt="The {shown} images that'
-        f' excite unit {row["unit"]} of {_text(row["layer"])} most, bright where it is active:'
-        f' {_text(row["description"])}"></div>\n</article>\n'
-    )
+    unit, words = row['unit'], _text(row['description'])
+    facts = ''.join(f'<span>{fact}</span>' for fact in _facts(row, numbers, texts))
+    alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, bright where it is '
+                   f'active: {words}')
+    return (f'<article id="unit-{unit}" {_data(row, numbers, texts)}>\n<h2>{words}</h2>\n'
+            f'<p class="facts"><a href="#unit-{unit}">unit {unit}</a>{facts}</p>\n'
+            f'<div class="strip"><img src="{image}" width="{size[0]}" height="{size[1]}" loading="lazy" '
+            f'alt="{alternative}"></div>\n</article>\n')
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #9f7a3440
+# %% ../../nbs/12_gallery/01_pages.ipynb #c667ed71
 _STYLE = '''
 :root { color-scheme: light dark; --ink: #1c1b19; --soft: #67635c; --paper: #faf9f6; --card: #fff; --rule: #e2dfd8; --link: #0b5cad; }
 @media (prefers-color-scheme: dark) {
@@ -152,6 +140,7 @@ h2 { font-size: 1.05rem; margin: 0; line-height: 1.35; overflow-wrap: anywhere; 
 #found { padding-left: 1.2rem; columns: 24rem; } #found li { break-inside: avoid; } [hidden] { display: none !important; }
 '''
 
+# %% ../../nbs/12_gallery/01_pages.ipynb #6758bacc
 _SCRIPT = '''
 const search = document.querySelector('#search'), order = document.querySelector('#order'), count = document.querySelector('.count');
 const list = document.querySelector('#units'), units = [...document.querySelectorAll('[data-words]')];
@@ -177,89 +166,146 @@ if (order) { order.addEventListener('change', sort); sort(); }
 filter();
 '''
 
-
+# %% ../../nbs/12_gallery/01_pages.ipynb #42eaa2b5
 def _page(title: str, body: str, home: str) -> str: # home: path to the gallery's folder
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport"'
-        f' content="width=device-width, initial-scale=1">\n<title>{_text(title)}</title>\n<link'
-        f' rel="stylesheet" href="{home}style.css">\n</head>\n<body>\n{body}<script'
-        f' src="{home}gallery.js"></script>\n</body>\n</html>\n'
-    )
+    return f'''<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{_text(title)}</title>
+<link rel="stylesheet" href="{home}style.css">
+</head>
+<body>
+{body}<script src="{home}gallery.js"></script>
+</body>
+</html>
+'''
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #38d33bdb
+# %% ../../nbs/12_gallery/01_pages.ipynb #8ab3ef14
 _MARK = 'gallery.json' # tells a gallery from any other folder
 
 
-def _shown(
-    units: int, k: int, width: int, megabytes: float
-) -> int: # images per strip; a JPEG takes about a third of a byte per pixel
+def _shown(units: int, k: int, width: int, megabytes: float) -> int: # images per strip
     most = max(1, min(k, 60_000 // (width + 3))) # a JPEG has at most 65,535 columns
-    return int(np.clip(megabytes * 1e6 / units / (width * width / 3), min(3, most), most))
+    bytes_per_image = width * width / 3
+    return int(np.clip(megabytes * 1e6 / units / bytes_per_image, min(3, most), most))
 
-
+# %% ../../nbs/12_gallery/01_pages.ipynb #127b4db1
 def _slug(layer: str) -> str: # a file name that differs for different layers
     name = re.sub(r'[^A-Za-z0-9._-]', lambda match: f'~{ord(match[0]):x}', layer)
     return f'layer-{name}' if len(name) <= 100 else f'layer-{name[:100]}~{fingerprint(layer)}'
 
+# %% ../../nbs/12_gallery/01_pages.ipynb #1a11e11b
+def _layer_page(title: str, layer: str, layers: Sequence[str], cards: str, numbers: Sequence[str],
+                units: int) -> str:
+    links = ''.join(f'<b>{_text(name)}</b> ' if name == layer
+                    else f'<a href="{_slug(name)}.html">{_text(name)}</a> ' for name in layers)
+    orders = ''.join(f'<option value="{number}">{_text(name)}</option>' for number, name in enumerate(numbers))
+    return _page(f'{layer} · {title}', f'''<nav><a href="../index.html">← {_text(title)}</a></nav>
+<h1>{_text(layer)}</h1>
+<nav aria-label="Layers">{links}</nav>
+<div class="tools"><input id="search" type="search" placeholder="words in the description" '''
+        f'''aria-label="Search descriptions"><label>order <select id="order">{orders}'''
+        f'''<option value="unit">unit</option></select></label>'''
+        f'''<span class="count" role="status">{units} units</span></div>
+<main id="units">
+{cards}</main>
+''', '../')
 
-def _layer_page(
-    title: str, layer: str, layers: Sequence[str], cards: str, numbers: Sequence[str], units: int
-) -> str:
-    links = ''.join(
-        f'<b>{_text(name)}</b> ' if name == layer else f'<a href="{_slug(name)}.html">{_text(name)}</a> '
-        for name in layers
-    )
-    orders = ''.join(
-        f'<option value="{number}">{_text(name)}</option>' for number, name in enumerate(numbers)
-    )
-    return _page(
-        f'{layer} · {title}',
-        f'<nav><a href="../index.html">← {_text(title)}</a></nav>\n<h1>{_text(layer)}</h1>\n<nav'
-        f' aria-label="Layers">{links}</nav>\n<div class="tools"><input id="search" type="search"'
-        ' placeholder="words in the description" aria-label="Search descriptions"><label>order <select'
-        f' id="order">{orders}<option value="unit">unit</option></select></label><span class="count"'
-        f' role="status">{units} units</span></div>\n<main id="units">\n{cards}</main>\n',
-        '../',
-    )
+# %% ../../nbs/12_gallery/01_pages.ipynb #8ccad789
+def _tile(layer: str, rows: pd.DataFrame, preview: str) -> str:
+    "A layer on the index."
+    page = f'layers/{_slug(layer)}.html'
+    return (f'<li><article><h2><a href="{page}">{_text(layer)}</a></h2><p class="facts">{len(rows)} units</p>'
+            f'<a class="preview" href="{page}" tabindex="-1">{preview}</a></article></li>\n')
 
 
+def _entries(layer: str, rows: pd.DataFrame) -> str:
+    "The units of a layer in the index's list, which is shown during a search."
+    page = f'layers/{_slug(layer)}.html'
+    return ''.join(
+        f'<li data-words="{_text(str(row.description).lower())}" data-unit="{row.unit}"><a'
+        f' href="{page}#unit-{row.unit}">{_text(row.description)}</a> <span class="facts">{_text(layer)},'
+        f' unit {row.unit}</span></li>\n' for row in rows.itertuples())
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #91fb7d57
 def _index(title: str, note: str, parts: Sequence[tuple[str, pd.DataFrame, str]], size: int) -> str:
-    tiles, found, units = '', '', sum(len(rows) for _, rows, _ in parts)
-    for layer, rows, preview in parts:
-        page = f'layers/{_slug(layer)}.html'
-        tiles += (
-            f'<li><article><h2><a href="{page}">{_text(layer)}</a></h2><p class="facts">{len(rows)} units</p>'
-            f'<a class="preview" href="{page}" tabindex="-1">{preview}</a></article></li>\n'
-        )
-        found += ''.join(
-            f'<li data-words="{_text(str(row.description).lower())}" data-unit="{row.unit}"><a'
-            f' href="{page}#unit-{row.unit}">{_text(row.description)}</a> <span class="facts">{_text(layer)},'
-            f' unit {row.unit}</span></li>\n'
-            for row in rows.itertuples()
-        )
-    return _page(
-        title,
-        f'<h1>{_text(title)}</h1>\n<p class="note">{_text(note)}</p>\n<div class="tools"><input id="search"'
-        ' type="search" placeholder="words in any description" aria-label="Search descriptions"><span'
-        f' class="count" role="status">{units} units in {len(parts)} layers</span></div>\n<ul id="units"'
-        f' hidden>\n{found}</ul>\n<main id="whole"><ul class="layers">\n{tiles}</ul></main>\n<footer>Each'
-        f' strip: the images that excite the unit most, bright where it is active. {size / 1e6:.1f} MB of'
-        ' pictures.</footer>\n',
-        '',
-    )
+    tiles = ''.join(_tile(*part) for part in parts)
+    entries = ''.join(_entries(layer, rows) for layer, rows, _ in parts)
+    units = sum(len(rows) for _, rows, _ in parts)
+    return _page(title, f'''<h1>{_text(title)}</h1>
+<p class="note">{_text(note)}</p>
+<div class="tools"><input id="search" type="search" placeholder="words in any description" '''
+        f'''aria-label="Search descriptions"><span class="count" role="status">{units} units in {len(parts)} layers'''
+        f'''</span></div>
+<ul id="units" hidden>
+{entries}</ul>
+<main id="whole"><ul class="layers">
+{tiles}</ul></main>
+<footer>Each strip: the images that excite the unit most, bright where it is active. {size / 1e6:.1f} MB of pictures.'''
+        '</footer>\n', '')
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #505583ca
-def write(
-    exemplars: Exemplars, # the units' images and masks
-    table: pd.DataFrame, # layer, unit, description; also score and anything else worth showing; a row per unit to show
-    folder: str | Path, # will be made; an older gallery there is replaced, anything else is left alone
-    title: str = 'What the units look for', # heading of the index
-    note: str = '', # a paragraph below it, such as whose words these are
-    count: int = 10, # images per unit, at most
-    width: int = 112, # pixels of one image
-    megabytes: float = 60., # what the pictures may take; with many units fewer images are shown of each
-    quiet: bool = True, # no progress bar
-) -> Path: # index.html
+# %% ../../nbs/12_gallery/01_pages.ipynb #b09872a4
+def _preview(layer: str, rows: pd.DataFrame) -> str: # the first units of a layer, for its tile on the index
+    return ''.join(
+        f'<p>{_text(row.description)}</p><div class="strip"><img src="images/{_slug(layer)}/{row.unit}.jpg"'
+        ' alt="" loading="lazy"></div>' for row in rows.head(3).itertuples())
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #78bd6aed
+def _write_layer(folder: Path, exemplars: Exemplars, rows: pd.DataFrame, columns: tuple[list[str], list[str]],
+                 title: str, layers: Sequence[str], shown: int, width: int, bar: Any) -> int:
+    "Write a layer's page and pictures; returns the bytes that the pictures take."
+    layer, size, cards = rows['layer'].iloc[0], 0, []
+    (folder/'images'/_slug(layer)).mkdir(parents=True)
+    for row in rows.to_dict('records'):
+        picture = strip(exemplars.lookup(layer, row['unit']), width, shown)
+        file = folder/'images'/_slug(layer)/f'{row["unit"]}.jpg'
+        picture.save(file, quality=82, optimize=True)
+        size += file.stat().st_size
+        cards.append(_card(row, *columns, f'../images/{_slug(layer)}/{file.name}', picture.size, shown))
+        bar.update()
+    page = _layer_page(title, layer, layers, ''.join(cards), columns[0], len(rows))
+    (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8', errors='replace')
+    return size
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #440829a4
+def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title: str, note: str, shown: int,
+                 width: int, bar: Any) -> None:
+    "Write the pages of all layers, and the index."
+    (folder/'layers').mkdir(parents=True)
+    layers = [layer for layer in exemplars.layers if layer in set(table['layer'])]
+    parts, size, columns = [], 0, _columns(table)
+    for layer in layers:
+        rows = table[table['layer'] == layer]
+        if 'score' in columns[0]:
+            rows = rows.sort_values('score', ascending=False, kind='stable')
+        size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar)
+        parts.append((layer, rows, _preview(layer, rows)))
+    (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
+    (folder/'style.css').write_text(_STYLE, encoding='utf-8')
+    (folder/'gallery.js').write_text(_SCRIPT, encoding='utf-8')
+    facts = {'units': len(table), 'layers': list(layers), 'picture_bytes': size}
+    (folder/_MARK).write_text(json.dumps(facts) + '\n')
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #1e38e80f
+def _require_gallery(folder: Path) -> None: # raises `MilanError`
+    "Check that a folder is absent, empty, or an older gallery."
+    if folder.exists() and not (folder/_MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MilanError(f'{folder} exists and is no gallery; it is left alone: give another folder')
+    require_replaceable(folder)
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #dad3c1a7
+def write(exemplars: Exemplars, # the units' images and masks
+          table: pd.DataFrame, # a row per unit: layer, unit, description; also score and further columns to show
+          folder: str | Path, # is created; an older gallery there is replaced, another folder is not
+          title: str = 'What the units look for', # heading of the index
+          note: str = '', # a paragraph below it, such as whose words these are
+          count: int = 10, # images per unit, at most
+          width: int = 112, # pixels of one image
+          megabytes: float = 60., # aim for the pictures' size; with many units fewer images of each are shown
+          quiet: bool = True, # no progress bar
+         ) -> Path: # index.html
     """Write the pages; the folder appears as a whole.
 
     Raises `MilanError` for a table with rows that cannot be shown, and for a folder that is not a gallery."""
@@ -268,62 +314,12 @@ def write(
     table = _checked(table, exemplars.layers)
     shown = _shown(len(table), min(count, exemplars.k), width, megabytes)
     try:
-        if folder.exists() and not (folder/_MARK).exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise MilanError(f'{folder} exists and is no gallery; it is left alone: give another folder')
-        require_replaceable(folder)
-        with (
-            atomic(folder, listed=True) as beside,
-            tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar,
-        ):
+        _require_gallery(folder)
+        with (atomic(folder, listed=True) as beside,
+              tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar):
             _write_pages(beside, exemplars, table, title, note, shown, width, bar)
     except OSError as error:
         raise MilanError(
             f'the gallery cannot be written to {folder} ({error.strerror or error}); give another folder'
         ) from error
     return folder/'index.html'
-
-
-def _write_pages(folder: Path,
-                 exemplars: Exemplars,
-                 table: pd.DataFrame,
-                 title: str,
-                 note: str,
-                 shown: int,
-                 width: int,
-                 bar: Any) -> None:
-    (folder/'layers').mkdir(parents=True)
-    (numbers, texts), layers = _columns(table), [
-        layer for layer in exemplars.layers if layer in set(table['layer'])
-    ]
-    parts, size = [], 0
-    for layer in layers:
-        rows, cards = table[table['layer'] == layer], []
-        if 'score' in numbers:
-            rows = rows.sort_values('score', ascending=False, kind='stable')
-        (folder/'images'/_slug(layer)).mkdir(parents=True)
-        for row in rows.to_dict('records'):
-            picture = strip(exemplars.lookup(layer, row['unit']), width, shown)
-            file = folder/'images'/_slug(layer)/f'{row["unit"]}.jpg'
-            picture.save(file, quality=82, optimize=True)
-            size += file.stat().st_size
-            cards.append(
-                _card(row, numbers, texts, f'../images/{_slug(layer)}/{file.name}', picture.size, shown)
-            )
-            bar.update()
-        page = _layer_page(title, layer, layers, ''.join(cards), numbers, len(rows))
-        (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8', errors='replace')
-        parts.append((layer, rows, _preview(layer, rows)))
-    (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
-    (folder/'style.css').write_text(_STYLE, encoding='utf-8')
-    (folder/'gallery.js').write_text(_SCRIPT, encoding='utf-8')
-    (folder / _MARK).write_text(
-        json.dumps({'units': len(table), 'layers': list(layers), 'picture_bytes': size}) + '\n'
-    )
-
-
-def _preview(layer: str, rows: pd.DataFrame) -> str: # the first units of a layer, for its tile on the index
-    return ''.join(
-        f'<p>{_text(row.description)}</p><div class="strip"><img src="images/{_slug(layer)}/{row.unit}.jpg"'
-        ' alt="" loading="lazy"></div>'
-        for row in rows.head(3).itertuples()
-    )

@@ -16,8 +16,9 @@ from .cells import Cell, bound_names, import_statements, library, module_of, rea
 from .cells import relink, wanted_names, write_notebook
 from .tests import FLAGS, GENERATED, MARKS, Part, generated_tests, indented, is_generated
 from .tests import lifted, module_tests, parts_of, write_tests
-from .site import GROUPS, Page, broken, described, page, parameters, reports_of, site_pages
-from .site import write_pages, write_site
+from .links import broken
+from .signatures import described, parameters
+from .site import GROUPS, Page, page, reports_of, site_pages, write_pages, write_site
 
 # %% ../../nbs/14_publishing/00_publishing.ipynb #fe98e14a
 _all_ = ['Cell', 'FLAGS', 'GENERATED', 'GROUPS', 'MARKS', 'Page', 'Part', 'bound_names', 'broken',
