@@ -68,8 +68,8 @@ def test_web_pages_instead_of_files():
     test_eq(confirmation(PAGE.format('https://drive.usercontent.google.com/download'),
                          'https://example.org/x'), None)
     test_eq(confirmation('<!doctype html><title>Quota exceeded</title>', drive), None)
-    test_eq(confirmation('<a id="uc-download-link" '
-                         'href="/uc?export=download&amp;confirm=t&amp;id=1Bm">Download anyway</a>', drive),
+    test_eq(confirmation('<a id="uc-download-link" href="/uc?export=download&amp;confirm=t&amp;id=1Bm">Download '
+                         'anyway</a>', drive),
             'https://drive.google.com/uc?export=download&confirm=t&id=1Bm')
     test_eq(_Page('<html><title>Quota exceeded</title>').title, 'Quota exceeded')
 

@@ -105,11 +105,8 @@ def test_errors():
     for name, value in odd.items():
         with expect_fail(MilanError, contains=name): read_state(saved_tensors({name: value}))
     with expect_fail(MilanError, contains='0.weight'):
-        fit(
-            nn.Sequential(nn.Linear(4, 3)),
-            read_state(saved_tensors({'0.weight': torch.zeros(1).expand(10**6, 10**6)})),
-            'x.pth',
-        )
+        fit(nn.Sequential(nn.Linear(4, 3)),
+            read_state(saved_tensors({'0.weight': torch.zeros(1).expand(10**6, 10**6)})), 'x.pth')
     path, small_file = saved_tensors({'zeros': torch.zeros(10**6)}), Path(tempfile.mkdtemp())/'bomb.pth'
     with zipfile.ZipFile(path) as plain, zipfile.ZipFile(small_file, 'w', zipfile.ZIP_DEFLATED) as packed:
         for part in plain.namelist(): packed.writestr(part, plain.read(part))

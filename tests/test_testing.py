@@ -45,9 +45,8 @@ from fastcore.test import test_eq
 # 01_testing.ipynb, section "A web server on this machine"
 def test_a_web_server_on_this_machine():
     with Site({'/a.txt': b'some words', '/b.txt': '/a.txt'}) as site:
-        ask = lambda path, **headers: urllib.request.urlopen(
-            urllib.request.Request(site.address + path, headers=headers)
-        ).read()
+        request = lambda path, **headers: urllib.request.Request(site.address + path, headers=headers)
+        ask = lambda *path, **headers: urllib.request.urlopen(request(*path, **headers)).read()
         answers = ask('/b.txt'), ask('/a.txt', Range='bytes=5-')
     answers, site.asked
 
@@ -100,9 +99,8 @@ def test_units_in_memory():
 def test_smaller_still():
     test_eq(batch_of_squares(2).shape, (2, 3, 24, 24))
 
-    Image.fromarray(
-        np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1) for index in range(6)])
-    )
+    Image.fromarray(np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1)
+                               for index in range(6)]))
 
     images = torch.stack([image for image, _ in Squares()])
     test_eq((len(Squares()), images.shape, images.dtype), (40, (40, 3, 24, 24), torch.uint8))
@@ -133,10 +131,8 @@ def test_networks_whose_units_are_known_or_counted():
     photographs, found = made_up_folder(), made_up_exemplars()
     Image.fromarray(np.hstack(np.load(found/'blocks.10'/'images.npy')[1].transpose(0, 2, 3, 1)))
 
-    test_eq(
-        sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')),
-        ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'],
-    )
+    test_eq(sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')),
+            ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'])
     test_eq(disc().getpixel((24, 32)), (220, 40, 30, 255))
     images, masks = (np.load(found/'blocks.2'/f'{name}.npy') for name in ('images', 'masks'))
     test_eq((images.shape, masks.shape), ((4, 6, 3, 64, 64), (4, 6, 1, 64, 64)))

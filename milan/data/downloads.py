@@ -265,8 +265,8 @@ def _append(answer: Any, partial: PartialDownload, start: int, total: int | None
         if total is not None and have < total:
             raise Interrupted('the connection ended')
     except Interrupted as error:
-        raise Interrupted(f'{error} after {have:,} {f"of {total:,} " if total else ""}bytes; '
-                          'run it again to resume') from error
+        raise Interrupted(f'{error} after {have:,} {f"of {total:,} " if total else ""}bytes; run it again to '
+                          'resume') from error
     except MilanError:
         partial.remove()
         raise

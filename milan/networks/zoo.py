@@ -114,8 +114,7 @@ def _torchvision_weights(network: str) -> tuple[Mapping[str, torch.Tensor], str]
                                       weights_only=True), weights.url
     except (OSError, RuntimeError) as error:
         raise MilanError(f'{network}/imagenet: {weights.url} could not be downloaded ({error}); save that '
-                         'file as '
-                         f'{models_dir()}/{network}-imagenet.pth yourself, or use random weights '
+                         f'file as {models_dir()}/{network}-imagenet.pth yourself, or use random weights '
                          '(pretrained=False)') from error
 
 # %% ../../nbs/04_networks/02_zoo.ipynb #2e9ff7e7
