@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MOVES', 'Site', 'started', 'killed', 'run_command', 'run_process', 'print_help', 'some_units', 'counted', 'Squares',
            'small_network', 'batch_of_squares', 'seeing_network', 'Residual', 'Counting', 'deep_network', 'disc',
-           'made_up_folder', 'made_up_exemplars', 'made_up_set', 'user_folder', 'forget', 'write_manifest',
-           'saved_tensors', 'same_files', 'published_by_hand', 'block_network', 'small_notebook']
+           'made_up_folder', 'made_up_exemplars', 'smooth_maps', 'made_up_set', 'user_folder', 'forget',
+           'write_manifest', 'saved_tensors', 'same_files', 'published_by_hand', 'block_network', 'small_notebook']
 
 # %% ../nbs/15_command/01_testing.ipynb #525ea8b5
 import http.server
@@ -74,14 +74,14 @@ class _Answer(http.server.BaseHTTPRequestHandler):
 class Site(http.server.ThreadingHTTPServer):
     """A web server on 127.0.0.1, for the length of a `with` block.
 
-    `asked` lists what it was asked for, as (path, range)."""
+    `asked` lists the requests as (path, range)."""
     daemon_threads = True
 
     def __init__(self,
-                 files: Mapping[str, bytes | str], # path → content, or another address
-                 breaks: Sequence[int] = (), # after this many bytes the first answers break off
-                 tag: str | None = '"first"', # by which a file is known as the same
-                 length: bool = True, # say how long an answer will be
+                 files: Mapping[str, bytes | str], # path → content, or the address of a redirect
+                 breaks: Sequence[int] = (), # number of bytes after which each of the first answers is cut off
+                 tag: str | None = '"first"', # ETag of the files
+                 length: bool = True, # send Content-Length
                 ) -> None:
         super().__init__(('127.0.0.1', 0), _Answer)
         self.files, self.breaks, self.tag, self.length = dict(files), list(breaks), tag, length
@@ -346,6 +346,18 @@ def made_up_exemplars(layers: Sequence[str] = ('blocks.2', 'blocks.10'), # modul
         np.savetxt(folder/layer/'activations.csv', activations, fmt='%.5e', delimiter=',')
     return folder
 
+# %% ../nbs/15_command/01_testing.ipynb #47a8a433
+def smooth_maps(units: int, # how many
+                k: int, # images of each unit
+                side: int, # of a map
+                draw: torch.Generator, # of the random numbers
+               ) -> np.ndarray: # (units, k, side, side), the image with the highest activation first
+    "Smooth random activation maps."
+    coarse = torch.randn(units, k, 4, 4, generator=draw)
+    smooth = torch.nn.functional.interpolate(coarse, size=side, mode='bicubic')
+    order = smooth.amax((2, 3)).argsort(descending=True)
+    return smooth.take_along_dim(order[:, :, None, None], 1).numpy()
+
 # %% ../nbs/15_command/01_testing.ipynb #ba17a630
 def made_up_set(layers: Sequence[str] = ('conv1', 'conv2'), # module paths
                 units: Sequence[int] = (1, 4, 7), # unit numbers of each layer
@@ -359,10 +371,7 @@ def made_up_set(layers: Sequence[str] = ('conv1', 'conv2'), # module paths
     draw, folder = torch.Generator().manual_seed(0), Path(tempfile.mkdtemp())/'set'
     chances, ids = np.linspace(0, 1, 101), np.arange(k) * 10 + np.array(units)[:, None]
     for layer in layers:
-        coarse = torch.randn(len(units), k, 4, 4, generator=draw)
-        smooth = torch.nn.functional.interpolate(coarse, size=side, mode='bicubic')
-        order = smooth.amax((2, 3)).argsort(descending=True)
-        maps = smooth.take_along_dim(order[:, :, None, None], 1).numpy()
+        maps = smooth_maps(len(units), k, side, draw)
         flat = maps.reshape(len(units), -1)
         (folder/layer).mkdir(parents=True)
         write_layer(folder/layer, {

@@ -2,6 +2,7 @@
 
 import inspect
 from milan.exemplars.command import (
+    _option,
     arguments,
     check_images,
     find,
@@ -61,6 +62,9 @@ def test_the_command():
 
     assert (folder.parent/'set'/'exemplars.json').exists()
     shutil.rmtree(folder.parent)
+
+    test_eq(_option('k', 15), {'type': int, 'default': 15})
+    _option('bottom', False)
 
     given = arguments().parse_args(['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out',
                                     'here'])

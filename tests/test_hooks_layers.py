@@ -4,6 +4,7 @@ from milan.hooks.layers import (
     _declared,
     _largest_grid,
     _matches,
+    _no_grid,
     _some,
     _token_grid,
     _units_of,
@@ -54,6 +55,8 @@ def test_finding_layers_by_name():
 def test_one_shape_for_all_layers():
     test_eq(_largest_grid(17, (224, 224)), (4, 4))
     _largest_grid(19, (48, 96))
+
+    _no_grid(77, None, (1, 1), None)
 
     test_eq(_token_grid(201, None, (1, 1), None, None), (14, 14)) # DINOv2: a class token and four registers
     test_eq(_token_grid(1201, None, (480, 640), None, None), (30, 40))

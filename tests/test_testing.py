@@ -28,6 +28,7 @@ from milan.testing import (
     Site,
     small_network,
     small_notebook,
+    smooth_maps,
     some_units,
     Squares,
     started,
@@ -138,6 +139,10 @@ def test_networks_whose_units_are_known_or_counted():
     [getattr(deep, name).runs for name in ('stem', 'early', 'late', 'head')]
 
     disc()
+
+    maps = smooth_maps(2, 3, 8, torch.Generator().manual_seed(0))
+    test_eq(maps.shape, (2, 3, 8, 8))
+    assert (np.diff(maps.max((2, 3))) <= 0).all()
 
     made = made_up_set()
     sorted(path.name for path in made.iterdir())

@@ -105,24 +105,27 @@ def find(network: str, # a key, as in `milan networks`
             if export:
                 typer.echo(f'in the published layout: {found.export()}')
 
-# %% ../../nbs/05_exemplars/13_command.ipynb #631c65dd
+# %% ../../nbs/05_exemplars/13_command.ipynb #d1b494e9
 _TYPES = {'drop_tokens': int, 'out': Path} # of options without a default
 
 
+def _option(name: str, default: Any) -> dict[str, Any]: # the arguments of `add_argument`
+    if default is False:
+        return {'action': 'store_true'}
+    if name in ('layers', 'units'):
+        return {'action': 'append'}
+    return {'type': _TYPES.get(name, str) if default is None else type(default), 'default': default}
+
+# %% ../../nbs/05_exemplars/13_command.ipynb #631c65dd
 def arguments() -> argparse.ArgumentParser:
     "The parser of `python -m milan.exemplars`, made from the signature of `find`."
     parser = argparse.ArgumentParser('python -m milan.exemplars', description=inspect.getdoc(find),
                                      epilog='`milan exemplars --help` explains the options.')
     for name, parameter in inspect.signature(find).parameters.items():
         short = [f'-{name[0]}'] if name in ('layers', 'units', 'out') else []
-        flags = [f'--{name.replace("_", "-")}', *short]
         if parameter.default is inspect.Parameter.empty:
             parser.add_argument(name)
-        elif parameter.default is False:
-            parser.add_argument(*flags, action='store_true')
-        elif name in ('layers', 'units'):
-            parser.add_argument(*flags, action='append')
         else:
-            kind = _TYPES.get(name, str) if parameter.default is None else type(parameter.default)
-            parser.add_argument(*flags, type=kind, default=parameter.default)
+            options = _option(name, parameter.default)
+            parser.add_argument(f'--{name.replace("_", "-")}', *short, **options)
     return parser

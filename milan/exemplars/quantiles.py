@@ -122,8 +122,8 @@ class Largest:
                  values: torch.Tensor, # (units, length); -inf for what is not yet known
                 ) -> None:
         units, length = values.shape
-        self.table = torch.empty(units, 2 * length, device=values.device) # left half: values that wait
-        self.values, self.waiting = self.table[:, length:], 0 # (units, length); columns that wait
+        self.table = torch.empty(units, 2 * length, device=values.device) # left half: buffered values
+        self.values, self.waiting = self.table[:, length:], 0 # (units, length); buffered columns
         self.values.copy_(values)
 
     def add(self,
@@ -139,7 +139,7 @@ class Largest:
     def put(self,
             columns: torch.Tensor, # (units, n), any of which may belong to the largest
            ) -> None:
-        "Let these values wait beside the largest, or merge them at once if they are many."
+        "Buffer these values, or merge them at once if they are many."
         length, count = self.values.shape[1], columns.shape[1]
         if count >= length:
             self.values.copy_(_largest(torch.cat([self.values, columns], 1), length))
@@ -150,7 +150,7 @@ class Largest:
         self.table[:, length - self.waiting:length - self.waiting + count] = columns
 
     def settle(self) -> torch.Tensor: # (units, length)
-        "Merge what waits, in place."
+        "Merge the buffered values, in place."
         if self.waiting:
             largest = _largest(self.table[:, self.values.shape[1] - self.waiting:], self.values.shape[1])
             if largest.data_ptr() != self.values.data_ptr():

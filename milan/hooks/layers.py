@@ -64,6 +64,17 @@ def _largest_grid(tokens: int, shape: tuple[int, int]) -> tuple[int, int]: # row
     times = math.isqrt(max(tokens, 0) // (rows * columns))
     return rows * times, columns * times
 
+# %% ../../nbs/03_hooks/02_layers.ipynb #4f5f982c
+def _no_grid(tokens: int, drop: int | None, shape: tuple[int, int], grid: tuple[int, int] | None,
+             ) -> MilanError:
+    divisor = math.gcd(*shape)
+    height, width = shape[0] // divisor, shape[1] // divisor
+    kind = 'square' if height == width else f'{height} : {width}'
+    kind = f'{grid[0]} x {grid[1]}' if grid else kind
+    return MilanError(f'{tokens} tokens{"" if drop is None else f" minus {drop}"} form no {kind} grid of '
+                      'patches; give the number of class and register tokens as drop_tokens, or '
+                      'grid=(height, width)')
+
 # %% ../../nbs/03_hooks/02_layers.ipynb #d3dd4919
 def _token_grid(tokens: int, drop: int | None, shape: tuple[int, int], grid: tuple[int, int] | None,
                 prefix: int | None) -> tuple[int, int]: # rows, columns of the patches' grid
@@ -75,13 +86,7 @@ def _token_grid(tokens: int, drop: int | None, shape: tuple[int, int], grid: tup
     # no known transformer has more than 8 class and register tokens; a stated number must be exact
     fits = leading == drop if drop is not None else grid is not None or leading <= 8
     if min(found) < 1 or leading < 0 or not fits:
-        divisor = math.gcd(*shape)
-        ratio = (shape[0] // divisor, shape[1] // divisor)
-        kind = 'square' if ratio == (1, 1) else f'{ratio[0]} : {ratio[1]}'
-        kind = f'{grid[0]} x {grid[1]}' if grid else kind
-        raise MilanError(f'{tokens} tokens{"" if drop is None else f" minus {drop}"} form no {kind} grid of '
-                         'patches; give the number of class and register tokens as drop_tokens, or '
-                         'grid=(height, width)')
+        raise _no_grid(tokens, drop, shape, grid)
     return found
 
 # %% ../../nbs/03_hooks/02_layers.ipynb #8f965951
@@ -170,7 +175,7 @@ class Layer:
     select: Select | None = None
     # computes units from the tensor, in a shape that `spatial` accepts; None: its channels
     readout: Readout | None = None
-    drop_tokens: int | None = None # leading tokens that are no patches; None: declared or counted
+    drop_tokens: int | None = None # leading tokens that are not patches; None: declared or counted
     # (height, width) of the tokens' grid; None: in the input's proportions
     grid: tuple[int, int] | None = None
     input: bool = False # read the module's input (its first argument) instead of its output
@@ -182,7 +187,7 @@ class Layer:
 
     @property
     def name(self) -> str:
-        "How results and folders call it."
+        "The layer's name in results and folders."
         return '.'.join(filter(None, [self.path, self.label, 'bottom' if self.sign < 0 else '']))
 
     def pick(self,

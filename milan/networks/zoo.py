@@ -148,12 +148,12 @@ class ZooEntry:
 
     @property
     def file(self) -> Path:
-        "Where its weights are looked for first."
+        "The first place to look for its weights."
         return models_dir()/f'{self.asset}.pth'
 
     @property
     def in_torchvision(self) -> bool:
-        "Whether torchvision knows where its weights are."
+        "Whether torchvision can download its weights."
         return self.data == 'imagenet' and self.network in _LAYERS
 
     def state(self) -> str:
