@@ -55,7 +55,7 @@ def remove(path: str | Path, # a temporary file or folder; it need not exist
     else:
         path.unlink(missing_ok=True)
 
-
+# %% ../nbs/00_base/01_files.ipynb #0db80108
 def remove_files(folder: str | Path, # may also hold other files, which stay
                  names: Iterable[str], # paths of files in it, relative to it
                 ) -> None:
@@ -110,7 +110,7 @@ def _files(folder: Path) -> Iterator[str]:
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         yield from (Path(place, name).relative_to(folder).as_posix() for name in files + links)
 
-
+# %% ../nbs/00_base/01_files.ipynb #7477c0b8
 def _write_list(folder: Path) -> None:
     hashes = {name: file_hash(folder/name) for name in sorted(_files(folder))}
     (folder/_LIST).write_text(json.dumps(hashes, indent=1), encoding='utf-8')
@@ -146,7 +146,7 @@ def _absolute_name(path: str | Path) -> Path:
         raise MilanError(f'{str(path)[:300]!r} cannot be the name of a file ({error})') from error
     return path
 
-
+# %% ../nbs/00_base/01_files.ipynb #8cb9130b
 def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -301,7 +301,7 @@ def _read_lock(path: Path) -> dict[str, dict[str, Any]]:
             else entry.model_dump(by_alias=True, exclude_unset=True)
             for key, entry in zip(keys, entries.values(), strict=True)}
 
-
+# %% ../nbs/00_base/01_files.ipynb #0846026e
 # 'asset/file' → {'sha256': …, and if known 'size', 'from', 'seen'}
 def read_lock() -> dict[str, dict[str, Any]]:
     "All hashes of first copies. Raises `MilanError` for a lock file that cannot be read."

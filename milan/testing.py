@@ -114,7 +114,7 @@ def _dies(function: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
         return function(*arguments, **named)
     return call
 
-
+# %% ../nbs/15_command/01_testing.ipynb #380415fc
 def started(
     work: Callable[[], object], # what to do in a forked process, so that nothing has to be imported again
     calls: int = 0, # it is killed before this call of one of `functions`; 0: never
@@ -183,7 +183,7 @@ def some_units(units: int = 4, # how many
                             masks=(torch.rand(k, 1, side, side, generator=draw) > 0.5).float())
             for unit in range(units)]
 
-
+# %% ../nbs/15_command/01_testing.ipynb #6ae6e915
 def counted(encoder: Any, # with .read(images, masks, owner)
            ) -> list[int]: # grows
     """A list to which each pass of the encoder adds its number of images.
@@ -221,7 +221,7 @@ class Squares(torch.utils.data.Dataset):
         image[:, top:top + side, left:left + side] = colour[:, None, None]
         return image, int(colour.argmax())
 
-
+# %% ../nbs/15_command/01_testing.ipynb #cb4ccb1d
 def small_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 4)
     "Two convolutions (`conv1`, 6 channels; `conv2`, 8) with in-place ReLUs, and a linear `head`; seeded."
     torch.manual_seed(0)
@@ -267,7 +267,7 @@ class Residual(nn.Module):
         out += x
         return self.relu(out)
 
-
+# %% ../nbs/15_command/01_testing.ipynb #a28e2b2a
 class Counting(nn.Module):
     "Runs a module, and counts how often."
 
@@ -307,7 +307,7 @@ def disc(side: int = 64, # pixels
     ImageDraw.Draw(picture).ellipse(box, fill=colour)
     return picture
 
-
+# %% ../nbs/15_command/01_testing.ipynb #caead2b9
 def made_up_folder(count: int = 3, # photographs, in two sub-folders
                   ) -> Path:
     "A folder with small photographs."
@@ -388,7 +388,7 @@ def user_folder(*kinds: str, # of 'data', 'models', 'manifests' and 'results'; n
         (folder/'manifests').mkdir()
     return folder
 
-
+# %% ../nbs/15_command/01_testing.ipynb #a0aa837f
 def forget(folder: Path, # from `user_folder`
           ) -> None:
     "Remove a user's folder and its variables."

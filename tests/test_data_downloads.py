@@ -42,6 +42,10 @@ PAGE = '''<!doctype html><title>Google Drive - Virus scan warning</title>
 
 # 02_downloads.ipynb, section "Addresses"
 def test_addresses():
+    folder = user_folder('data')
+    test_eq(downloads_dir().parent, folder/'data')
+    remove(folder)
+
     test_eq([is_web(text) for text in ('https://example.org/x', 'ftp://example.org/x', 'http://[::1')],
             [True, False, False])
     assert not is_local('http://127.0.0.1.example.org/') and not is_local('http://127.0.0.1@example.org/')

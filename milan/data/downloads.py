@@ -34,7 +34,7 @@ def downloads_dir() -> Path:
     "Folder for files that the user downloaded by hand and for unfinished downloads."
     return data_dir()/'downloads'
 
-
+# %% ../../nbs/01_data/02_downloads.ipynb #abaa7927
 def is_web(address: str) -> bool:
     "Whether `address` is a valid http(s) address with a host."
     if not isinstance(address, str) or not address.isprintable() or ' ' in address:

@@ -119,7 +119,7 @@ def _declared(module: nn.Module) -> set[int]: # numbers of leading tokens
         return {sum(math.prod(parameter.shape[:-1]) for parameter in held)}
     return set().union(*(_declared(part) for part in module.children()))
 
-
+# %% ../../nbs/03_hooks/02_layers.ipynb #5d001acf
 def prefix_tokens(network: nn.Module, # any module, or one that wraps a transformer
                  ) -> int | None: # None: nothing is declared, or several parts disagree
     "The number of class and register tokens in front of the patches, as the network declares it."

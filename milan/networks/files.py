@@ -80,7 +80,7 @@ _BUILDERS = ('torch.nn', 'torchvision.models', 'timm.models', 'efficientnet_lite
 def _below(module: str, packages: Sequence[str] = _BUILDERS) -> bool:
     return any(module == package or module.startswith(f'{package}.') for package in packages)
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #31ce7a0f
 def _only_builds(function: Any) -> bool: # a class of modules, or a model that torchvision or timm lists
     if not _below(getattr(function, '__module__', None) or ''):
         return False
@@ -110,7 +110,7 @@ def _parsed(path: Path) -> Any:
         raise ValueError('it has aliases (*name); write out what they refer to')
     return yaml.safe_load(text)
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #87a46aa0
 def _require_trust(build: str, path: Path, allowed: bool) -> None:
     if not allowed:
         raise MilanError(f'{path}: build is {build!r}, which could run any code. Without trust a file may '
@@ -147,7 +147,7 @@ def _imported(name: str, path: Path, trust: bool) -> Any: # a module
     spec.loader.exec_module(module)
     return module
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #0e6d3020
 def _function(build: str, path: Path, trust: bool) -> Callable[..., Any]: # '<module>:<name>'
     name, _, wanted = build.partition(':')
     _require_trust(build, path, trust or _below(name))
@@ -173,7 +173,7 @@ def _numbers(value: Any) -> Iterator[float]: # also inside lists and mappings
     if isinstance(value, int | float):
         yield value
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #b238732a
 def _require_modest(function: Callable[..., Any], file: NetworkFile, path: Path) -> None:
     if any(abs(number) > _MOST_NUMBER
            for number in _numbers(file.arguments)) or set(_SOURCES) & set(file.arguments):

@@ -41,7 +41,7 @@ def _unwrapped(value: Any) -> Any:
         value = inner[0] if inner else value
     return value
 
-
+# %% ../../nbs/04_networks/01_weights.ipynb #4fd18e84
 def read_state(path: str | Path, # file of weights: .pth, .safetensors
               ) -> dict[str, torch.Tensor]: # parameter name → tensor
     "The weights in a file, unwrapped. Raises `MilanError` where it holds none."
@@ -88,7 +88,7 @@ def _same_kind(value: torch.Tensor, wanted: torch.Tensor) -> bool: # whole, frac
     return (value.is_floating_point(), value.is_complex()) == (wanted.is_floating_point(),
                                                                wanted.is_complex())
 
-
+# %% ../../nbs/04_networks/01_weights.ipynb #ec12b907
 def _require_fit(known: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], origin: str | Path,
                  twice: Sequence[str] = ()) -> None:
     both = {name: (found[name], value) for name, value in known.items() if name in found}
