@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as _Figure
 
 # %% ../../nbs/13_experiments/02_reports.ipynb #fe2768f0
-def check_profile(profile: str, # that was asked for
+def check_profile(profile: str, # that was given
                   known: Sequence[str], # profiles that exist
                   name: str, # of the notebook or command
                  ) -> None:
