@@ -55,7 +55,7 @@ def remove(path: str | Path, # a temporary file or folder; it need not exist
     else:
         path.unlink(missing_ok=True)
 
-
+# %% ../nbs/00_base/01_files.ipynb #0db80108
 def remove_files(folder: str | Path, # may also hold other files, which stay
                  names: Iterable[str], # paths of files in it, relative to it
                 ) -> None:
@@ -98,8 +98,7 @@ def require_space(folder: str | Path, # where something will be written; it need
     free = shutil.disk_usage(place).free
     if free < size:
         raise MilanError(f'no space for {size / 1e6:,.0f} MB in {folder}: {free / 1e6:,.0f} MB are free '
-                         'there; '
-                         'set MILAN_DATA_DIR, MILAN_MODELS_DIR or MILAN_RESULTS_DIR to a larger disk')
+                         'there; set MILAN_DATA_DIR, MILAN_MODELS_DIR or MILAN_RESULTS_DIR to a larger disk')
 
 # %% ../nbs/00_base/01_files.ipynb #79e798a2
 _LIST = '.milan-files.json'
@@ -111,7 +110,7 @@ def _files(folder: Path) -> Iterator[str]:
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         yield from (Path(place, name).relative_to(folder).as_posix() for name in files + links)
 
-
+# %% ../nbs/00_base/01_files.ipynb #7477c0b8
 def _write_list(folder: Path) -> None:
     hashes = {name: file_hash(folder/name) for name in sorted(_files(folder))}
     (folder/_LIST).write_text(json.dumps(hashes, indent=1), encoding='utf-8')
@@ -147,13 +146,13 @@ def _absolute_name(path: str | Path) -> Path:
         raise MilanError(f'{str(path)[:300]!r} cannot be the name of a file ({error})') from error
     return path
 
-
+# %% ../nbs/00_base/01_files.ipynb #8cb9130b
 def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MilanError(f'the folder {path.parent} cannot be created ({error.strerror}); '
-                         f'choose another path than {path}') from error
+        raise MilanError(f'the folder {path.parent} cannot be created ({error.strerror}); choose another '
+                         f'path than {path}') from error
 
 # %% ../nbs/00_base/01_files.ipynb #aad83cf4
 def require_replaceable(path: str | Path, # where a folder will be written
@@ -173,8 +172,7 @@ def require_replaceable(path: str | Path, # where a folder will be written
     protected = [place for home in (Path.cwd(), Path.home().resolve()) for place in (home, *home.parents)]
     if path.resolve() in protected or path.is_mount():
         raise MilanError(f'{path} cannot be replaced: it is, or contains, the current folder, your home or a '
-                         'disk; '
-                         'give a folder inside it')
+                         'disk; give a folder inside it')
     if (other := _foreign_file(path, _read_list(path) if known is None else known)) is not None:
         raise MilanError(f'{path} holds {other}, which was not written here or was changed since: {remedy}; '
                          'nothing in it was touched')
@@ -251,8 +249,7 @@ def safe_path(name: str, # a path from an archive, a manifest, a stamp …
     if not name or outside or _FORBIDDEN.search(name) \
             or any(len(part.encode('utf-8', 'surrogateescape')) > 255 for part in path.parts):
         raise MilanError(f'{name[:300]!r} must be a path below its folder: relative, without "..", '
-                         'backslashes or '
-                         'control characters')
+                         'backslashes or control characters')
     return name
 
 # %% ../nbs/00_base/01_files.ipynb #cf5b0e8f
@@ -304,7 +301,7 @@ def _read_lock(path: Path) -> dict[str, dict[str, Any]]:
             else entry.model_dump(by_alias=True, exclude_unset=True)
             for key, entry in zip(keys, entries.values(), strict=True)}
 
-
+# %% ../nbs/00_base/01_files.ipynb #0846026e
 # 'asset/file' → {'sha256': …, and if known 'size', 'from', 'seen'}
 def read_lock() -> dict[str, dict[str, Any]]:
     "All hashes of first copies. Raises `MilanError` for a lock file that cannot be read."
@@ -415,10 +412,8 @@ def read_tensors(path: str | Path, # .pth, .pt, .bin or .safetensors
     except Exception as error: # a damaged file can fail in any way
         if code := re.search(r'GLOBAL (\S+)|[Uu]nsupported (?:class|global) (\S+)', str(error)):
             raise MilanError(f'{path} asks for {code[1] or code[2]}, which is not a tensor; it was not run. '
-                             'If you '
-                             'trust the source of the file, open it yourself and save only its tensors: '
-                             'torch.save(network.state_dict(), …)') from error
+                             'If you trust the source of the file, open it yourself and save only its '
+                             'tensors: torch.save(network.state_dict(), …)') from error
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise MilanError(f'{path} cannot be read as a file of weights ({reason}); it is damaged or of '
-                         'another kind: '
-                         'get it again') from error
+                         'another kind: get it again') from error

@@ -5,10 +5,12 @@ from milan.ablation.units import Means
 from milan.ablation.finetuning import (
     _held_out,
     _loss,
+    _losses,
     _numbers_of,
     _passed,
     _trainable,
     _Tuned,
+    _validated,
     finetune,
 )
 import pytest
@@ -45,13 +47,19 @@ def test_the_chosen_layers():
 
     with evaluator(seeing_network(), Squares(), batch_size=2, quiet=True) as shared:
         test_eq([len(logits) for logits, _ in _passed(shared, [3, 1, 4])], [2, 1])
+
+    with evaluator(seeing_network(), Squares(), batch_size=3, quiet=True) as shared:
+        losses = list(_losses(shared, [3, 1, 4, 5], 0, torch.Generator().manual_seed(0)))
+        found = _validated(shared, [3, 1, 4])
+    test_eq((len(losses), found['validation_accuracy']), (2, 1.))
+    found
+
     _numbers_of(.5), _numbers_of(Means({'conv': torch.ones(2, 1)}))
 
     network, red = seeing_network(), {'colours': [0]}
     log = finetune(network, Squares(), 'head', ablated=red, validation=.25, epochs=12, patience=12,
                    learning_rate=1., weight_decay=0., batch_size=8, quiet=True)
-    evaluate(seeing_network(), Squares(), ablated=red,
-             quiet=True), evaluate(network, Squares(), ablated=red, quiet=True)
+    [evaluate(one, Squares(), ablated=red, quiet=True) for one in (seeing_network(), network)]
 
     before, after = (evaluate(one, Squares(), ablated=red, quiet=True) for one in (seeing_network(), network))
     assert after.accuracy > before.accuracy + .1 and before.by_class()['accuracy'][0] == 0
@@ -66,7 +74,6 @@ def test_the_chosen_layers():
     test_eq(log['best'].sum(), 1)
     log[log['best']].drop(columns='seconds').round(3)
 
-    # seeds decide everything; BatchNorm counts only if asked, in the chosen layers; a checkpoint is gone on from
     settings = {'epochs': 2, 'batch_size': 16, 'quiet': True}
     networks = [deep_network() for _ in range(4)]
     logs = [finetune(network, Squares(), ['late', 'head'], statistics=number == 2, seed=int(number == 3),
@@ -81,13 +88,20 @@ def test_the_chosen_layers():
         test_eq('late.inner.norm.running_mean' in moved, counted)
 
     folder = Path(tempfile.mkdtemp())
-    undisturbed, stopped, resumed = (deep_network() for _ in range(3))
-    whole = finetune(undisturbed, Squares(), 'late', **settings | {'epochs': 4})
+    whole_run, stopped, resumed = (deep_network() for _ in range(3))
+    whole = finetune(whole_run, Squares(), 'late', **settings | {'epochs': 4})
     finetune(stopped, Squares(), 'late', checkpoint=folder/'run.pt', **settings)
     again = finetune(resumed, Squares(), 'late', checkpoint=folder/'run.pt', **settings | {'epochs': 4})
     test_eq(again.drop(columns='seconds'), whole.drop(columns='seconds'))
-    assert all(torch.equal(value, undisturbed.state_dict()[name]) for name, value in resumed.state_dict().items())
+    assert all(torch.equal(value, whole_run.state_dict()[name]) for name, value in resumed.state_dict().items())
     test_eq([path.name for path in folder.iterdir()], ['run.pt'])
+    shutil.rmtree(folder)
+
+
+# 05_finetuning.ipynb, section "Errors"
+def test_errors():
+    folder, settings = Path(tempfile.mkdtemp()), {'epochs': 1, 'batch_size': 16, 'quiet': True}
+    finetune(deep_network(), Squares(), 'late', checkpoint=folder/'run.pt', **settings)
     with expect_fail(MilanError, contains='other data or settings'):
         finetune(deep_network(), Squares(), 'head', checkpoint=folder/'run.pt', **settings)
     with expect_fail(MilanError, contains='no weights'): finetune(deep_network(), Squares(), 'pool', **settings)

@@ -255,14 +255,14 @@ def test_the_original_s_own_results_oracle():
 # 04_sweep.ipynb, section "Errors"
 def test_errors():
     class Forgetful(nn.Module):
-        "Doubles its input every other time it is asked."
+        "Doubles its input at every other call."
         def __init__(self):
             super().__init__()
-            self.asked = 0
+            self.calls = 0
 
         def forward(self, x):
-            self.asked += 1
-            return x * (1 + self.asked % 2)
+            self.calls += 1
+            return x * (1 + self.calls % 2)
 
 
     network = seeing_network()

@@ -39,6 +39,8 @@ def test_which_units():
     test_eq(unit_pairs({'a': [2, 0], 'b': 1}), [('a', 2), ('a', 0), ('b', 1)])
     unit_pairs(pd.DataFrame({'layer': ['conv2', 'conv1'], 'unit': [5, 2], 'description': ['dogs', 'sky']}))
 
+    test_eq([layer.name for layer in finder(nn.Sequential(nn.ReLU(), nn.Tanh()))('1')], ['1'])
+
     find = finder(small_network(), Layer('conv2', label='second'))
     test_eq(find('conv*'), [Layer('conv1'), Layer('conv2')])
     grouped_by(find, [('conv2.second', 3), ('conv1', 1), ('conv2.second', 0)])
@@ -98,6 +100,7 @@ def test_where_an_output_s_units_are():
 def test_what_a_unit_is_replaced_by():
     counter = ImageCounter(seen=8)
     counter.advance(nn.Identity(), None, None)
+    test_eq(counter.first, 8)
     counter
 
     view = torch.zeros(4, 3, 2, 2)                            # (units, images, height, width)

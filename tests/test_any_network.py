@@ -45,17 +45,13 @@ def test_what_is_a_unit():
         def __init__(self):
             super().__init__()
             torch.manual_seed(0)
-            self.patch, self.first, self.attention = (
-                nn.Conv2d(3, 12, 4, 4),
-                nn.Parameter(torch.randn(1, 1, 12)),
-                Attention(),
-            )
+            self.patch, self.first = nn.Conv2d(3, 12, 4, 4), nn.Parameter(torch.randn(1, 1, 12))
+            self.attention = Attention()
 
         def forward(self, pixels, scale):
             tokens = self.patch(pixels * scale.view(-1, 1, 1, 1)).flatten(2).transpose(1, 2)
-            return {
-                'logits': self.attention(torch.cat([self.first.expand(len(tokens), -1, -1), tokens], 1))[0][:, 0]
-            }
+            tokens = torch.cat([self.first.expand(len(tokens), -1, -1), tokens], 1)
+            return {'logits': self.attention(tokens)[0][:, 0]}
 
 
     class Features(nn.Module):
@@ -70,25 +66,20 @@ def test_what_is_a_unit():
 
     named = lambda images: {'pixels': images, 'scale': torch.ones(len(images))}
     scenes = torch.rand(30, 3, 16, 24, generator=torch.Generator().manual_seed(0))
-    layers = [
-        Layer('attention', select=0),
-        Layer('attention', select=1, readout=hooks.class_attention, label='heads'),
-        Layer('attention.proj', input=True, readout=hooks.heads(3), label='head'),
-        Layer('attention.proj', readout=Features(), label='feature'),
-    ]
+    layers = [Layer('attention', select=0),
+              Layer('attention', select=1, readout=hooks.class_attention, label='heads'),
+              Layer('attention.proj', input=True, readout=hooks.heads(3), label='head'),
+              Layer('attention.proj', readout=Features(), label='feature')]
     folder = temporary()
     found = compute(Patches(), scenes, layers, k=4, size=None, transform=named, out=folder/'a', quiet=True)
     found
 
-    test_eq(
-        [np.load(folder / 'a' / layer / 'maps.npy').shape for layer in found.layers],
-        [(12, 4, 4, 6), (3, 4, 4, 6), (3, 4, 4, 6), (50, 4, 4, 6)],
-    )
+    test_eq([np.load(folder/'a'/layer/'maps.npy').shape for layer in found.layers],
+            [(12, 4, 4, 6), (3, 4, 4, 6), (3, 4, 4, 6), (50, 4, 4, 6)])
     network = Patches().eval()
     with torch.inference_mode():
-        tokens = torch.cat(
-            [network.first.expand(30, -1, -1), network.patch(scenes).flatten(2).transpose(1, 2)], 1
-        )
+        patches = network.patch(scenes).flatten(2).transpose(1, 2)
+        tokens = torch.cat([network.first.expand(30, -1, -1), patches], 1)
         features = Features()(network.attention(tokens)[0])[:, 1:].transpose(1, 2)
     best = features.amax(2).sort(dim=0, descending=True, stable=True)
     test_close(found.activations('attention.proj.feature'), best.values[:4].T.numpy(), eps=1e-5)
@@ -102,24 +93,15 @@ def test_what_is_a_unit():
     with expect_fail(MilanError, contains='(readings)'):
         compute(Patches(), scenes, readings, k=4, size=None, transform=named, out=folder / 'a', quiet=True)
     again = compute(Patches(), scenes, readings, k=4, size=None, transform=named, out=folder/'c', quiet=True)
-    assert (
-        again.activations('attention.proj.feature')[0] != found.activations('attention.proj.feature')[0]
-    ).any()
+    before, after = (one.activations('attention.proj.feature')[0] for one in (found, again))
+    assert (after != before).any()
 
 
 # 15_any_network.ipynb, section "Some units, and dead ones"
 def test_some_units_and_dead_ones():
     folder = temporary()
-    found = compute(
-        small_network(),
-        Squares(),
-        ['conv1', 'conv2', 'head'],
-        k=5,
-        size=None,
-        units={'conv2': [5, 2]},
-        out=folder / 'a',
-        quiet=True,
-    )
+    found = compute(small_network(), Squares(), ['conv1', 'conv2', 'head'], k=5, size=None,
+                    units={'conv2': [5, 2]}, out=folder/'a', quiet=True)
     found, found[6].unit, found.ids('conv2')
 
     test_eq(found.unit_numbers('conv2').tolist(), [2, 5])
@@ -147,24 +129,15 @@ def test_some_units_and_dead_ones():
 # 15_any_network.ipynb, section "Both signs"
 def test_both_signs():
     folder = temporary()
-    found = compute(
-        small_network(),
-        Squares(),
-        'conv2',
-        k=5,
-        bottom=True,
-        units={'conv2': [3, 6]},
-        out=folder / 'both',
-        quiet=True,
-    )
+    found = compute(small_network(), Squares(), 'conv2', k=5, bottom=True, units={'conv2': [3, 6]},
+                    out=folder/'both', quiet=True)
     found.lookup('conv2.bottom', 6).grid()
 
     test_eq(found.layers, ['conv2', 'conv2.bottom'])
     negative = nn.Sequential(OrderedDict(small_network().named_children()))
     with torch.no_grad(): negative.conv2.weight.mul_(-1); negative.conv2.bias.mul_(-1)
-    expected = compute(
-        negative, Squares(), 'conv2', k=5, units={'conv2': [3, 6]}, out=folder / 'negative', quiet=True
-    )
+    expected = compute(negative, Squares(), 'conv2', k=5, units={'conv2': [3, 6]}, out=folder/'negative',
+                       quiet=True)
     test_eq(found.ids('conv2.bottom'), expected.ids('conv2'))
     test_close(found.activations('conv2.bottom'), expected.activations('conv2'), eps=1e-6)
     test_close(found.levels('conv2.bottom'), expected.levels('conv2'), eps=1e-6)
@@ -178,11 +151,8 @@ def test_generators():
         def __init__(self):
             super().__init__()
             torch.manual_seed(0)
-            self.classes, self.up1, self.up2 = (
-                nn.Embedding(3, 8),
-                nn.ConvTranspose2d(8, 6, 4),
-                nn.ConvTranspose2d(6, 3, 4, 4),
-            )
+            self.classes = nn.Embedding(3, 8)
+            self.up1, self.up2 = nn.ConvTranspose2d(8, 6, 4), nn.ConvTranspose2d(6, 3, 4, 4)
 
         def forward(self, code, kind):
             return torch.tanh(self.up2(self.up1((code + self.classes(kind))[:, :, None, None]).relu()))
@@ -190,43 +160,23 @@ def test_generators():
 
     codes = torch.randn(20, 8, generator=torch.Generator().manual_seed(0))
     latents = [{'code': code, 'kind': number % 3} for number, code in enumerate(codes)]  # or tuples (code, kind)
-    found = compute(
-        Generator(),
-        latents,
-        'up1',
-        k=4,
-        to_image=lambda output: (output + 1) / 2,
-        size=48,
-        batch_size=6,
-        out=temporary() / 'x',
-        quiet=True,
-    )
+    found = compute(Generator(), latents, 'up1', k=4, to_image=lambda output: (output + 1) / 2, size=48,
+                    batch_size=6, out=temporary()/'x', quiet=True)
     found.lookup('up1', 2).grid(width=64)
 
     tuples = [(latent['code'], latent['kind']) for latent in latents]
-    same = compute(
-        Generator(),
-        tuples,
-        'up1',
-        k=4,
-        to_image=lambda output: (output + 1) / 2,
-        batch_size=6,
-        out=temporary() / 'x',
-        quiet=True,
-    )
+    same = compute(Generator(), tuples, 'up1', k=4, to_image=lambda output: (output + 1) / 2, batch_size=6,
+                   out=temporary()/'x', quiet=True)
     assert np.array_equal(same.ids('up1'), found.ids('up1'))
-    registered = Network(
-        'generator', Generator(), to_image=lambda output: (output + 1) / 2
-    )  # one that is registered says it once and for all
-    assert torch.equal(
-        compute(registered, tuples, 'up1', k=4, out=temporary() / 'x', quiet=True)[2].images, same[2].images
-    )
+    # a registered network declares it once
+    registered = Network('generator', Generator(), to_image=lambda output: (output + 1) / 2)
+    assert torch.equal(compute(registered, tuples, 'up1', k=4, out=temporary()/'x', quiet=True)[2].images,
+                       same[2].images)
     other = lambda output: (output + 1) / 3 # other images of the same latents are another result
     with expect_fail(MilanError, contains='(to_image)'):
         compute(Generator(), tuples, 'up1', k=4, to_image=other, batch_size=6, out=same.folder, quiet=True)
-    darker = compute(
-        Generator(), tuples, 'up1', k=4, to_image=other, batch_size=6, out=temporary() / 'darker', quiet=True
-    )
+    darker = compute(Generator(), tuples, 'up1', k=4, to_image=other, batch_size=6, out=temporary()/'darker',
+                     quiet=True)
     assert darker.lookup('up1', 2).images.max() < .7
     generator = Generator().eval()
     with torch.inference_mode():
@@ -243,15 +193,8 @@ def test_images_that_are_not_square():
     found = compute(small_network(), wide, ['conv1', 'conv2'], k=3, size=24, out=temporary()/'x', quiet=True)
     test_eq(found[0].images.shape, (3, 3, 24, 60))
     test_eq(found.lookup('conv2', 1).masks.shape, (3, 1, 24, 60))
-    grey = compute(
-        nn.Sequential(nn.Conv2d(1, 4, 3)),
-        [image[:1] for image in wide],
-        '0',
-        k=3,
-        size=None,
-        out=temporary() / 'x',
-        quiet=True,
-    )
+    grey = compute(nn.Sequential(nn.Conv2d(1, 4, 3)), [image[:1] for image in wide], '0', k=3, size=None,
+                   out=temporary()/'x', quiet=True)
     test_eq(grey.lookup(0, 1).images.shape, (3, 3, 12, 30))
 
 
@@ -260,30 +203,18 @@ def test_faster_half_precision_and_channels_last():
     folder = temporary()
     full = compute(small_network(), Squares(), 'conv1', k=5, out=folder/'full', quiet=True)
     half = compute(small_network().to(torch.bfloat16), Squares(), 'conv1', k=5, out=folder/'half', quiet=True)
-    cast = compute(
-        small_network(), Squares(), 'conv1', k=5, autocast=torch.bfloat16, out=folder / 'cast', quiet=True
-    )
+    cast = compute(small_network(), Squares(), 'conv1', k=5, autocast=torch.bfloat16, out=folder/'cast',
+                   quiet=True)
     [float(np.abs(one.levels('conv1') - full.levels('conv1')).max()) for one in (half, cast)]
 
-    for one in (
-        half,
-        cast,
-        compute(small_network().half(), Squares(), 'conv1', k=5, out=folder / 'float16', quiet=True),
-    ):
+    float16 = compute(small_network().half(), Squares(), 'conv1', k=5, out=folder/'float16', quiet=True)
+    for one in (half, cast, float16):
         test_eq(one.activations('conv1').dtype, np.float32)
         test_close(one.levels('conv1'), full.levels('conv1'), eps=.02)
         assert (one.activations('conv1') != full.activations('conv1')).any()
     network = small_network()
-    last = compute(
-        network,
-        Squares(),
-        'conv1',
-        k=5,
-        channels_last=True,
-        units={'conv1': [4, 1]},
-        out=folder / 'last',
-        quiet=True,
-    )
+    last = compute(network, Squares(), 'conv1', k=5, channels_last=True, units={'conv1': [4, 1]},
+                   out=folder/'last', quiet=True)
     assert np.array_equal(last.ids('conv1'), full.ids('conv1')[[1, 4]]) and network.conv1.weight.is_contiguous()
     test_close(last.levels('conv1'), full.levels('conv1')[[1, 4]], eps=1e-5)
 
@@ -300,50 +231,22 @@ def test_networks_of_others_slow():
     normalised = lambda images: (images - .45) / .225
     torch.manual_seed(0)
     resnet = torchvision.models.resnet18(weights=None)
-    found = compute(
-        resnet, noise, ['conv1', 'layer?'], k=3, transform=normalised, out=folder / 'resnet', quiet=True
-    )
+    found = compute(resnet, noise, ['conv1', 'layer?'], k=3, transform=normalised, out=folder/'resnet',
+                    quiet=True)
     test_eq(found.layers, ['conv1', 'layer1', 'layer2', 'layer3', 'layer4'])
     test_eq(len(found), 64 + 64 + 128 + 256 + 512)
     test_eq(found.lookup('layer4', 511).masks.shape, (3, 1, 224, 224))
     transformer = timm.create_model('vit_tiny_patch16_224', pretrained=False, img_size=64)
-    found = compute(
-        transformer,
-        noise,
-        'blocks.*.mlp.fc1',
-        units={'blocks.3.mlp.fc1': range(100)},
-        k=3,
-        out=folder / 'vit',
-        quiet=True,
-    )
-    test_eq(
-        (len(found), np.load(found.folder / 'blocks.3.mlp.fc1' / 'maps.npy').shape),
-        (11 * 768 + 100, (100, 3, 4, 4)),
-    )
-    other = ViTModel(
-        ViTConfig(
-            hidden_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=48,
-            image_size=64,
-            patch_size=16,
-        )
-    )
-    layers = [
-        'layers.*.mlp.fc1',
-        Layer('layers.*.attention.o_proj', input=True, readout=hooks.heads(4)),
-        Layer('', select='last_hidden_state', label='states'),
-    ]
-    found = compute(
-        other,
-        noise,
-        layers,
-        k=3,
-        transform=lambda images: {'pixel_values': normalised(images)},
-        out=folder / 'other',
-        quiet=True,
-    )
+    found = compute(transformer, noise, 'blocks.*.mlp.fc1', units={'blocks.3.mlp.fc1': range(100)}, k=3,
+                    out=folder/'vit', quiet=True)
+    test_eq(len(found), 11 * 768 + 100)
+    test_eq(np.load(found.folder/'blocks.3.mlp.fc1'/'maps.npy').shape, (100, 3, 4, 4))
+    other = ViTModel(ViTConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+                               image_size=64, patch_size=16))
+    layers = ['layers.*.mlp.fc1', Layer('layers.*.attention.o_proj', input=True, readout=hooks.heads(4)),
+              Layer('', select='last_hidden_state', label='states')]
+    found = compute(other, noise, layers, k=3, transform=lambda images: {'pixel_values': normalised(images)},
+                    out=folder/'other', quiet=True)
     test_eq([len(found.unit_numbers(layer)) for layer in found.layers], [48, 48, 4, 4, 24])
     shutil.rmtree(folder)
     found
@@ -353,19 +256,8 @@ def test_networks_of_others_slow():
 @pytest.mark.gpu
 def test_on_a_gpu_gpu():
     folder = temporary()
-    found = [
-        compute(
-            small_network(),
-            Squares(),
-            ['conv1', 'conv2', 'head'],
-            k=5,
-            device=device,
-            batch_size=8,
-            out=folder / device,
-            quiet=True,
-        )
-        for device in ('cpu', 'cuda')
-    ]
+    found = [compute(small_network(), Squares(), ['conv1', 'conv2', 'head'], k=5, device=device, batch_size=8,
+                     out=folder / device, quiet=True) for device in ('cpu', 'cuda')]
     for layer in found[0].layers:
         test_close(found[0].activations(layer), found[1].activations(layer), eps=1e-4)
         test_close(found[0].levels(layer), found[1].levels(layer), eps=1e-4)

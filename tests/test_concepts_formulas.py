@@ -6,17 +6,24 @@ from milan.concepts.observations import _masks
 from milan.concepts.observations import count
 from milan.concepts.observations import pack
 from milan.config import MilanError
+import ast
 import numpy as np
 from milan.concepts.formulas import (
+    _best,
     _Counts,
+    _extend,
     _extended,
     _extensions,
+    _formula,
     _inside,
     _Kept,
     _redundant,
+    _search,
+    _Unit,
     Formula,
     formula_masks,
     leaf,
+    OPERATORS,
     parse,
     search,
 )
@@ -83,12 +90,18 @@ def discs(generator, rows, images, per_image, radius, side=56):
 
 # 03_formulas.ipynb, section "Formulas"
 def test_formulas():
+    test_eq(leaf('sky').names, ['sky'])
+    str(leaf('sky'))
+
     formula = Formula('AND', (Formula('OR', (leaf('water'), leaf('sky'))), Formula('NOT', (leaf('blue'),))))
     water, sky, blue = np.random.default_rng(0).random((3, 20)) < .5
     test_eq(formula.apply({'water': water, 'sky': sky, 'blue': blue}.__getitem__), (water | sky) & ~blue)
     test_eq((formula.names, formula.asserted()), (['water', 'sky', 'blue'], ['water', 'sky']))
     test_eq(formula.asserted(False), ['blue'])
     str(formula)
+
+    tree = ast.parse('n0 and not n1', mode='eval')
+    test_eq(str(_formula(tree.body, ['sky', 'blue'])), '(sky AND NOT blue)')
 
     formula = parse('((water OR sky) AND NOT blue)')
     str(formula), formula.names
@@ -135,6 +148,9 @@ def test_counting_without_masks():
     test_eq(counts.of(_extended(either, 'AND NOT', 2)), [((a | b) & ~c & concept).sum() for concept in full])
     test_eq(sorted(map(sorted, counts.rows)), [[0], [0, 1], [0, 1, 2], [0, 2], [1], [1, 2]])
 
+    one = _Unit(1, np.array([0, 1]), np.array([1]), np.array([[4]], np.uint64))
+    test_eq((one.of(1), one.of(0)), ([4], [0]))
+
     one = _inside(1, Masks.of(units), Masks.of(full))
     one.near, one.common, one.area
 
@@ -145,6 +161,8 @@ def test_counting_without_masks():
 
 # 03_formulas.ipynb, section "The search"
 def test_the_search():
+    test_eq(_extensions(5, np.array([2]), np.array([4]))[:, 0], [7, 2, 3]) # f OR c, f AND c, f AND NOT c
+
     units, full = some_masks()
     a, areas, counts = full[0], Masks.of(full).areas(), _Counts(Masks.of(full))
     one = _inside(1, Masks.of(units), Masks.of(full))
@@ -154,6 +172,18 @@ def test_the_search():
     test_eq(sizes[2], [(a & ~concept).sum() for concept in full])
     test_eq(_redundant(sizes, first, areas)[:, 0], [True] * 3) # a with a
     sizes
+
+    found = _extend([first], one, counts, areas, 3)
+    assert 0 < len(found) <= 3 and found[0][0] == max(item[0] for item in found)
+    [(OPERATORS[operator], 'abcde'[concept], round(score, 3)) for score, _, operator, concept, _ in found]
+
+    first.extended = False
+    best = _best([first], _extend([first], one, counts, areas, 3), one, 'abcde', 3)
+    test_eq([kept.score for kept in best], sorted((kept.score for kept in best), reverse=True))
+    [str(kept.formula) for kept in best]
+
+    test_eq(_search(one, counts, areas, 'abcde', 1, 2)[0].score, np.max(one.common / (one.area + areas - one.common)))
+    [str(kept.formula) for kept in _search(one, counts, areas, 'abcde', 3, 5)]
 
     units, full = some_masks()
     found = search(Masks.of(units), named(full))

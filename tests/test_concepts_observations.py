@@ -1,5 +1,6 @@
 # Generated from nbs/02_observations.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.concepts.segmentations import Concept
 from milan.concepts.segmentations import shrink
 from milan.config import MilanError
 from milan.exemplars.masks import upsample
@@ -10,8 +11,13 @@ import numpy as np
 import torch
 from milan.concepts.observations import (
     _above,
+    _check_same,
+    _mask_arrays,
+    _masks,
+    _masks_from,
     _measured_thresholds,
     _Pass,
+    ConceptMasks,
     count,
     Masks,
     observe,
@@ -40,6 +46,7 @@ warnings.filterwarnings('ignore', message='IProgress') # of libraries' progress 
 # 02_observations.ipynb, section "Masks as bits"
 def test_masks_as_bits():
     masks = np.random.default_rng(0).random((3, 5, 7, 11)) < .3
+    test_eq(pack(np.ones((2, 3), bool)), [63])
     pack(masks).shape, pack(masks[0, 0])
 
     count(pack(masks))[0]
@@ -62,6 +69,9 @@ def test_masks_as_bits():
     test_eq(masks.image[entry], np.array([3, 1])[place])
     test_eq(Masks.of(full[:, :0]).areas(), [0] * 4)
 
+    with expect_fail(MilanError, contains='the same images'):
+        _check_same(Masks.of(np.ones((1, 2, 3, 3), bool)), Masks.of(np.ones((1, 3, 3, 3), bool)))
+
     generator = np.random.default_rng(1)
     one, other = generator.random((4, 6, 5, 9)) < .3, generator.random((3, 6, 5, 9)) < .4
     one[:, 3] = other[2] = False
@@ -73,6 +83,12 @@ def test_masks_as_bits():
 
 # 02_observations.ipynb, section "A packed data set"
 def test_a_packed_data_set():
+    some = ConceptMasks([Concept('a'), Concept('b')], Masks.of(np.eye(2, dtype=bool)[:, :, None, None]),
+                        np.ones((2, 2), bool))
+    test_eq((some.names, some.frequent(2).names, some.subset(np.array([0])).masks.areas()), (['a', 'b'], [], [1, 0]))
+
+    test_eq(_masks([], 3, 2, (4, 4)).areas(), [0, 0, 0])
+
     scenes = Scenes(ShapeScenes(60))
     concepts = pack_concepts(scenes)
     dict(list(zip(concepts.names, concepts.masks.areas().tolist()))[:5])
@@ -103,6 +119,9 @@ def test_a_packed_data_set():
 
 # 02_observations.ipynb, section "Units on images"
 def test_units_on_images():
+    full = np.eye(5, dtype=bool)[None, None]
+    test_eq(_masks_from(_mask_arrays(Masks.of(full))).areas(), [5])
+
     network, scenes = networks.load('planted/shapes', pretrained=False), Scenes(ShapeScenes(64))
     run = _Pass(as_network(network), layers_of(network.module, 'colours'), scenes, 64, True)
     with torch.inference_mode(): maps = next(run.run(''))[1]['colours']

@@ -1,6 +1,8 @@
 # Generated from nbs/01_segmentations.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from milan.images.scenes import SHAPES
+from milan.images.scenes import TEXTURES
 from milan.images.sets import ImageSet
 from milan.images.sets import ShapeScenes
 from pathlib import Path
@@ -9,6 +11,8 @@ import pandas as pd
 import torch
 from milan.concepts.segmentations import (
     _broden_concepts,
+    _broden_size,
+    _category,
     _coverage,
     _integer,
     _main_categories,
@@ -72,6 +76,7 @@ def areas(images, index):
 
 # 01_segmentations.ipynb, section "The interface"
 def test_the_interface():
+    test_eq(Concept('car').synonyms, ())
     Concept('car', 'object', ('automobile',))
 
 
@@ -94,6 +99,8 @@ def test_your_own_labels():
 
 # 01_segmentations.ipynb, section "Generated scenes"
 def test_generated_scenes():
+    test_eq([_category(name) for name in (next(iter(SHAPES)), next(iter(TEXTURES)), 'letter B')], ['shape', 'texture', 'letter'])
+
     scenes = Scenes(ShapeScenes(20))
     scenes, areas(scenes, 1)
 
@@ -136,7 +143,9 @@ def test_the_demo_s_pictures():
 
 # 01_segmentations.ipynb, section "Broden"
 def test_broden():
-    _integer(Path('label.csv'), 'number', '12'), _coverage(Path('c_part.csv'), '.25')
+    test_eq(_integer(Path('label.csv'), 'number', '12'), 12)
+    test_eq(_coverage(Path('c_part.csv'), '.25'), .25)
+    with expect_fail(MilanError, contains='not a finite number'): _coverage(Path('c_part.csv'), 'nan')
 
     folder = tiny_broden()
     _main_categories(folder, ['object', 'part', 'color', 'scene'])
@@ -158,6 +167,8 @@ def test_broden():
     test_eq((broden[0].shape, broden.size), ((3, 8, 8), (4, 4)))
     test_eq(len(Broden(broden.folder, split='val')), 2)
     test_eq(len(Broden(broden.folder, ['part'])), 1)
+
+    test_eq(_broden_size(Path('index.csv'), pd.DataFrame({'sh': ['4'], 'sw': ['6']})), (4, 6))
 
 
 # 01_segmentations.ipynb, section "Labelled images by name"

@@ -293,30 +293,27 @@ def test_errors():
 
 
     below_zero = b'\xff' * 12 # -1, as tar writes numbers that are too large for it
-    hostile = {
-        'negative.deb': member('data.tar', -60), 'plus.deb': member('data.tar', '+5'),
+    hostile = {'negative.deb': member('data.tar', -60), 'plus.deb': member('data.tar', '+5'),
                'fraction.deb': member('data.tar', '1e3'), 'underscore.deb': member('data.tar', '1_0'),
-        'no size.deb': member('data.tar', ''), 'huge.deb': member('data.tar', 9_999_999_999),
-               'cut.deb': member('data.tar', 5000, bytes(512)),
-        'head.deb': b'!<arch>\n' + b'x' * 60, 'no data.deb': member('control', 0),
-               'rar.deb': member('data.tar.rar', 0), 'empty.deb': b'',
-        'negative.tar': header('a', below_zero) + bytes(2048), 'name.tar': header('a', 10**10,
-            b'L') + bytes(2048), 'pax.tar': header('a', 10**10, b'x') + bytes(2048),
-        'negative pax.tar': header('a', below_zero, b'x') + bytes(2048),
+               'no size.deb': member('data.tar', ''), 'huge.deb': member('data.tar', 9_999_999_999),
+               'cut.deb': member('data.tar', 5000, bytes(512)), 'head.deb': b'!<arch>\n' + b'x' * 60,
+               'no data.deb': member('control', 0), 'rar.deb': member('data.tar.rar', 0), 'empty.deb': b'',
+               'negative.tar': header('a', below_zero) + bytes(2048),
+               'name.tar': header('a', 10**10, b'L') + bytes(2048),
+               'pax.tar': header('a', 10**10, b'x') + bytes(2048),
+               'negative pax.tar': header('a', below_zero, b'x') + bytes(2048),
                'cut.tar': header('a', 5000) + bytes(512), 'text.tar': b'text', 'empty.tar': b'',
-               'zeros.tar': bytes(10240),
-        'long.tar': header('n' * 99, 10**9) + bytes(512),
-        'file and folder.tar': make_tar({'a': b'1', 'a/b': b'2'}), 'newline.tar': make_tar({'a\nb': b'1'}),
-               'letters.tar': make_tar({'n' * 300: b'1'}),
-        'escape.tar': make_tar({'../../a': b'1'}), 'absolute.tar': make_tar({'/a': b'1'}),
-        'xz.tar': b'\xfd7zXZ\0' + bytes(99), 'gz.tar': b'\x1f\x8b\x08' + bytes(99),
-               'bz2.tar': b'BZh9' + bytes(99),
-        'file and folder.zip': make_zip({'a': b'1', 'a/b': b'2'}), 'cut.zip': make_zip({'a': b'1' * 99})[:60],
-               'end.zip': b'PK\5\6' + b'\xff' * 18, 'empty.zip': b'PK\5\6' + bytes(18),
-        'newline.zip': make_zip({'a\nb': b'1'}), 'letters.zip': make_zip({'n' * 300: b'1'}),
-               'method.zip': make_zip({'a': b'1'}).replace(b'\x08\0', b'\x63\0'),
-        'table.zip': make_zip({'table.csv': b'\xff\xfe\0'}), 'weights.zip': make_zip({'a.pth': b'text'}),
-               'array.zip': make_zip({'a.npy': b'1'})}
+               'zeros.tar': bytes(10240), 'long.tar': header('n' * 99, 10**9) + bytes(512),
+               'file and folder.tar': make_tar({'a': b'1', 'a/b': b'2'}), 'newline.tar': make_tar({'a\nb': b'1'}),
+               'letters.tar': make_tar({'n' * 300: b'1'}), 'escape.tar': make_tar({'../../a': b'1'}),
+               'absolute.tar': make_tar({'/a': b'1'}), 'xz.tar': b'\xfd7zXZ\0' + bytes(99),
+               'gz.tar': b'\x1f\x8b\x08' + bytes(99), 'bz2.tar': b'BZh9' + bytes(99),
+               'file and folder.zip': make_zip({'a': b'1', 'a/b': b'2'}),
+               'cut.zip': make_zip({'a': b'1' * 99})[:60], 'end.zip': b'PK\5\6' + b'\xff' * 18,
+               'empty.zip': b'PK\5\6' + bytes(18), 'newline.zip': make_zip({'a\nb': b'1'}),
+               'letters.zip': make_zip({'n' * 300: b'1'}), 'method.zip': make_zip({'a': b'1'})
+               .replace(b'\x08\0', b'\x63\0'), 'table.zip': make_zip({'table.csv': b'\xff\xfe\0'}),
+               'weights.zip': make_zip({'a.pth': b'text'}), 'array.zip': make_zip({'a.npy': b'1'})}
     folder = Path(tempfile.mkdtemp())
     for name, body in hostile.items():
         (folder/name).write_bytes(body)

@@ -42,6 +42,10 @@ PAGE = '''<!doctype html><title>Google Drive - Virus scan warning</title>
 
 # 02_downloads.ipynb, section "Addresses"
 def test_addresses():
+    folder = user_folder('data')
+    test_eq(downloads_dir().parent, folder/'data')
+    remove(folder)
+
     test_eq([is_web(text) for text in ('https://example.org/x', 'ftp://example.org/x', 'http://[::1')],
             [True, False, False])
     assert not is_local('http://127.0.0.1.example.org/') and not is_local('http://127.0.0.1@example.org/')
@@ -68,8 +72,8 @@ def test_web_pages_instead_of_files():
     test_eq(confirmation(PAGE.format('https://drive.usercontent.google.com/download'),
                          'https://example.org/x'), None)
     test_eq(confirmation('<!doctype html><title>Quota exceeded</title>', drive), None)
-    test_eq(confirmation('<a id="uc-download-link" '
-                         'href="/uc?export=download&amp;confirm=t&amp;id=1Bm">Download anyway</a>', drive),
+    test_eq(confirmation('<a id="uc-download-link" href="/uc?export=download&amp;confirm=t&amp;id=1Bm">Download '
+                         'anyway</a>', drive),
             'https://drive.google.com/uc?export=download&confirm=t&id=1Bm')
     test_eq(_Page('<html><title>Quota exceeded</title>').title, 'Quota exceeded')
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from milan.evaluation.activations import (
+    _own_scores,
     accuracy,
     auprc,
     balanced_accuracy,
@@ -59,9 +60,17 @@ def test_measures():
     f1(few).round(2), iou(few).round(2)
 
     test_eq(recall(few), [[.5, .5]])
+
     test_eq(precision(few), [[1, .5]])
+
+    test_eq(accuracy(few), [[.75, .5]])
     recall(few), precision(few), accuracy(few)
 
+    test_close(balanced_accuracy(few), np.array([[.75, .5]]))
+
+    test_close(inverse_auc(few), np.array([[1, .5]]))
+
+    test_close(mean_difference(few)[0, 0], (3 - 1) / np.std([3, 2, 0, 1]))
     balanced_accuracy(few).round(2), inverse_auc(few).round(2), mean_difference(few).round(2)
 
     generator = np.random.default_rng(0)
@@ -93,6 +102,9 @@ def test_two_tests_of_a_measure():
     test_close(extra.sum() / present.sum(), 2, eps=.05)
     assert not (missing & ~present).any() and not (present & ~extra).any()
     missing.sum(0), present.sum(0), extra.sum(0)
+
+    same = np.eye(4, dtype=bool)
+    test_close(_own_scores(f1, same.astype(float), same, same), np.ones(4))
 
     present = np.eye(4, dtype=bool)
     activations, active = simulated_units(present)

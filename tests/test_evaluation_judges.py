@@ -1,13 +1,16 @@
 # Generated from nbs/05_judges.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.concepts.formulas import leaf
 from milan.concepts.segmentations import Concept
 from milan.config import MilanError
 import numpy as np
 from milan.evaluation.judges import (
+    _joined,
     formula_of,
     Labels,
     mentioned,
     names_of,
+    Predicted,
     Similarities,
 )
 
@@ -21,7 +24,11 @@ from milan.images.sets import ShapeScenes
 
 # 05_judges.ipynb, section "From words to regions"
 def test_from_words_to_regions():
-    names_of([Concept('dog'), Concept('car', 'object', ('automobile',)), Concept('swimming pools')])
+    found = names_of([Concept('dog'), Concept('car', 'object', ('automobile',)), Concept('swimming pools')])
+    test_eq(found[('automobile',)], ['car'])
+    found
+
+    test_eq(str(_joined('OR', [leaf('a'), leaf('b'), leaf('c')])), '((a OR b) OR c)')
 
     known = names_of([Concept('dog'), Concept('letter'), Concept('letter A'), Concept('orange', 'colour'),
                       Concept('car', 'object', ('automobile',)), Concept('orange (fruit)', 'food', ('orange',))])
@@ -50,6 +57,9 @@ def test_from_words_to_regions():
 
 # 05_judges.ipynb, section "Predictions"
 def test_predictions():
+    everywhere = Predicted(np.ones((3, 2)), np.ones((3, 2), bool), np.ones(2, bool))
+    test_eq(everywhere.subset(np.array([2])).shares.shape, (1, 2))
+
     scenes = Scenes(ShapeScenes(120))
     labels = Labels(pack_concepts(scenes))
     predicted = labels.predict(['red circles', 'letters', 'various things'])

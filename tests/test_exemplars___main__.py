@@ -35,16 +35,8 @@ def pictures_of(folder, count):
 def command(folder, count, out, batch_size=5, more=()):
     "The command for `count` processes, and an environment that gives each one thread."
     words = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(count)]
-    words += [
-        '-m',
-        'milan.exemplars',
-        'planted/shapes',
-        str(folder / 'pictures'),
-        '--random-weights',
-        '--k',
-        '4',
-        '--bottom',
-    ]
+    words += ['-m', 'milan.exemplars', 'planted/shapes', str(folder/'pictures'), '--random-weights', '--k',
+              '4', '--bottom']
     words += ['--batch-size', str(batch_size), '--device', 'cpu', '--out', str(folder/out), *more]
     folders = {'MILAN_DATA_DIR': str(folder/'data'), 'MILAN_RESULTS_DIR': str(folder/'results')}
     return words, os.environ | {'OMP_NUM_THREADS': '1'} | folders
@@ -70,13 +62,8 @@ def test_the_command():
 def test_one_two_and_three_processes_slow():
     folder = Path(tempfile.mkdtemp())
     pictures_of(folder/'pictures', 33)
-    settings = (
-        ('by-1', 1, 5),
-        ('by-2', 2, 5),
-        ('by-3', 3, 5),
-        ('two-batches-by-3', 3, 20),
-        ('two-batches', 1, 20),
-    )
+    settings = (('by-1', 1, 5), ('by-2', 2, 5), ('by-3', 3, 5),
+                ('two-batches-by-3', 3, 20), ('two-batches', 1, 20))
     runs = {out: run(folder, count, out, batch_size) for out, count, batch_size in settings}
     for one in runs.values(): assert one.returncode == 0, one.stderr
     for one, other in (('by-2', 'by-1'), ('by-3', 'by-1'), ('two-batches-by-3', 'two-batches')):

@@ -62,9 +62,8 @@ def test_the_command():
     assert (folder.parent/'set'/'exemplars.json').exists()
     shutil.rmtree(folder.parent)
 
-    given = arguments().parse_args(
-        ['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out', 'here']
-    )
+    given = arguments().parse_args(['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out',
+                                    'here'])
     given.layers, given.k, given.bottom, given.out
 
     test_eq((given.layers, given.k, given.bottom, given.out), (['shapes'], 4, True, Path('here')))

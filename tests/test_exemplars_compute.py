@@ -91,17 +91,14 @@ def test_everything_together():
     test_close(found.levels('conv2'), eta, eps=1e-6)
 
     folder = temporary()
-    found = compute(
-        small_network(), Squares(), ['conv?', 'head'], k=5, size=24, batch_size=16, out=folder / 'a', quiet=True
-    )
+    found = compute(small_network(), Squares(), ['conv?', 'head'], k=5, size=24, batch_size=16, out=folder/'a',
+                    quiet=True)
     found
 
     test_eq(found.layers, ['conv1', 'conv2', 'head'])
     test_eq(len(found), 6 + 8 + 4)
-    test_eq(
-        sorted(path.name for path in (folder / 'a').iterdir()),
-        ['conv1', 'conv2', 'exemplars.json', 'head', 'image_ids.npy', 'images.npy'],
-    )
+    test_eq(sorted(path.name for path in (folder/'a').iterdir()),
+            ['conv1', 'conv2', 'exemplars.json', 'head', 'image_ids.npy', 'images.npy'])
     test_eq([path.name for path in folder.iterdir()], ['a'])
 
     network = small_network()
@@ -113,26 +110,10 @@ def test_everything_together():
 
     network = small_network()
     one = compute(network, [Squares()[0]], 'conv1', k=1, batch_size=500, out=folder/'one', quiet=True)
-    every = compute(
-        network,
-        Squares(),
-        'conv1',
-        k=np.int64(40),
-        quantile=np.float32(1),
-        seed=np.int64(3),
-        out=folder / 'every',
-        quiet=True,
-    )
-    lowest = compute(
-        network,
-        Squares(),
-        'conv1',
-        k=2,
-        quantile=0,
-        units={'conv1': torch.tensor([5, 0, 5])},
-        out=folder / 'lowest',
-        quiet=True,
-    )
+    every = compute(network, Squares(), 'conv1', k=np.int64(40), quantile=np.float32(1), seed=np.int64(3),
+                    out=folder/'every', quiet=True)
+    lowest = compute(network, Squares(), 'conv1', k=2, quantile=0, units={'conv1': torch.tensor([5, 0, 5])},
+                     out=folder/'lowest', quiet=True)
     [len(found) for found in (one, every, lowest)], every.dead()[:1]
 
     test_eq(np.sort(every.ids('conv1')), np.broadcast_to(np.arange(40), (6, 40)))
@@ -158,10 +139,9 @@ def test_everything_together():
     [str(one.message) for one in caught]
 
     test_eq(len(caught), 1)
-    assert "layer 'relu6': 3 of 4 units" in str(caught[0].message) and 'before its activation' in str(
-        caught[0].message
-    )
-    assert 5 < int(re.search(r'on (\d+)% of', str(caught[0].message))[1]) < 100
+    warning = str(caught[0].message)
+    assert "layer 'relu6': 3 of 4 units" in warning and 'before its activation' in warning
+    assert 5 < int(re.search(r'on (\d+)% of', warning)[1]) < 100
     test_eq(found.dead(), [('relu6', 3)])
     assert all(one.masks.any((1, 2, 3)).all() for one in found if one.unit != 3)
     shutil.rmtree(folder)
@@ -171,9 +151,8 @@ def test_everything_together():
 def test_the_same_results_however_they_were_made():
     folder = temporary()
     first = compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=8, out=folder/'a', quiet=True)
-    second = compute(
-        small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=40, out=folder / 'b', quiet=True
-    )
+    second = compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=40, out=folder/'b',
+                     quiet=True)
     for layer in first.layers:
         assert np.array_equal(first.ids(layer), second.ids(layer))
         test_close(first.levels(layer), second.levels(layer), eps=1e-6)
@@ -184,18 +163,15 @@ def test_the_same_results_however_they_were_made():
 def test_the_same_results_however_they_were_made_slow():
     folder = temporary()
     compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=8, out=folder/'a', quiet=True)
-    compute(
-        small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=8, workers=2, out=folder / 'b', quiet=True
-    )
+    compute(small_network(), Squares(), ['conv1', 'conv2'], k=5, batch_size=8, workers=2, out=folder/'b',
+            quiet=True)
     assert same_files(folder/'a', folder/'b')
 
 
 # 12_compute.ipynb, section "Interrupted and resumed"
 def test_interrupted_and_resumed():
-    folder, settings = (
-        temporary(),
-        {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'save_every': 0.0, 'quiet': True},
-    )
+    folder = temporary()
+    settings = {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'save_every': 0., 'quiet': True}
     interrupted, whole = Counted(fail_at=25), Counted()
     with contextlib.suppress(KeyboardInterrupt): compute(small_network(), interrupted, out=folder/'a', **settings)
     assert not (folder/'a').exists() and (folder/'.a.progress').exists()
@@ -209,12 +185,9 @@ def test_interrupted_and_resumed():
 
     whole.read, other = 0, small_network()
     with torch.no_grad(): other.conv1.weight[0] *= 2
-    for network, change in [
-        (other, {}),
-        (small_network(), {'k': 4}),
-        (small_network(), {'transform': lambda x: x - 0.5}),
-        (small_network(), {'units': {'conv1': [1]}}),
-    ]:
+    for network, change in [(other, {}), (small_network(), {'k': 4}),
+                            (small_network(), {'transform': lambda x: x - .5}),
+                            (small_network(), {'units': {'conv1': [1]}})]:
         with expect_fail(MilanError, contains='other inputs'):
             compute(network, whole, out=folder / 'b', **(settings | change))
     larger = compute(small_network(), whole, out=folder/'b', **(settings | {'size': 48, 'borders': 'replicate'}))
@@ -231,23 +204,14 @@ def test_interrupted_and_resumed():
     with expect_fail(MilanError, contains='(images)'):
         compute(small_network(), pictures, 'conv1', k=5, out=folder / 'c', quiet=True)
     after = compute(small_network(), pictures, 'conv1', k=5, out=folder/'d', quiet=True)
-    assert (
-        before.about['images_hash'] != after.about['images_hash']
-        and (before.activations('conv1') != after.activations('conv1')).any()
-    )
+    assert (before.about['images_hash'] != after.about['images_hash']
+            and (before.activations('conv1') != after.activations('conv1')).any())
 
     os.environ['MILAN_RESULTS_DIR'] = str(folder/'results')
     usual = {'layers': 'conv1', 'k': 5, 'quiet': True}
-    places = [
-        compute(network, whole, **(usual | change)).folder
-        for network, change in [
-            (small_network(), {}),
-            (other, {}),
-            (small_network(), {'k': 4}),
-            (small_network(), {'name': 'mine'}),
-            (small_network(), {}),
-        ]
-    ]
+    runs = [(small_network(), {}), (other, {}), (small_network(), {'k': 4}),
+            (small_network(), {'name': 'mine'}), (small_network(), {})]
+    places = [compute(network, whole, **(usual | change)).folder for network, change in runs]
     [str(place.relative_to(folder)) for place in places]
 
     test_eq((len(set(places)), places[0] == places[4], places[3].name), (4, True, 'mine'))
@@ -265,9 +229,8 @@ def test_images_by_name_and_images_that_must_not_change():
     loader = torch.utils.data.DataLoader(Squares(), batch_size=7)
     loaded = compute(small_network(), loader, 'conv1', out=folder/'loaded', **usual)
     floats = [image.float() / 255 for image, _ in Squares()]
-    spoilt = compute(
-        small_network(), floats, 'conv1', out=folder / 'spoilt', transform=lambda images: images.neg_(), **usual
-    )
+    spoilt = compute(small_network(), floats, 'conv1', out=folder/'spoilt',
+                     transform=lambda images: images.neg_(), **usual)
     named, spoilt.lookup('conv1', 1)
 
     squares = compute(small_network(), Squares(), 'conv1', out=folder/'squares', **usual)
@@ -349,18 +312,10 @@ print(f"killed at random: {dict(stages)}; before moving or removing a file: {cal
 def test_the_original_s_own_results_oracle():
     golden = oracle_dir()/'exemplars'
     bytes_ = torch.from_numpy(np.load(golden/'images_200x3x32x32_uint8.npy'))
-    layers = OrderedDict(
-        conv1=nn.Conv2d(3, 8, 3, padding=1),
-        relu1=nn.ReLU(),
-        pool1=nn.MaxPool2d(2),
-        conv2=nn.Conv2d(8, 12, 3, 2, 1),
-        relu2=nn.ReLU(),
-        conv3=nn.Conv2d(12, 16, 3, 2, 1),
-        relu3=nn.ReLU(),
-        avgpool=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        fc=nn.Linear(16, 10),
-    )
+    layers = OrderedDict(conv1=nn.Conv2d(3, 8, 3, padding=1), relu1=nn.ReLU(), pool1=nn.MaxPool2d(2),
+                         conv2=nn.Conv2d(8, 12, 3, 2, 1), relu2=nn.ReLU(), conv3=nn.Conv2d(12, 16, 3, 2, 1),
+                         relu3=nn.ReLU(), avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(),
+                         fc=nn.Linear(16, 10))
     cnn = nn.Sequential(layers)
     cnn.load_state_dict({name: torch.from_numpy(value) for name, value in np.load(golden/'cnn.npz').items()})
 
@@ -368,45 +323,35 @@ def test_the_original_s_own_results_oracle():
     def own_views(found, layer, theirs):
         "The set with the original's quantiles, and with ours."
         part = found._stored[layer]
-        return [
-            Exemplars(found.folder, {layer: replace(part, quantiles=one)}, found.about)
-            for one in (theirs, part.quantiles)
-        ]
+        return [Exemplars(found.folder, {layer: replace(part, quantiles=one)}, found.about)
+                for one in (theirs, part.quantiles)]
+
+
+    def distinct(row):
+        "Whether no two activations are so close that they may swap places."
+        return len(set(row)) == len(row) and np.abs(np.diff(row)).min() > 1e-6 + 1e-6 * np.abs(row).max()
 
 
     def compare(found, group, statistics, most_off=0):
         "Rows of (layer, share of pixels that differ with the original's threshold, and with ours)."
         table = []
         for layer in found.layers:
-            theirs, numbers = (
-                Exemplars.open(golden / 'results' / group),
-                np.load(golden / f'{statistics}{layer}_stats.npz'),
-            )
-            clear = np.array(
-                [
-                    len(set(row)) == len(row) and np.abs(np.diff(row)).min() > 1e-6 + 1e-6 * np.abs(row).max()
-                    for row in found.activations(layer)
-                ]
-            )
+            theirs = Exemplars.open(golden/'results'/group)
+            numbers = np.load(golden/f'{statistics}{layer}_stats.npz')
+            clear = np.array([distinct(row) for row in found.activations(layer)])
             assert clear.mean() > .7
             test_eq(found.ids(layer)[clear], theirs.ids(layer)[clear])
             np.testing.assert_allclose(found.activations(layer), theirs.activations(layer), rtol=2e-5, atol=1e-6)
             test_eq(found.unit_numbers(layer).tolist(), theirs.unit_numbers(layer).tolist())
             differ = []
             column = numbers['quantile_probs'].tolist().index(found.about['quantile'])
-            np.testing.assert_allclose(
-                found.levels(layer), numbers['exact_hazen_quantiles'][:, column], rtol=2e-5, atol=1e-6
-            )
+            np.testing.assert_allclose(found.levels(layer), numbers['exact_hazen_quantiles'][:, column],
+                                       rtol=2e-5, atol=1e-6)
             clear_units = found.unit_numbers(layer)[clear]
             for one in own_views(found, layer, numbers['rq_quantiles'][:, column]):
-                differ.append(
-                    np.mean(
-                        [
-                            (one.lookup(layer, unit).masks != theirs.lookup(layer, unit).masks).float().mean()
-                            for unit in clear_units
-                        ]
-                    )
-                )
+                pairs = [(one.lookup(layer, unit).masks, theirs.lookup(layer, unit).masks)
+                         for unit in clear_units]
+                differ.append(np.mean([(mine != other).float().mean() for mine, other in pairs]))
             bytes_off = 255 * torch.cat([found.lookup(layer, unit).images - theirs.lookup(layer, unit).images
                                          for unit in clear_units])
             assert bytes_off.abs().max() < 1.001 and (bytes_off.abs() > .5).float().mean() <= most_off
@@ -418,39 +363,21 @@ def test_the_original_s_own_results_oracle():
 
 
     folder, settings = temporary(), {'k': 5, 'size': None, 'quiet': True}
-    table = compare(
-        compute(cnn, bytes_, ['conv1', 'conv2', 'conv3', 'relu3'], out=folder / 'cnn', **settings), 'cnn', 'cnn_'
-    )
-    table += compare(
-        compute(cnn, bytes_, 'conv2', units={'conv2': [7, 2, 5]}, out=folder / 'some', **settings),
-        'cnn_units',
-        'cnn_units_',
-    )
-    table += compare(
-        compute(
-            cnn,
-            bytes_,
-            'conv3',
-            out=folder / 'up',
-            **(settings | {'k': 3, 'quantile': 0.95, 'size': 56, 'batch_size': 50}),
-        ),
-        'cnn_up',
-        'cnn_up_',
-    )
+    table = compare(compute(cnn, bytes_, ['conv1', 'conv2', 'conv3', 'relu3'], out=folder/'cnn', **settings),
+                    'cnn', 'cnn_')
+    table += compare(compute(cnn, bytes_, 'conv2', units={'conv2': [7, 2, 5]}, out=folder/'some', **settings),
+                     'cnn_units', 'cnn_units_')
+    larger = settings | {'k': 3, 'quantile': .95, 'size': 56, 'batch_size': 50}
+    table += compare(compute(cnn, bytes_, 'conv3', out=folder/'up', **larger), 'cnn_up', 'cnn_up_')
     table
 
     class Block(nn.Module):
         def __init__(self, width=24):
             super().__init__()
-            self.norm1, self.norm2, self.qkv, self.proj = (
-                nn.LayerNorm(width),
-                nn.LayerNorm(width),
-                nn.Linear(width, 3 * width),
-                nn.Linear(width, width),
-            )
-            self.mlp = nn.Sequential(
-                OrderedDict(fc1=nn.Linear(width, 40), gelu=nn.GELU(), fc2=nn.Linear(40, width))
-            )
+            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(OrderedDict(fc1=nn.Linear(width, 40), gelu=nn.GELU(),
+                                                 fc2=nn.Linear(40, width)))
 
         def forward(self, x):
             q, k, v = self.qkv(self.norm1(x)).chunk(3, -1)
@@ -462,11 +389,8 @@ def test_the_original_s_own_results_oracle():
         def __init__(self, width=24):
             super().__init__()
             self.cls, self.pos = nn.Parameter(torch.zeros(1, 1, width)), nn.Parameter(torch.zeros(1, 65, width))
-            self.patch, self.blocks, self.head = (
-                nn.Conv2d(3, width, 4, 4),
-                nn.Sequential(Block(), Block()),
-                nn.Linear(width, 10),
-            )
+            self.patch, self.blocks = nn.Conv2d(3, width, 4, 4), nn.Sequential(Block(), Block())
+            self.head = nn.Linear(width, 10)
 
         def forward(self, x):
             x = self.patch(x).flatten(2).transpose(1, 2)
@@ -479,34 +403,14 @@ def test_the_original_s_own_results_oracle():
 
     names = ['up1', 'relu1', 'up2', 'relu2', 'up3', 'relu3', 'rgb', 'tanh']
     shapes = {'up1': (16, 12, 4), 'up2': (12, 8, 4, 2, 1), 'up3': (8, 8, 4, 2, 1), 'rgb': (8, 3, 4, 2, 1)}
-    generator = nn.Sequential(
-        OrderedDict(
-            [('unflatten', nn.Unflatten(1, (16, 1, 1)))]
-            + [
-                (
-                    name,
-                    nn.ConvTranspose2d(*shapes[name])
-                    if name in shapes
-                    else nn.Tanh()
-                    if name == 'tanh'
-                    else nn.ReLU(),
-                )
-                for name in names
-            ]
-        )
-    )
+    parts = OrderedDict(unflatten=nn.Unflatten(1, (16, 1, 1)))
+    for name in names:
+        parts[name] = nn.ConvTranspose2d(*shapes[name]) if name in shapes else nn.ReLU()
+    generator = nn.Sequential(parts | {'tanh': nn.Tanh()})
     generator.load_state_dict(torch.load(golden/'generator.pth', weights_only=True))
     latents = torch.from_numpy(np.load(golden/'generator_zs_100x16.npy'))
-    found = compute(
-        generator,
-        latents,
-        ['up1', 'up2'],
-        out=folder / 'generator',
-        to_image=lambda output: (output + 1) / 2,
-        batch_size=32,
-        truncate=True,
-        **settings,
-    )
+    found = compute(generator, latents, ['up1', 'up2'], out=folder/'generator',
+                    to_image=lambda output: (output + 1) / 2, batch_size=32, truncate=True, **settings)
     compare(found, 'gen', 'gen_', most_off=2e-5)
 
     shutil.rmtree(folder)
@@ -553,11 +457,8 @@ def test_errors():
     ): fails(said, **settings)
     fails("'conv2'", layers='conv3')
     for said, images in (
-        ('no images', []),
-        ('map-style', Endless()),
-        ('item 0 of the data set', Broken()),
-        ('folder', '/no/such'),
-        ('transform=', [torch.randn(3, 8, 8)] * 20),
+        ('no images', []), ('map-style', Endless()), ('item 0 of the data set', Broken()),
+        ('folder', '/no/such'), ('transform=', [torch.randn(3, 8, 8)] * 20),
     ): fails(said, images)
     sizes = [torch.rand(3, 8, 8)] * 3 + [torch.rand(3, 9, 9)] * 17
     fails('image 3 is', sizes)
@@ -589,22 +490,12 @@ def test_errors():
         "In a process whose files may have 60 kB."
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
         with expect_fail(MilanError, contains='disk is full'):
-            compute(
-                small_network(),
-                Squares(),
-                'conv1',
-                k=5,
-                batch_size=4,
-                save_every=0.0,
-                out=folder / 'a',
-                quiet=True,
-            )
+            compute(small_network(), Squares(), 'conv1', k=5, batch_size=4, save_every=0.0, out=folder/'a',
+                    quiet=True)
 
 
-    folder, settings = (
-        temporary(),
-        {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'save_every': 0.0, 'quiet': True},
-    )
+    folder = temporary()
+    settings = {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'save_every': 0., 'quiet': True}
     if sys.platform == 'linux':
         test_eq(killed(started(lambda: without_room(folder))), False)
         assert not (folder/'a').exists()

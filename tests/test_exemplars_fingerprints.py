@@ -38,20 +38,11 @@ def test_code():
 
     test_eq(readout_hash(scaled_by(2)), readout_hash(scaled_by(2)))
     test_eq(readout_hash(None), '')
-    different = [
-        *map(scaled_by, (2, 3, [3, 5], [7, 9], np.ones(3), np.zeros(3), {'a': 1}, {'a': 2}, slice(2), slice(3))),
-        operator.itemgetter('a'),
-        operator.itemgetter('b'),
-        torch.Tensor.abs,
-        torch.Tensor.neg,
-        torch.relu,
-        heads(3),
-        heads(4),
-        functools.partial(torch.sum, dim=1),
-        functools.partial(torch.sum, dim=2),
-        lambda x: (lambda y: y + 1)(x),
-        lambda x: (lambda y: y + 2)(x),
-    ]
+    different = [*map(scaled_by, (2, 3, [3, 5], [7, 9], np.ones(3), np.zeros(3), {'a': 1}, {'a': 2}, slice(2),
+                                  slice(3))), operator.itemgetter('a'), operator.itemgetter('b'),
+                 torch.Tensor.abs, torch.Tensor.neg, torch.relu, heads(3), heads(4),
+                 functools.partial(torch.sum, dim=1), functools.partial(torch.sum, dim=2),
+                 lambda x: (lambda y: y + 1)(x), lambda x: (lambda y: y + 2)(x)]
     test_eq(len({readout_hash(one) for one in different}), len(different))
     assert readout_hash(heads(3)) == readout_hash(heads(3))
 
@@ -88,28 +79,14 @@ def test_networks():
     hooked[0].register_forward_hook(lambda module, inputs, output: output * 0)
     test_eq(network_hash(small()), network_hash(small().eval()))
     Warmer.__name__, Warmer.__qualname__ = 'Warm', 'Warm'
-    modules = [
-        small(),
-        changed,
-        small(1),
-        small().to(torch.bfloat16),
-        hooked,
-        Warm(),
-        Warm(3.0),
-        Warm(shift=1.0),
-        Warmer(),
-    ]
+    modules = [small(), changed, small(1), small().to(torch.bfloat16), hooked, Warm(), Warm(3.0), Warm(shift=1.0),
+               Warmer()]
     test_eq(len({network_hash(module) for module in modules}), len(modules))
 
     def readings(module, weights):
         "Five ways to use them."
-        return [
-            module,
-            module.forward,
-            lambda x: module(x),
-            lambda x: x @ weights,
-            functools.partial(torch.mul, weights),
-        ]
+        return [module, module.forward, lambda x: module(x), lambda x: x @ weights,
+                functools.partial(torch.mul, weights)]
 
 
     dictionary, weights = small(), torch.rand(3)
@@ -143,19 +120,9 @@ def test_data_sets():
     many = torch.zeros(200, 3, 2, 2)
     second = many.index_fill(0, torch.tensor(1), 1)
     tensors = [TensorDataset(one) for one in (many, second)]
-    sets = [
-        squares[:9],
-        squares,
-        many,
-        second,
-        list(many),
-        list(second),
-        *tensors,
-        *(Subset(one, range(100)) for one in tensors),
-        Subset(tensors[0], range(99)),
-        ConcatDataset(tensors),
-        ConcatDataset(tensors[::-1]),
-    ]
+    sets = [squares[:9], squares, many, second, list(many), list(second), *tensors,
+            *(Subset(one, range(100)) for one in tensors), Subset(tensors[0], range(99)), ConcatDataset(tensors),
+            ConcatDataset(tensors[::-1])]
     hashes = [images_hash(one) for one in sets]
     test_eq(len(set(hashes)), len(sets) - 2) # a tensor and the list of its rows are the same images
     test_eq([hashes[2], hashes[3]], [hashes[4], hashes[5]])

@@ -72,10 +72,8 @@ def test_into_the_network():
 
     test_eq((inside, network.training), (False, True))
 
-    with (
-        expect_fail(MilanError, contains='the transform fails (ZeroDivisionError'),
-        named_errors('the transform'),
-    ):
+    with (expect_fail(MilanError, contains='the transform fails (ZeroDivisionError'),
+          named_errors('the transform')):
         1 / 0
 
     white = torch.full((2, 3, 4, 6), 255, dtype=torch.uint8)
@@ -92,10 +90,8 @@ def test_into_the_network():
 
     named = prepared(images, lambda images: {'x': images * 2, 'shift': torch.ones(2)}, 'cpu')
     test_eq(call(lambda shift, x: x + shift[:, None, None, None], named), images * 2 + 1)
-    test_eq(
-        call(lambda x, y: x - y, prepared(images, lambda images: (images, images / 2), 'cpu')),
-        images - images / 2,
-    )
+    test_eq(call(lambda x, y: x - y, prepared(images, lambda images: (images, images / 2), 'cpu')),
+            images - images / 2)
 
     size_of(named), dtype_of(nn.Conv2d(3, 2, 1).to(torch.bfloat16))
 
@@ -105,23 +101,12 @@ def test_into_the_network():
 # 04_inputs.ipynb, section "Errors"
 def test_errors():
     two = torch.zeros(3, 2, 2)
-    for item, said in (
-        ('a photo', 'item 7'),
-        (torch.zeros(4, 2, 2), '(4, 2, 2)'),
-        ({'label': 3, 'mask': 2}, 'the keys label, mask'),
-    ):
+    for item, said in (('a photo', 'item 7'), (torch.zeros(4, 2, 2), '(4, 2, 2)'),
+                       ({'label': 3, 'mask': 2}, 'the keys label, mask')):
         with expect_fail(MilanError, contains=said): image_of(item, 7)
-    for odd in (
-        np.zeros((3, 2, 2), np.uint16),
-        np.zeros((3, 2, 2), np.int64),
-        np.zeros((3, 2, 2), bool),
-        two.to('meta'),
-        two.to_sparse(),
-        np.full((3, 2, 2), object()),
-        np.zeros((3, 2, 2), complex),
-        torch.zeros(3, 0, 2),
-        torch.full((3, 2, 2), torch.nan),
-    ):
+    for odd in (np.zeros((3, 2, 2), np.uint16), np.zeros((3, 2, 2), np.int64), np.zeros((3, 2, 2), bool),
+                two.to('meta'), two.to_sparse(), np.full((3, 2, 2), object()), np.zeros((3, 2, 2), complex),
+                torch.zeros(3, 0, 2), torch.full((3, 2, 2), torch.nan)):
         with expect_fail(MilanError, contains='7'): image_of(odd, 7)
     with expect_fail(MilanError, contains='no latent code'): latent_of({'z': torch.zeros(2), 'kind': None})
     with expect_fail(MilanError, contains='image 1 is (3, 4, 5)'):

@@ -74,19 +74,15 @@ def test_this_package_s_layout():
 
     test_eq(wider.read(1)[1].shape, (3, 1, 64, 64))
     assert (view_native(layer, quantile=.5).read(1)[1] >= masks).all()
-    assert (
-        0 < view_native(layer, quantile=1).read(1)[1].sum() <= 32
-    )  # nothing exceeds the maximum: where it is reached
+    # nothing exceeds the maximum: where it is reached
+    assert 0 < view_native(layer, quantile=1).read(1)[1].sum() <= 32
 
 
 # 07_layouts.ipynb, section "The published layout"
 def test_the_published_layout():
     folder = published_by_hand(temporary())/'layer1'
-    (
-        _read_csv(folder / 'ids.csv', int),
-        _open_pictures(folder / 'masks.npy', 1).shape,
-        _unit_numbers(folder / 'units.npy', 3),
-    )
+    (_read_csv(folder/'ids.csv', int), _open_pictures(folder/'masks.npy', 1).shape,
+     _unit_numbers(folder/'units.npy', 3))
 
     with expect_fail(MilanError, contains='for 2 units'): _unit_numbers(folder/'units.npy', 2)
     with expect_fail(MilanError, contains='(units, k, 3, height, width)'): _open_pictures(folder/'masks.npy', 3)
@@ -130,12 +126,10 @@ def test_a_set_of_layers():
 # 07_layouts.ipynb, section "Errors"
 def test_errors():
     folder = published_by_hand(temporary())/'layer1'
-    wrong = (
-        ('images.npy', np.zeros((6, 3, 8, 8), np.uint8), '(6, 3, 8, 8)'),
-        ('masks.npy', np.zeros((3, 2, 1, 8, 8)), 'float64'),
-        ('images.npy', np.zeros((3, 2, 3, 4, 4), np.uint8), 'masks of 8 x 8'),
-        ('units.npy', np.array([1, 1, 4]), 'different'),
-    )
+    wrong = (('images.npy', np.zeros((6, 3, 8, 8), np.uint8), '(6, 3, 8, 8)'),
+             ('masks.npy', np.zeros((3, 2, 1, 8, 8)), 'float64'),
+             ('images.npy', np.zeros((3, 2, 3, 4, 4), np.uint8), 'masks of 8 x 8'),
+             ('units.npy', np.array([1, 1, 4]), 'different'))
     for file, array, said in wrong:
         whole = (folder/file).read_bytes()
         np.save(folder/file, array)
@@ -159,34 +153,15 @@ def test_errors():
         with expect_fail(MilanError, contains='exemplars.json is damaged'): read_about(folder)
 
 
-    for layer in (
-        '../x',
-        str(outside / 'conv1'),
-        f'../../{outside.parent.name}/set/conv1',
-        '',
-        'a/../b',
-        'a\0b',
-        'a\\b',
-        3,
-        None,
-    ):
+    for layer in ('../x', str(outside/'conv1'), f'../../{outside.parent.name}/set/conv1', '', 'a/../b', 'a\0b',
+                  'a\\b', 3, None):
         refused('', layers=[layer])
-    for change in (
-        {'layers': []},
-        {'layers': 'conv1'},
-        {'size': 0},
-        {'size': '8'},
-        {'size': 1.5},
-        {'borders': 'wrap'},
-        {'borders': None},
-    ):
+    for change in ({'layers': []}, {'layers': 'conv1'}, {'size': 0}, {'size': '8'}, {'size': 1.5},
+                   {'borders': 'wrap'}, {'borders': None}):
         refused('', **change)
     for said in ([], 'text', None, 7): refused(said)
-    for said, why in (
-        ('[' * 100_000, 'damaged'),
-        ('{"form', 'damaged'),
-        ('{"format": "milan exemplars 1"}', "'milan exemplars 1'"),
-    ):
+    for said, why in (('[' * 100_000, 'damaged'), ('{"form', 'damaged'),
+                      ('{"format": "milan exemplars 1"}', "'milan exemplars 1'")):
         (folder/'exemplars.json').write_text(said)
         with expect_fail(MilanError, contains=why): read_about(folder)
     write_about(folder, about)
@@ -208,10 +183,8 @@ def test_errors():
     damaged('conv1/levels.npy', [np.zeros(2), np.zeros((3, 1)), np.array(['a', 'b', 'c']), np.full(3, np.nan)])
     damaged('conv1/maps.npy', [np.zeros((3, 3, 8)), np.zeros((3, 3, 8, 8), int), np.zeros((3, 3, 0, 8))])
     damaged('conv1/activations.npy', [np.arange(9.).reshape(3, 3), np.full((3, 3), np.inf)])
-    damaged(
-        'images.npy',
-        [np.zeros((9, 3, 32, 32)), np.zeros((8, 3, 32, 32), np.uint8), np.zeros((9, 1, 32, 32), np.uint8)],
-    )
+    damaged('images.npy', [np.zeros((9, 3, 32, 32)), np.zeros((8, 3, 32, 32), np.uint8),
+                           np.zeros((9, 1, 32, 32), np.uint8)])
     damaged('image_ids.npy', [np.arange(9)[::-1], np.zeros(9, int), np.arange(9.)])
     layer = native(folder)
     np.save(folder/'conv1'/'quantiles.npy', np.zeros((3, 4)))

@@ -42,9 +42,8 @@ def test_the_definition_as_it_stands():
         "One exemplar in four pictures."
         masked = image * (1 - .75 * (1 - mask.float()))
         above = np.ma.masked_where(maps <= threshold, np.ones(maps.shape))
-        for axis, picture in zip(
-            axes, (image.permute(1, 2, 0).numpy(), maps, maps, masked.permute(1, 2, 0).numpy())
-        ):
+        shown = image.permute(1, 2, 0).numpy(), maps, maps, masked.permute(1, 2, 0).numpy()
+        for axis, picture in zip(axes, shown):
             axis.imshow(picture, **({'cmap': 'cividis'} if picture.ndim == 2 else {}))
             axis.set(xticks=[], yticks=[])
         axes[2].imshow(above, cmap='autumn_r', vmin=0, vmax=2)

@@ -80,16 +80,13 @@ def test_the_largest_values_of_a_stream():
 
     maps = torch.rand(6, 500, generator=torch.Generator().manual_seed(0))
     kept = _largest(maps.clone(), 130)
-    assert torch.equal(_ascending(kept), maps.sort(dim=1).values[:, -130:]) and torch.equal(
-        kept[:, 0], kept.amin(1)
-    )
+    assert torch.equal(_ascending(kept), maps.sort(dim=1).values[:, -130:])
+    assert torch.equal(kept[:, 0], kept.amin(1))
 
     _packed(torch.tensor([[1., 2., 3.], [4., 5., 6.]]), torch.tensor([1, 3, 5]))
 
-    test_eq(
-        _packed(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), torch.tensor([1, 3, 5])).tolist(),
-        [[2, -np.inf], [4, 6]],
-    )
+    packed = _packed(torch.tensor([[1., 2., 3.], [4., 5., 6.]]), torch.tensor([1, 3, 5]))
+    test_eq(packed.tolist(), [[2, -np.inf], [4, 6]])
 
     values = torch.randn(2, 500, generator=torch.Generator().manual_seed(0))
     tail = Largest(torch.full((2, 20), -torch.inf))
@@ -167,9 +164,8 @@ def test_any_other_quantile_afterwards():
     for q in (0, .01, .3, .5, .9, .95, .99, .999, 1):
         running = in_batches(RunningQuantile(q, rows=100), maps, torch.arange(100), 13)
         chances, values = quantile_table(running)
-        assert (
-            chances[0] == 0 and chances[-1] == 1 and (np.diff(chances) > 0).all() and (values.diff() >= 0).all()
-        )
+        assert chances[0] == 0 and chances[-1] == 1
+        assert (np.diff(chances) > 0).all() and (values.diff() >= 0).all()
         exact = np.quantile(maps.double().numpy(), chances, axis=(0, 2, 3), method='hazen').T
         test_close(values.numpy(), exact, eps=1e-6)
         assert torch.equal(values[:, chances == q][:, 0], running.estimate())
@@ -273,8 +269,7 @@ def test_against_the_original_s_data_oracle():
     images = torch.from_numpy(np.load(folder/'images_200x3x32x32_uint8.npy')).float() / 255
     weights = {name: torch.from_numpy(value) for name, value in np.load(folder/'cnn.npz').items()}
     conv = lambda x, name, stride: torch.nn.functional.conv2d(
-        x, weights[f'{name}.weight'], weights[f'{name}.bias'], stride=stride, padding=1
-    )
+        x, weights[f'{name}.weight'], weights[f'{name}.bias'], stride=stride, padding=1)
     x = conv(images, 'conv1', 1)
     x = conv(torch.nn.functional.max_pool2d(x.relu(), 2), 'conv2', 2)
     x = conv(x.relu(), 'conv3', 2)
@@ -287,9 +282,8 @@ def test_against_the_original_s_data_oracle():
     peaks = np.take_along_axis(x.amax((2, 3)).numpy().T, golden['topk_ids'], 1)
     np.testing.assert_allclose(peaks[clear], top.values.numpy()[clear], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(top.values.numpy(), golden['topk_activations'], rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(
-        quantile.estimate().numpy(), golden['exact_hazen_quantiles'][:, 3], rtol=1e-6, atol=1e-6
-    )
+    np.testing.assert_allclose(quantile.estimate().numpy(), golden['exact_hazen_quantiles'][:, 3], rtol=1e-6,
+                               atol=1e-6)
     np.testing.assert_allclose(quantile.estimate().numpy(), golden['rq_level_used'], rtol=1e-6, atol=1e-6)
     np.abs(quantile.estimate().numpy() - golden['rq_level_used']).max()
 

@@ -38,25 +38,10 @@ def temporary():
 def small_run(network=None, layers=('conv1', 'conv2'), **settings):
     "A run over 40 small images."
     entry = as_network((network or small_network()).eval())
-    usual = dict(
-        network=entry,
-        images=Squares(),
-        layers=layers_of(entry.module, list(layers)),
-        k=5,
-        quantile=0.99,
-        units={},
-        batch_size=8,
-        workers=0,
-        device=torch.device('cpu'),
-        seed=0,
-        transform=entry.transform,
-        to_image=None,
-        truncate=False,
-        channels_last=False,
-        autocast=None,
-        save_every=60.0,
-        quiet=True,
-    )
+    usual = dict(network=entry, images=Squares(), layers=layers_of(entry.module, list(layers)), k=5,
+                 quantile=0.99, units={}, batch_size=8, workers=0, device=torch.device('cpu'), seed=0,
+                 transform=entry.transform, to_image=None, truncate=False, channels_last=False, autocast=None,
+                 save_every=60.0, quiet=True)
     return Run(**usual | settings)
 
 
@@ -105,11 +90,8 @@ def test_writing_the_result():
     with expect_fail(MilanError, contains='thesis.txt, which is not part'): require_ours(folder)
 
     run = small_run()
-    with (
-        torch.inference_mode(),
-        new_state(run, folder / '.set.progress' / 'part-0') as state,
-        progress_bar(run, state, [0, 1]) as bar,
-    ):
+    with (torch.inference_mode(), new_state(run, folder/'.set.progress'/'part-0') as state,
+          progress_bar(run, state, [0, 1]) as bar):
         one_pass(run, state, batch_loader(run, range(run.batches())), bar)
         write_result(folder/'set', state, [], ABOUT)
     Exemplars.open(folder/'set')
@@ -139,9 +121,8 @@ def test_sharing_a_run():
     work(run, folder/'set', folder/'.set.progress', 'key', ABOUT, True)
     assert same_files(folder/'again', folder/'set')
     begun_by_three(run, folder/'.third.progress')
-    (folder / '.third.progress' / 'part-2' / 'images.bytes').write_bytes(
-        b''
-    )  # a state that lost its images is not used
+    # a state that lost its images is not used
+    (folder/'.third.progress'/'part-2'/'images.bytes').write_bytes(b'')
     work(run, folder/'third', folder/'.third.progress', 'key', ABOUT, True)
     assert same_files(folder/'third', folder/'set')
     test_eq(sorted(path.name for path in folder.iterdir()), ['again', 'set', 'third'])

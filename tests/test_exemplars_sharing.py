@@ -56,15 +56,10 @@ def test_dividing_the_work():
     locked
 
     test_eq((locked, [path.name for path in folder.iterdir()]), (['.result.lock'], ['part-3']))
-    with (
-        exclusive(folder / 'result'),
-        expect_fail(MilanError, contains='another process'),
-        exclusive(folder / 'result'),
-    ):
+    with (exclusive(folder/'result'), expect_fail(MilanError, contains='another process'),
+          exclusive(folder/'result')):
         pass
-    with (
-        expect_fail(MilanError, contains='cannot be written to'),
-        exclusive(folder / 'part-3' / 'images.bytes' / 'x'),
-    ):
+    with (expect_fail(MilanError, contains='cannot be written to'),
+          exclusive(folder/'part-3'/'images.bytes'/'x')):
         pass
     shutil.rmtree(folder)

@@ -20,9 +20,8 @@ from milan.config import MilanError
 def discs(k=10, side=96):
     "A unit's k images of coloured noise, each with a disc as its mask; seeded."
     draw = torch.Generator().manual_seed(0)
-    images = (
-        torch.rand(k, 3, 8, 8, generator=draw).repeat_interleave(side // 8, 2).repeat_interleave(side // 8, 3)
-    )
+    images = torch.rand(k, 3, 8, 8, generator=draw)
+    images = images.repeat_interleave(side // 8, 2).repeat_interleave(side // 8, 3)
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing='ij')
     middle = torch.randint(side // 4, side - side // 4, (2, k, 1, 1, 1), generator=draw)
     masks = ((x - middle[0])**2 + (y - middle[1])**2 < (side // 5)**2).float()

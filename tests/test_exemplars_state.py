@@ -50,11 +50,8 @@ def warned(work):
 # 09_state.ipynb, section "A layer's statistics"
 def test_a_layer_s_statistics():
     one = six()
-    (
-        one.add(torch.rand(8, 6, 5, 5, generator=torch.Generator().manual_seed(0)), torch.arange(8), None).sum(),
-        one.units,
-        one.top.ids,
-    )
+    (one.add(torch.rand(8, 6, 5, 5, generator=torch.Generator().manual_seed(0)), torch.arange(8), None).sum(),
+     one.units, one.top.ids)
 
     whole = six()
     whole.add(torch.rand(8, 6, 5, 5) > .5, torch.arange(8), None) # a readout may give yes or no
@@ -111,17 +108,14 @@ def test_candidate_images():
 
 # 09_state.ipynb, section "The state of a process"
 def test_the_state_of_a_process():
-    (
-        _plausible({'key': 'k', 'batches': [], 'spool': {'ids': [], 'shape': [], 'sum': 0}, 'layers': {}}),
-        _plausible({'key': 3}),
-    )
+    (_plausible({'key': 'k', 'batches': [], 'spool': {'ids': [], 'shape': [], 'sum': 0}, 'layers': {}}),
+     _plausible({'key': 3}))
 
     folder = temporary()
     (folder/'images.bytes').write_bytes(b'abcd')
     assert not _same_images(folder/'images.bytes', {'ids': [0], 'shape': [1, 2, 2], 'sum': 1})
-    test_eq(
-        _plausible({'key': 'k', 'batches': [0], 'spool': {'ids': [], 'shape': [], 'sum': 0}, 'layers': {}}), False
-    )
+    test_eq(_plausible({'key': 'k', 'batches': [0], 'spool': {'ids': [], 'shape': [], 'sum': 0}, 'layers': {}}),
+            False)
     shutil.rmtree(folder)
 
     saved_state(temporary(), 'key') is None

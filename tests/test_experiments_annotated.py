@@ -9,15 +9,19 @@ from milan.hooks.layers import Unit
 import numpy as np
 import torch
 from milan.experiments.annotated import (
+    _pretrained,
+    _small_network,
     annotate_units,
     AnnotatedUnits,
     features_of,
+    LAYERS,
     missing_sets,
     noun_classes,
     PictureSet,
     resized,
     scene_pictures,
     simulated_sets,
+    SimulatedAnnotations,
     toy_networks,
 )
 
@@ -51,6 +55,8 @@ def test_a_network_s_annotated_units():
 
 # 08_annotated.ipynb, section "Simulated annotators"
 def test_simulated_annotators():
+    test_eq(len(SimulatedAnnotations([('conv', 1)], [['a cup'] * 3], None, asked=4, named=1)), 1)
+
     letters, things = scene_pictures(80, ['letter'])
     assert 0 < len(letters) < 80
     test_eq(all('letter' in one for one in things), True)
@@ -88,6 +94,8 @@ def test_features():
 
 # 08_annotated.ipynb, section "Small networks, trained here"
 def test_small_networks_trained_here():
+    test_eq(resized(8)(torch.rand(2, 3, 16, 16)).shape, (2, 3, 8, 8))
+
     words = [frozenset({'dog', 'animal'}), frozenset({'cat', 'animal'}), frozenset({'cat'}), frozenset()]
     classes, numbers = noun_classes(words, least=2)
     test_eq((set(classes), numbers[3]), ({'animal', 'cat'}, None))
@@ -95,9 +103,15 @@ def test_small_networks_trained_here():
     test_eq(resized(64)(torch.rand(2, 3, 112, 112)).shape, (2, 3, 64, 64))
     classes, numbers
 
+    test_eq(_small_network('cnn', 3, 4, 64, 0)(torch.rand(1, 3, 64, 64)).shape, (1, 3))
+    test_eq(_small_network('vit', 3, 4, 64, 0)(torch.rand(1, 3, 64, 64)).shape, (1, 3))
+
 
 # 08_annotated.ipynb, section "The sets of a profile"
 def test_the_sets_of_a_profile():
+    made = _pretrained({'planted'}, 'cpu')
+    test_eq((list(made), made['planted'].layers), (['planted'], LAYERS['planted']))
+
     os.environ['MILAN_RESULTS_DIR'] = os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
     sets, pictures, overview = simulated_sets('smoke', ['planted', 'cnn', 'generator'], device='cpu')
     overview

@@ -5,15 +5,19 @@ from milan.config import MilanError
 from milan.config import package_folder
 from pathlib import Path
 from milan.experiments.records import (
+    _ordered,
+    _without_nan,
     collect,
     committed_reports,
     find_record,
     Metrics,
+    nearest,
     PAPER_NUMBERS,
     parse,
     read,
     Record,
     record_files,
+    reports_dir,
 )
 
 import json
@@ -30,6 +34,9 @@ def measured(): # metrics with one record
 
 # 01_records.ipynb, section "One number"
 def test_one_number():
+    test_eq((_ordered((1., 2.)), _without_nan(float('nan')), _without_nan('n')), ((1., 2.), None, 'n'))
+    with expect_fail(ValueError, contains='low end'): _ordered((2., 1.))
+
     one = Record('alexnet/within', .35, paper=.39, n=115, interval=(.31, .4))
     test_eq((one.paper, one.seeds), (.39, None))
     one
@@ -39,6 +46,9 @@ def test_one_number():
 def test_one_run():
     test_eq(list(measured().table().columns)[:4], ['name', 'value', 'low', 'high'])
     measured().table()
+
+    test_eq(nearest('transfr', ['transfer', 'audit']), 'did you mean transfer?')
+    nearest('xyz', ['transfer', 'audit'])
 
     test_eq(measured()['alexnet/within'].paper, .39)
     with expect_fail(MilanError, contains='did you mean alexnet/within'): find_record(measured(), 'alexnet/withn')
@@ -59,6 +69,8 @@ def test_the_file():
 
 # 01_records.ipynb, section "All reports"
 def test_all_reports():
+    test_eq(reports_dir().name, 'reports')
+
     [path.parent.name for path in record_files(committed_reports() or 'reports')][:3]
 
     folder = Path(tempfile.mkdtemp())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from milan.experiments.reports import (
     _Files,
+    _plain,
     checked_record,
     commit,
     Report,
@@ -58,6 +59,8 @@ def test_the_report():
     files = _Files()
     files.folder = Path('reports')
     test_eq(files.table(pd.DataFrame({'unit': [0]}), 'units'), Path('reports/units.csv'))
+
+    _plain({'seed': 1, 'folder': Path('photos'), 'images': None})
 
     folder = Path(tempfile.mkdtemp())/'toy'/'demo'
     report = Report(folder, parameters={'profile': 'demo', 'images': Path('pictures')})

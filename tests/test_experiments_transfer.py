@@ -6,12 +6,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from milan.experiments.transfer import (
+    _demo_plan,
+    _leave_out,
+    _smoke_plan,
+    _table,
+    _tested,
+    _within,
     AXES,
     compare,
     interval,
     networks_of,
     predict,
     predict_all,
+    Predictions,
     ROWS,
     SETTINGS,
     Transfer,
@@ -43,8 +50,18 @@ def three_transfers():
 
 # 09_transfer.ipynb, section "From which networks to which"
 def test_from_which_networks_to_which():
+    one = Transfer('across data', 'lite0', 'cnn', ('lite0',), ('cnn',))
+    test_eq((one.title, Transfer(AXES[0], 'cnn', 'cnn', ('cnn',), ('cnn',)).title), ('lite0 → cnn', 'cnn'))
+
     test_eq(networks_of(three_transfers()), ['first', 'second', 'third'])
     [one.title for one in three_transfers()]
+
+    test_eq([one.title for one in _within('ab')], ['a', 'b'])
+    test_eq([one.sources for one in _leave_out('abc', 'b')], [('a', 'c')])
+
+    test_eq({one.axis for one in _smoke_plan()}, set(AXES))
+
+    test_eq({one.axis for one in _demo_plan()}, set(AXES))
 
     for profile in ('smoke', 'demo', 'paper'):
         for one in transfers(profile):
@@ -105,6 +122,14 @@ def test_intervals_over_units_and_trials():
 # 09_transfer.ipynb, section "All transfers"
 @pytest.mark.training
 def test_all_transfers():
+    found = Predictions({}, {'cnn': [3]}, [])
+    test_eq(_tested(Transfer(AXES[0], 'cnn', 'cnn', ('cnn',), ('cnn',)), found, {'cnn': range(5)}), [('cnn', 3)])
+
+    values = {'ours': np.array([[.2, .4]]), 'constant': np.array([[.1, .1]])}
+    table = _table(values, Transfer(AXES[0], 'cnn', 'cnn', ('cnn',), ('cnn',), .39), ['a cup'], 0)
+    test_close(table['value'].to_numpy(), np.array([.3, .1]))
+    table
+
     plan, toys = three_transfers(), toy_networks(['first', 'second', 'third'], units=40)
     found = predict_all(plan, toys, quick(), trials=2, device='cpu', progress=False)
     table = compare(plan, toys, found, measures=['word_f1'])

@@ -11,9 +11,12 @@ import os
 import pandas as pd
 from milan.files import (
     _absolute_name,
+    _files,
     _foreign_file,
     _LOCK,
+    _make_parent,
     _read_list,
+    _read_lock,
     _write_list,
     atomic,
     check_hash,
@@ -68,6 +71,12 @@ def test_hashes():
 # 01_files.ipynb, section "Removing"
 def test_removing():
     folder = Path(tempfile.mkdtemp())
+    (folder/'inner').mkdir()
+    remove(folder)
+    remove(folder) # it need not exist
+    assert not folder.exists()
+
+    folder = Path(tempfile.mkdtemp())
     (folder/'ours').write_text('')
     (folder/'theirs').write_text('')
     remove_files(folder, ['ours', 'absent'])
@@ -91,6 +100,11 @@ def test_full_disks():
 # 01_files.ipynb, section "Atomic writes"
 def test_atomic_writes():
     with tempfile.TemporaryDirectory() as place:
+        (Path(place)/'inner').mkdir()
+        (Path(place)/'inner'/'a.txt').write_text('a')
+        test_eq(list(_files(Path(place))), ['inner/a.txt'])
+
+    with tempfile.TemporaryDirectory() as place:
         (Path(place)/'a.txt').write_text('a')
         _write_list(Path(place))
         found = _read_list(Path(place))
@@ -102,6 +116,12 @@ def test_atomic_writes():
 
     test_eq(_absolute_name('a/..').resolve(), Path.cwd())
     with expect_fail(MilanError, contains='cannot be replaced'): _absolute_name('/')
+
+    with tempfile.TemporaryDirectory() as place:
+        _make_parent(Path(place)/'a'/'b'/'file.txt')
+        assert (Path(place)/'a'/'b').is_dir()
+        (Path(place)/'plain').write_text('')
+        with expect_fail(MilanError, contains='cannot be created'): _make_parent(Path(place)/'plain'/'file.txt')
 
     folder = Path(tempfile.mkdtemp())
     with atomic(folder/'answer.txt') as beside: beside.write_text('42')
@@ -168,6 +188,10 @@ def test_the_lock_file():
     test_eq(list(_LOCK.validate_python({'milan-base/milan-base.pth': '5f' * 32})),
             ['milan-base/milan-base.pth'])
     with expect_fail(ValidationError): _LOCK.validate_python({'../x': '5f' * 32})
+
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place)/'lock.json').write_text('{"shapes/manifest/a.zip": "%s"}' % ('0' * 64))
+        test_eq(_read_lock(Path(place)/'lock.json'), {'shapes/a.zip': {'sha256': '0' * 64}})
 
     folder = user_folder('data')
     test_eq(read_lock(), {})

@@ -1,6 +1,7 @@
 # Generated from nbs/02_layers.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.hooks.layers import (
+    _declared,
     _largest_grid,
     _matches,
     _some,
@@ -89,6 +90,16 @@ def test_what_the_network_declares():
         axis.set(title=title, xlabel='column of patches', ylabel='row', xticks=range(maps.shape[3]),
                  yticks=range(maps.shape[2]))
     figure.tight_layout()
+
+    class ClassToken(nn.Module):
+        "A class token, declared as a parameter."
+        def __init__(self):
+            super().__init__()
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, 6))
+
+
+    test_eq(_declared(nn.Sequential(ClassToken(), nn.ReLU())), {1})
+    _declared(nn.ReLU())
 
     class Tokens(nn.Module):
         "A class token and four registers in front of the input."

@@ -9,6 +9,7 @@ import torch
 from milan.networks.files import (
     _below,
     _function,
+    _imported,
     _numbers,
     _only_builds,
     _parsed,
@@ -49,13 +50,17 @@ def test_the_fields_of_a_file():
 
 # 06_files.ipynb, section "What may be run"
 def test_what_may_be_run():
+    assert _below('torch.nn') and _below('torch.nn.modules.conv') and not _below('torch.nnx')
+
     assert _only_builds(nn.Conv2d) and _only_builds(import_torchvision().models.resnet18)
     assert not any(map(_only_builds, [torch.load, nn.utils.clip_grad_norm_,
                                       import_torchvision().models.get_model_weights]))
 
     path.write_text('name: pets/oxford')
-    with expect_fail(MilanError, contains='could run any code'): _require_trust('os:system', path, _below('os'))
+    with expect_fail(ValueError, contains='no file'): _parsed(path.with_name('absent.yaml'))
     _parsed(path)
+
+    with expect_fail(MilanError, contains='could run any code'): _require_trust('os:system', path, _below('os'))
 
     path.write_text('name: pets/oxford\nbuild: torch.nn:Linear\narguments: {in_features: 3, out_features: 4}')
     read_file(path)
@@ -63,13 +68,16 @@ def test_what_may_be_run():
 
 # 06_files.ipynb, section "Building it"
 def test_building_it():
+    assert _imported('torch.nn', path, trust=False) is nn
+
     assert _function('torch.nn:Linear', path, trust=False) is nn.Linear
     with expect_fail(MilanError, contains="no function 'Liner'"): _function('torch.nn:Liner', path, trust=False)
+
+    list(_numbers({'a': [1, {'b': 2.5}], 'c': 'x'}))
 
     large = NetworkFile(name='a', build='torch.nn:Linear',
                         arguments={'in_features': 99_999, 'out_features': 99_999})
     with expect_fail(MilanError, contains='9,999,900,000 parameters'): _require_modest(nn.Linear, large, path)
-    list(_numbers({'a': [1, {'b': 2.5}], 'c': 'x'}))
 
     described = NetworkFile(name='squeeze/none', build='torchvision:squeezenet1_1', layers=['features.3'],
                             size=96)

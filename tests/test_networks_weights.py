@@ -8,7 +8,9 @@ import torch
 from milan.networks.weights import (
     _named,
     _require_fit,
+    _same_kind,
     _some,
+    _unwrapped,
     build,
     by_path,
     check_tensors,
@@ -30,6 +32,9 @@ def test_unwrapping():
     expanded = {'weight': torch.zeros(1).expand(10**6, 10**6)}     # one number that stands for a trillion
     check_tensors(expanded, 'x.pth', repeated=True)
     with expect_fail(MilanError, contains='weight is no plain tensor'): check_tensors(expanded, 'x.pth')
+
+    test_eq(_unwrapped({'model': {'state_dict': {'weight': 1}}}), {'weight': 1})
+    _unwrapped({'weight': 1})
 
     bare = {'weight': torch.eye(2)}
     [list(read_state(saved_tensors(value))) for value in (bare, {'state_dict': bare, 'epoch': 3},
@@ -53,6 +58,9 @@ def test_renaming():
 def test_loading_all_or_nothing():
     test_eq(_some(list('abcde')), '5 (a, b, c, d, …)')
     _named('model.module.0.weight', {'0.weight': torch.eye(2)}, str, 'model.')
+
+    assert _same_kind(torch.zeros(1, dtype=torch.half), torch.zeros(1))
+    assert not _same_kind(torch.zeros(1, dtype=torch.int64), torch.zeros(1))
 
     wanted = {'weight': torch.eye(2), 'bias': torch.zeros(2)}
     _require_fit(wanted, wanted, 'x.pth')
@@ -105,11 +113,8 @@ def test_errors():
     for name, value in odd.items():
         with expect_fail(MilanError, contains=name): read_state(saved_tensors({name: value}))
     with expect_fail(MilanError, contains='0.weight'):
-        fit(
-            nn.Sequential(nn.Linear(4, 3)),
-            read_state(saved_tensors({'0.weight': torch.zeros(1).expand(10**6, 10**6)})),
-            'x.pth',
-        )
+        fit(nn.Sequential(nn.Linear(4, 3)),
+            read_state(saved_tensors({'0.weight': torch.zeros(1).expand(10**6, 10**6)})), 'x.pth')
     path, small_file = saved_tensors({'zeros': torch.zeros(10**6)}), Path(tempfile.mkdtemp())/'bomb.pth'
     with zipfile.ZipFile(path) as plain, zipfile.ZipFile(small_file, 'w', zipfile.ZIP_DEFLATED) as packed:
         for part in plain.namelist(): packed.writestr(part, plain.read(part))

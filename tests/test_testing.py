@@ -5,6 +5,7 @@ import numpy as np
 import os
 import torch
 from milan.testing import (
+    _dies,
     batch_of_squares,
     block_network,
     counted,
@@ -45,9 +46,8 @@ from fastcore.test import test_eq
 # 01_testing.ipynb, section "A web server on this machine"
 def test_a_web_server_on_this_machine():
     with Site({'/a.txt': b'some words', '/b.txt': '/a.txt'}) as site:
-        ask = lambda path, **headers: urllib.request.urlopen(
-            urllib.request.Request(site.address + path, headers=headers)
-        ).read()
+        request = lambda path, **headers: urllib.request.Request(site.address + path, headers=headers)
+        ask = lambda *path, **headers: urllib.request.urlopen(request(*path, **headers)).read()
         answers = ask('/b.txt'), ask('/a.txt', Range='bytes=5-')
     answers, site.asked
 
@@ -57,6 +57,10 @@ def test_a_web_server_on_this_machine():
 
 # 01_testing.ipynb, section "A process that dies"
 def test_a_process_that_dies():
+    left = [3]
+    assert _dies(abs, left)(-2) == 2 # two calls are left
+    left
+
     place = Path(tempfile.mkdtemp())/'words'
     def write():
         "In two steps."
@@ -83,6 +87,9 @@ def test_the_command():
 
 # 01_testing.ipynb, section "Units in memory"
 def test_units_in_memory():
+    first = some_units()[0]
+    test_eq((first.images.shape, first.masks.shape), ((3, 3, 16, 16), (3, 1, 16, 16)))
+
     class Means: # of a batch, inside the masks
         def read(self, images, masks, owner=None): return (images * masks).mean((1, 2, 3))
 
@@ -98,11 +105,14 @@ def test_units_in_memory():
 
 # 01_testing.ipynb, section "Smaller still"
 def test_smaller_still():
+    image, channel = Squares()[0]
+    test_eq((len(Squares()), image.shape), (40, (3, 24, 24)))
+    channel
+
     test_eq(batch_of_squares(2).shape, (2, 3, 24, 24))
 
-    Image.fromarray(
-        np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1) for index in range(6)])
-    )
+    Image.fromarray(np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1)
+                               for index in range(6)]))
 
     images = torch.stack([image for image, _ in Squares()])
     test_eq((len(Squares()), images.shape, images.dtype), (40, (40, 3, 24, 24), torch.uint8))
@@ -117,6 +127,8 @@ def test_networks_whose_units_are_known_or_counted():
     assert torch.equal(seeing_network()(images).argmax(1), images.amax((2, 3)).argmax(1))
     seeing_network()(images).argmax(1)
 
+    test_eq(Residual(3).eval()(torch.rand(1, 3, 8, 8)).shape, (1, 3, 8, 8))
+
     counting = Counting(Residual(3).eval())
     counting(torch.rand(1, 3, 8, 8))
     counting.runs
@@ -124,6 +136,8 @@ def test_networks_whose_units_are_known_or_counted():
     deep, images = deep_network(), torch.rand(2, 3, 24, 24)
     assert torch.equal(deep(images), deep_network()(images))
     [getattr(deep, name).runs for name in ('stem', 'early', 'late', 'head')]
+
+    disc()
 
     made = made_up_set()
     sorted(path.name for path in made.iterdir())
@@ -133,10 +147,8 @@ def test_networks_whose_units_are_known_or_counted():
     photographs, found = made_up_folder(), made_up_exemplars()
     Image.fromarray(np.hstack(np.load(found/'blocks.10'/'images.npy')[1].transpose(0, 2, 3, 1)))
 
-    test_eq(
-        sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')),
-        ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'],
-    )
+    test_eq(sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')),
+            ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'])
     test_eq(disc().getpixel((24, 32)), (220, 40, 30, 255))
     images, masks = (np.load(found/'blocks.2'/f'{name}.npy') for name in ('images', 'masks'))
     test_eq((images.shape, masks.shape), ((4, 6, 3, 64, 64), (4, 6, 1, 64, 64)))
@@ -146,6 +158,9 @@ def test_networks_whose_units_are_known_or_counted():
 
 # 01_testing.ipynb, section "Folders, files and manifests"
 def test_folders_files_and_manifests():
+    folder = user_folder('data')
+    os.environ['MILAN_DATA_DIR'] == str(folder/'data')
+
     folder = user_folder()
     write_manifest(folder, 'toy', [{'kind': 'local', 'path': 'toy.txt'}])
     sorted(path.name for path in folder.rglob('*'))

@@ -96,9 +96,8 @@ class Evaluator:
         "The data set, batch by batch."
         numbers = range(len(self.images))
         rows = rows or [numbers[first:first + self.batch_size] for first in numbers[::self.batch_size]]
-        loader = torch.utils.data.DataLoader(_Labelled(self.images, self.labels, labelled),
-                                             batch_sampler=[list(some) for some in rows],
-                                             num_workers=self.workers,
+        items, batches = _Labelled(self.images, self.labels, labelled), [list(some) for some in rows]
+        loader = torch.utils.data.DataLoader(items, batch_sampler=batches, num_workers=self.workers,
                                              collate_fn=_collated, pin_memory=self.place.type == 'cuda')
         for taken, classes, images in loader:
             yield taken, classes, prepared(images, self.transform, self.place, dtype_of(self.network.module))
@@ -201,11 +200,11 @@ def samples(network: Any, # a torch module, a Network, or the name of one
     def _visit(name: str, value: Any) -> None:
         kept.setdefault(name, []).append(by_unit(readings[name], picked(readings[name], value)).cpu().clone())
     if not 1 <= count <= len(images):
-        raise MilanError(f'{count} samples were asked for, and the data set has {len(images)} images: choose '
+        raise MilanError(f'count = {count} samples, but the data set has {len(images)} images: choose '
                          f'from 1 to {len(images)}')
     numbers = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
-    with evaluator(network, images, None, batch_size, workers, device, transform,
-                   quiet) as loop, torch.inference_mode():
+    shared = evaluator(network, images, None, batch_size, workers, device, transform, quiet)
+    with shared as loop, torch.inference_mode():
         readings = {layer.name: layer for layer in layers_of(loop.network.module, layers)}
         rows = [some.tolist() for some in numbers.split(batch_size)]
         with record(loop.network.module, list(readings.values()), _visit):
@@ -230,8 +229,8 @@ class Evaluation:
         "Whether each prediction is right."
         if all(len(label) == 1 for label in self.labels):
             return self.predictions == np.array([label[0] for label in self.labels])
-        return np.array([said in label for said,
-                         label in zip(self.predictions.tolist(), self.labels, strict=True)])
+        pairs = zip(self.predictions.tolist(), self.labels, strict=True)
+        return np.array([predicted in label for predicted, label in pairs])
 
     @property
     def accuracy(self) -> float:
@@ -310,17 +309,17 @@ def evaluate(network: Any, # a torch module, a Network, or the name of one; give
              quiet: bool = False, # no progress bar
             ) -> Evaluation:
     "Classify every image, in eval mode (section 5.1). Raises `MilanError` for missing or unknown labels."
-    truth, said, logits = [], [], []
-    with evaluator(network, images, labels, batch_size, workers, device, transform,
-                   quiet) as loop, torch.inference_mode():
+    truth, predicted, logits = [], [], []
+    shared = evaluator(network, images, labels, batch_size, workers, device, transform, quiet)
+    with shared as loop, torch.inference_mode():
         module = loop.network.module
-        with hooked(module, grouped(module, ablated, readings), values,
-                    ImageCounter()), loop.bar('accuracy') as bar:
+        groups = grouped(module, ablated, readings)
+        with hooked(module, groups, values, ImageCounter()), loop.bar('accuracy') as bar:
             for numbers, classes, inputs in loop.batches():
                 found = logits_of(call(module, inputs))
                 check_labels(classes, numbers, found.shape[1])
                 truth += classes
-                said.append(predicted_classes(found, among).cpu())
+                predicted.append(predicted_classes(found, among).cpu())
                 logits += [found.cpu()] if keep_logits else []
                 bar.update(len(numbers))
-    return Evaluation(truth, torch.cat(said).numpy(), torch.cat(logits) if keep_logits else None)
+    return Evaluation(truth, torch.cat(predicted).numpy(), torch.cat(logits) if keep_logits else None)

@@ -9,6 +9,7 @@ __all__ = ['finetune']
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _loss(logits: torch.Tensor, labels: Sequence[tuple[int, ...]]) -> torch.Tens
         right[row, list(label)] = True
     return -logits.log_softmax(1).masked_fill(~right, -math.inf).logsumexp(1)
 
-# %% ../../nbs/11_ablation/05_finetuning.ipynb #d975eb57
+# %% ../../nbs/11_ablation/05_finetuning.ipynb #c11381ea
 def _passed(loop: Evaluator, order: list[int]) -> Iterator[tuple[torch.Tensor, list[tuple[int, ...]]]]:
     rows = [order[first:first + loop.batch_size] for first in range(0, len(order), loop.batch_size)]
     for numbers, classes, inputs in loop.batches(rows):
@@ -89,10 +90,26 @@ def _passed(loop: Evaluator, order: list[int]) -> Iterator[tuple[torch.Tensor, l
         check_labels(classes, numbers, logits.shape[1])
         yield logits, classes
 
+# %% ../../nbs/11_ablation/05_finetuning.ipynb #92150491
+def _losses(loop: Evaluator, training: list[int], epoch: int,
+            chance: torch.Generator) -> Iterator[torch.Tensor]: # the loss of each batch of an epoch
+    order = [training[row] for row in torch.randperm(len(training), generator=chance).tolist()]
+    for logits, classes in _passed(loop, order):
+        yield _loss(logits, classes).mean()
 
+
+def _validated(loop: Evaluator, held: list[int]) -> dict[str, float]: # loss and accuracy on held-out images
+    with torch.no_grad():
+        found = [(_loss(logits, classes), Evaluation(classes, logits.argmax(1).cpu().numpy()).right)
+                 for logits, classes in _passed(loop, held)]
+    return {'validation_loss': torch.cat([loss for loss, _ in found]).mean().item(),
+            'validation_accuracy': float(np.concatenate([right for _, right in found]).mean())}
+
+# %% ../../nbs/11_ablation/05_finetuning.ipynb #8e5bae7f
 def _numbers_of(values: Values) -> Any: # for a fingerprint
-    return [[name, one.double().sum().item(), list(one.shape)] for name,
-            one in values.by_layer.items()] if isinstance(values, Means | Samples) else values
+    if not isinstance(values, Means | Samples):
+        return values
+    return [[name, one.double().sum().item(), list(one.shape)] for name, one in values.by_layer.items()]
 
 # %% ../../nbs/11_ablation/05_finetuning.ipynb #d1cfdbb0
 def finetune(network: Any, # a torch module or a Network; ends with its best weights
@@ -108,9 +125,9 @@ def finetune(network: Any, # a torch module or a Network; ends with its best wei
              patience: int = 4, # stop after this number of epochs without a lower validation loss
              learning_rate: float = 1e-3, # AdamW's default
              weight_decay: float = .01, # AdamW's default
-             statistics: bool = False, # let BatchNorm in the chosen layers count on
+             statistics: bool = False, # update the statistics of BatchNorm in the chosen layers
              seed: int = 0, # of the split, the batches and dropout
-             checkpoint: str | Path | None = None, # file to go on from and to write after every epoch
+             checkpoint: str | Path | None = None, # file to resume from, written after every epoch
              batch_size: int = 64, # images per step
              workers: int = 0, # processes that read images; 0: this one
              device: str | torch.device | None = None, # None: where the network is
@@ -120,8 +137,8 @@ def finetune(network: Any, # a torch module or a Network; ends with its best wei
     "Train the chosen layers by cross-entropy. Raises `MilanError` without weights to train."
     from milan.captioner.training import TrainConfig, fit
 
-    with evaluator(network, images, labels, batch_size, workers, device, transform,
-                   quiet) as loop, torch.inference_mode(False):
+    shared = evaluator(network, images, labels, batch_size, workers, device, transform, quiet)
+    with shared as loop, torch.inference_mode(False):
         module = loop.network.module
         tuned = _Tuned([module.get_submodule(path) for path in resolve(module, layers)], statistics)
         if not any(parameter.is_floating_point() for parameter in tuned.parameters()):
@@ -130,25 +147,10 @@ def finetune(network: Any, # a torch module or a Network; ends with its best wei
         groups = grouped(module, ablated, readings)
         key = fingerprint([network_hash(module), images_hash(images), repr(labels), training,
                            [repr(one) for one in groups.items()], _numbers_of(values),
-                           list(tuned.state_dict()), learning_rate, weight_decay, statistics, seed,
-                           batch_size])
-
-        def _losses(epoch: int, chance: torch.Generator) -> Iterator[torch.Tensor]:
-            order = [training[row] for row in torch.randperm(len(training), generator=chance).tolist()]
-            for logits, classes in _passed(loop, order):
-                yield _loss(logits, classes).mean()
-
-        def validate() -> dict[str, float]:
-            with torch.no_grad():
-                found = [(_loss(logits, classes), Evaluation(classes, logits.argmax(1).cpu().numpy()).right)
-                         for logits, classes in _passed(loop, held)]
-            return {'validation_loss': torch.cat([loss for loss, _ in found]).mean().item(),
-                    'validation_accuracy': float(np.concatenate([right for _, right in found]).mean())}
-
+                           list(tuned.state_dict()), learning_rate, weight_decay, statistics, seed, batch_size])
+        config = TrainConfig(epochs=epochs, patience=patience, learning_rate=learning_rate,
+                             weight_decay=weight_decay, seed=seed, checkpoint=checkpoint, progress=not quiet)
         with torch.enable_grad(), _trainable(module, tuned), hooked(module, groups, values, ImageCounter()):
-            config = TrainConfig(epochs=epochs, patience=patience, learning_rate=learning_rate,
-                                 weight_decay=weight_decay,
-                                 seed=seed, checkpoint=checkpoint, progress=not quiet)
-            log, _ = fit(tuned, _losses, validate, config, key=key,
-                         title=f'fine-tuning of {loop.network.name}')
+            log, _ = fit(tuned, partial(_losses, loop, training), partial(_validated, loop, held), config,
+                         key=key, title=f'fine-tuning of {loop.network.name}')
         return log

@@ -78,7 +78,7 @@ class _Recorder(_Watch): # of the calls of modules, until a layer has run
         self._within: list[int] = [] # numbers of the calls that are running
 
     def _begin(self, path: str) -> int:
-        # its input is what will be edited
+        # a layer that reads its input ends the recording here: its input is what will be edited
         if self._until is not None and self._until.input and self._until.path == path:
             self._until = None
         if self._until is not None:
@@ -95,9 +95,9 @@ class _Recorder(_Watch): # of the calls of modules, until a layer has run
         ended.output, ended.done = self._held('recorded', ended.path, output, ended.seen), True
         if ended.parent is not None:
             parent = self._calls[ended.parent]
-            if parent.latest is not None and self._uses_only_the_latest(parent, self._calls[parent.latest],
-                                                                        ended):
-                self._calls[parent.latest].output, self._calls[parent.latest].seen = None, []
+            before = None if parent.latest is None else self._calls[parent.latest]
+            if before is not None and self._uses_only_the_latest(parent, before, ended):
+                before.output, before.seen = None, []
             parent.latest = position
         if not self._until.input and self._until.path == ended.path:
             self._until = None
@@ -122,9 +122,8 @@ def _forwards(
             if own[path] is not None:
                 module.__dict__['forward'] = own[path]
 
-# %% ../../nbs/11_ablation/02_replay.ipynb #e51d43ca
-class Replay(_Recorder):
-    "Runs a network on a batch many times, but what precedes a layer once; needs `torch.no_grad()`."
+# %% ../../nbs/11_ablation/02_replay.ipynb #ab5030ed
+class _Player(_Recorder): # gives recorded outputs out
 
     def __init__(self,
                  network: nn.Module, # any module, in eval mode
@@ -132,7 +131,7 @@ class Replay(_Recorder):
         super().__init__(network)
         self.kept: dict[tuple[str, int], Any] = {} # (module path, number of its call in a run) → its output
         self._counts: Counter[str] = Counter() # calls of each module in this run
-        self._seen: Seen = [] # outputs handed out in this run
+        self._seen: Seen = [] # outputs given out in this run
 
     def _forward(self, path: str, forward: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         number = self._counts[path]
@@ -150,14 +149,17 @@ class Replay(_Recorder):
         self._modules = dict(self.network.named_modules())
         self._chains = {path for path, module in self._modules.items()
                         if 'forward' not in vars(module) and type(module).forward is nn.Sequential.forward}
-        with _forwards(self._modules, self._forward):
-            # they may be written over as well
+        with _forwards(self._modules, self._forward): # the network may write over its inputs, too
             output = call(self.network, self._held('given', '<inputs>', inputs, self._seen))
         if self._until is not None:
             raise MilanError(f'layer {self._until.name!r} did not run in the forward pass: name layers that '
                              'the network uses')
         self._settle([*self._seen, *(one for ended in self._calls for one in ended.seen)])
         return output
+
+# %% ../../nbs/11_ablation/02_replay.ipynb #360f5739
+class Replay(_Player):
+    "Runs a network on a batch many times, but what precedes a layer once; needs `torch.no_grad()`."
 
     def __call__(self,
                  inputs: Any, # a tensor, or a tuple or dictionary of the network's arguments

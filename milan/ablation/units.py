@@ -200,8 +200,7 @@ class _Edit: # a layer's hook, which switches some of its units off
         tensor = picked(self.layer, value)
         if not any(one is tensor for one in tensors_in(value)):
             raise MilanError(f'layer {self.layer.name!r}: its select function makes a new tensor, which '
-                             'cannot be put back; '
-                             'select a part of the output')
+                             'cannot be put back; select a part of the output')
         new = tensor.clone()
         view = by_unit(self.layer, new)
         if self.units[-1] >= len(view):

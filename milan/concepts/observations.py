@@ -206,6 +206,16 @@ def pack_concepts(segmentations: Segmentations, # labelled images
         annotated[index] = [concept.category in categories for concept in concepts]
     return ConceptMasks(concepts, _masks(parts, len(concepts), images, size), annotated)
 
+# %% ../../nbs/08_concepts/02_observations.ipynb #bce1cbef
+def _mask_arrays(masks: Masks) -> dict[str, Any]: # arrays as they are saved
+    shape = np.array((masks.rows, masks.images, *masks.size))
+    return {'row': masks.row, 'image': masks.image, 'bits': masks.bits, 'shape': shape}
+
+
+def _masks_from(kept: Mapping[str, np.ndarray]) -> Masks:
+    rows, images, height, width = map(int, kept['shape'])
+    return Masks(kept['row'], kept['image'], kept['bits'], rows, images, (height, width))
+
 # %% ../../nbs/08_concepts/02_observations.ipynb #7332ecce
 @dataclass
 class Observed:
@@ -236,11 +246,9 @@ class Observed:
             ) -> Path:
         "Write the observations atomically; `Observed.load` reads them."
         layers, units = zip(*self.units, strict=True)
-        masks, shape = self.masks, (self.masks.rows, self.masks.images, *self.masks.size)
         with atomic(path) as beside, beside.open('wb') as file:
-            np.savez(file, layers=np.array(layers), units=np.array(units), row=masks.row, image=masks.image,
-                     bits=masks.bits, shape=np.array(shape), peaks=self.peaks, means=self.means,
-                     levels=self.thresholds)
+            np.savez(file, layers=np.array(layers), units=np.array(units), **_mask_arrays(self.masks),
+                     peaks=self.peaks, means=self.means, levels=self.thresholds)
         return Path(path)
 
     @classmethod
@@ -251,11 +259,9 @@ class Observed:
         try:
             with np.load(path, allow_pickle=False) as file:
                 kept = dict(file)
-            rows, images, height, width = map(int, kept['shape'])
-            masks = Masks(kept['row'], kept['image'], kept['bits'], rows, images, (height, width))
             names = zip(kept['layers'], kept['units'], strict=True)
             units = [Unit(str(layer), int(unit)) for layer, unit in names]
-            return cls(units, masks, kept['peaks'], kept['means'], kept['levels'])
+            return cls(units, _masks_from(kept), kept['peaks'], kept['means'], kept['levels'])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise MilanError(f'{path} holds no observations ({type(error).__name__}: {error}); '
                              'delete it and run again') from error

@@ -39,8 +39,7 @@ def _relative_path(name: str, root: str) -> str | None:
         return str(PurePosixPath(safe_path(name.replace('\\', '/') or '.')).relative_to(root))
     except MilanError as error:
         raise MilanError(f'the archive names {name[:300]!r}, which is outside its folder or not a valid '
-                         'name; '
-                         'it is not to be trusted') from error
+                         'name; it is not to be trusted') from error
     except ValueError:
         return None
 
@@ -198,13 +197,13 @@ def _zip_entries(archive: zipfile.ZipFile, at_most: int) -> dict[str, zipfile.Zi
     found: dict[str, zipfile.ZipInfo] = {}
     entries = archive.infolist()
     if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > at_most:
-        raise MilanError(f'the archive holds more than the {at_most:,} bytes that its manifest allows, '
-                         f'or more than {_MOST_FILES:,} files')
+        raise MilanError(f'the archive holds more than the {at_most:,} bytes that its manifest allows, or '
+                         f'more than {_MOST_FILES:,} files')
     for entry in entries:
         path = str(_relative_path(entry.filename, '.'))
         if stat.S_ISLNK(entry.external_attr >> 16) or entry.flag_bits & 1 or path in found:
-            raise MilanError(f'{entry.filename!r} in the archive is a link, encrypted or a duplicate; '
-                             'the archive is not to be trusted')
+            raise MilanError(f'{entry.filename!r} in the archive is a link, encrypted or a duplicate; the '
+                             'archive is not to be trusted')
         if not entry.is_dir() and not path.startswith('__MACOSX/'):
             found[path] = entry
     return found
@@ -304,8 +303,7 @@ def require_whole(file: Path, # the file as it arrived
             _CHECKS[suffix](file)
     except Exception as error: # readers of hostile files raise almost anything
         raise MilanError(f'{file.name} does not open as {suffix} ({str(error) or type(error).__name__}): it '
-                         'is damaged, '
-                         'incomplete or of another kind; get it again') from error
+                         'is damaged, incomplete or of another kind; get it again') from error
 
 # %% ../../nbs/01_data/01_archives.ipynb #aae61cce
 def _unpack_inner_rcc(target: Path, source: dict[str, Any], at_most: int) -> None:
@@ -337,8 +335,8 @@ def _copy_whole(file: Path, target: Path, name: str, at_most: int) -> None:
     require_whole(file, name)
     require_space(target, size)
     if size > at_most:
-        raise MilanError(f'{file.name} has {size:,} bytes, more than the {at_most:,} that its manifest '
-                         'allows')
+        raise MilanError(f'{file.name} has {size:,} bytes, more than the {at_most:,} that its '
+                         'manifest allows')
     shutil.copyfile(file, target/safe_path(name))
 
 # %% ../../nbs/01_data/01_archives.ipynb #388d80ca
@@ -351,8 +349,8 @@ def unpack(file: Path, # the downloaded file
     if source['unpack'] == 'none':
         return _copy_whole(file, target, source['file'], at_most)
     if source['unpack'] not in ('deb', 'tar', 'zip'):
-        raise MilanError(f'{file.name} cannot be unpacked as {source["unpack"]!r}: give deb, tar, zip or '
-                         'none')
+        raise MilanError(f'{file.name} cannot be unpacked as {source["unpack"]!r}: give deb, tar, zip '
+                         'or none')
     try:
         count = _unpack_archive(file, target, source, at_most)
         if source.get('then') == 'rcc':

@@ -34,7 +34,7 @@ def downloads_dir() -> Path:
     "Folder for files that the user downloaded by hand and for unfinished downloads."
     return data_dir()/'downloads'
 
-
+# %% ../../nbs/01_data/02_downloads.ipynb #abaa7927
 def is_web(address: str) -> bool:
     "Whether `address` is a valid http(s) address with a host."
     if not isinstance(address, str) or not address.isprintable() or ' ' in address:
@@ -265,8 +265,8 @@ def _append(answer: Any, partial: PartialDownload, start: int, total: int | None
         if total is not None and have < total:
             raise Interrupted('the connection ended')
     except Interrupted as error:
-        raise Interrupted(f'{error} after {have:,} {f"of {total:,} " if total else ""}bytes; '
-                          'run it again to resume') from error
+        raise Interrupted(f'{error} after {have:,} {f"of {total:,} " if total else ""}bytes; run it again to '
+                          'resume') from error
     except MilanError:
         partial.remove()
         raise

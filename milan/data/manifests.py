@@ -102,8 +102,7 @@ def _work_folder(name: str, say: _Say) -> Iterator[Path]:
         lock.acquire()
     except OSError as error:
         raise MilanError(f'{aside.parent} cannot be written to ({error}); set MILAN_DATA_DIR and '
-                         'MILAN_MODELS_DIR to '
-                         'other folders') from error
+                         'MILAN_MODELS_DIR to other folders') from error
     work = aside/f'{name}.work'
     try:
         remove(work) # left by a process that was killed
@@ -240,8 +239,8 @@ def recognise(file: str | Path, # an existing file
         near = difflib.get_close_matches(plain, by_name, n=3)
         hint = f'; is it {" or ".join(near)}? Then rename it' if near else ''
         raise MilanError(f'{file} belongs to no asset, by its name or its hash{hint}. `milan data list` '
-                         'lists the assets. '
-                         'Your own networks, captioners and annotations need no manifest: give their path')
+                         'lists the assets. Your own networks, captioners and annotations need no manifest: '
+                         'give their path')
     return found
 
 # %% ../../nbs/01_data/06_manifests.ipynb #681b9b70
@@ -276,8 +275,7 @@ def verify(name: str, # one of `names()`
              sha256 in files.items() if not (base/file).is_file() or file_hash(base/file) != sha256]
     if wrong:
         raise MilanError(f'{name}: {len(wrong)} of {len(files)} files in {place} are missing or changed, the '
-                         'first is '
-                         f'{wrong[0]}; remove {place} and run `milan data fetch {name}`')
+                         f'first is {wrong[0]}; remove {place} and run `milan data fetch {name}`')
     return len(files)
 
 # %% ../../nbs/01_data/06_manifests.ipynb #bc631911

@@ -41,8 +41,7 @@ def fetch_options(given: Iterable[str | Path] | Mapping[str, Path] = (), # files
     mirror = mirror or os.environ.get('MILAN_MIRROR') or None
     if mirror and not is_web(mirror):
         raise MilanError(f'the mirror {mirror!r} is not a web address: give one such as '
-                         'https://example.org/milan '
-                         '(for files on disk use `milan data add`)')
+                         'https://example.org/milan (for files on disk use `milan data add`)')
     if offline is None:
         offline = os.environ.get('MILAN_OFFLINE', '0') not in ('', '0')
     return FetchOptions(files, mirror, offline, quiet)
@@ -130,8 +129,8 @@ def _from_url(source: dict[str, Any], scratch: Path, options: FetchOptions) -> P
 def _warn_of_http(address: str, failures: dict[str, str]) -> None:
     if address.startswith('http://') and not is_local(address):
         warnings.warn(f'{address} was fetched without encryption, since https failed '
-                      f'({"; ".join(failures.values())}). '
-                      'Compare its hash with a copy that you trust', stacklevel=3)
+                      f'({"; ".join(failures.values())}). Compare its hash with a copy that '
+                      'you trust', stacklevel=3)
 
 
 def _all_failures(failures: dict[str, str], mirror: str | None) -> str:

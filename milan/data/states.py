@@ -143,10 +143,9 @@ def obstacle(name: str, # one of `names()`
     again = f'run `milan data fetch {name}`'
     if found == 'changed' and 'place' not in manifest and (own := foreign_file(place, stamp)):
         return (f'{name}: its manifest has changed, and {own} in {place} is not as it was fetched; nothing '
-                'of yours is '
-                f'overwritten. Move it away, then {again}')
+                f'of yours is overwritten. Move it away, then {again}')
     if found == 'changed':
         return (f'{name}: {changed_file(manifest, stamp)} in {place} is missing or has another size than '
-                'when it was '
-                f'fetched. Remove {place} and {again}; to keep it as your own, remove {stamp_file(name)}')
+                f'when it was fetched. Remove {place} and {again}; to keep it as your own, remove '
+                f'{stamp_file(name)}')
     return f'{name}: {place} is not this asset; nothing of yours is overwritten. Move it away, then {again}'

@@ -53,8 +53,8 @@ def as_data_set(images: Any, # map-style data set, `DataLoader`, name of `milan.
 def _require_readable(module: Any) -> None: # a network whose layers can be read
     kind = type(module).__name__
     if isinstance(module, torch.jit.ScriptModule):
-        raise MilanError(f'{kind} is a TorchScript module, whose layers cannot be read while it runs; '
-                         'give the module it was made from')
+        raise MilanError(f'{kind} is a TorchScript module, whose layers cannot be read while it runs; give '
+                         'the module it was made from')
     is_module = isinstance(module, nn.Module)
     for name, weight in [*module.named_parameters(), *module.named_buffers()] if is_module else []:
         if nn.parameter.is_lazy(weight):
@@ -158,8 +158,8 @@ def _is_finished(out: Path, key: str, inputs: dict[str, Any], resume: bool) -> b
     if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return False
     if not (out/'exemplars.json').exists():
-        raise MilanError(f'{out} exists and holds no exemplars; it is left alone: give another folder as '
-                         'out=')
+        raise MilanError(f'{out} exists and holds no exemplars; it is left alone: give another folder '
+                         'as out=')
     if not resume:
         require_ours(out)
         return False

@@ -63,12 +63,12 @@ def image_of(item: Any,  # of a data set
 # %% ../../nbs/05_exemplars/04_inputs.ipynb #cd3c88fd
 def _require_unit_range(image: torch.Tensor, index: int) -> None: # floats from 0 to 1
     if not image.is_floating_point() or image.is_meta or image.layout != torch.strided:
-        raise MilanError(f'image {index} is {image.dtype}, {image.layout} on {image.device}: '
-                         'give bytes (uint8), or floats from 0 to 1')
+        raise MilanError(f'image {index} is {image.dtype}, {image.layout} on {image.device}: give bytes '
+                         '(uint8), or floats from 0 to 1')
     low, high = (float(extreme) for extreme in image.float().aminmax())
     if not (-1e-3 <= low and high <= 1 + 1e-3):
-        raise MilanError(f'image {index} has values from {low:.3g} to {high:.3g}: give bytes, or floats '
-                         'from 0 to 1, and pass the normalisation that the network expects as transform=')
+        raise MilanError(f'image {index} has values from {low:.3g} to {high:.3g}: give bytes, or floats from '
+                         '0 to 1, and pass the normalisation that the network expects as transform=')
 
 # %% ../../nbs/05_exemplars/04_inputs.ipynb #4b66f73f
 def latent_of(item: Any, # of a generator's data set; a tuple of one counts as its content
@@ -106,8 +106,8 @@ class Items(torch.utils.data.Dataset):
             item = self.images[index]
         except Exception as error: # a user's data set may raise anything
             raise MilanError(f'item {index} of the data set {name_of(self.images)} cannot be read '
-                             f'({type(error).__name__}: {error}); leave it out with '
-                             'torch.utils.data.Subset, or repair the data set') from error
+                             f'({type(error).__name__}: {error}); leave it out with torch.utils.data.Subset, '
+                             'or repair the data set') from error
         return index, latent_of(item) if self.latents else image_of(item, index)
 
 # %% ../../nbs/05_exemplars/04_inputs.ipynb #9c0507be

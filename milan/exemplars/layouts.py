@@ -208,8 +208,8 @@ def _read_csv(path: Path, dtype: type) -> np.ndarray: # (units, k), without a he
             warnings.simplefilter('ignore')
             return np.loadtxt(path, delimiter=',', dtype=dtype, ndmin=2, encoding='utf-8-sig')
     except (OSError, ValueError) as error:
-        raise MilanError(f'{path} cannot be read ({str(error).partition(";")[0]}); fetch the set '
-                         'again') from error
+        raise MilanError(f'{path} cannot be read ({str(error).partition(";")[0]}); fetch the '
+                         'set again') from error
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #e5370e85
 def _open_pictures(path: Path, channels: int) -> np.ndarray: # (units, k, channels, height, width)
@@ -378,6 +378,6 @@ def view_layer(part: StoredLayer, # stays as it is
     if isinstance(part, NativeLayer):
         return view_native(part, size, quantile, borders)
     if quantile is not None or borders is not None:
-        raise MilanError(f'{part.folder} is in the published layout, which holds masks but no activations '
-                         'to make others from')
+        raise MilanError(f'{part.folder} is in the published layout, which holds masks but no activations to '
+                         'make others from')
     return replace(part, size=size or part.size)

@@ -230,8 +230,8 @@ def _by_unit(running: RunningQuantile, maps: torch.Tensor, ids: torch.Tensor) ->
     "The batch as (units, rows, positions)."
     seen, rows = running.seen + len(maps), running.sampling.rows
     if maps.ndim < 2 or ids.shape != maps.shape[:1]:
-        raise MilanError(f'maps have shape {tuple(maps.shape)} and ids have shape {tuple(ids.shape)}: '
-                         'give (rows, units, …) and (rows,)')
+        raise MilanError(f'maps have shape {tuple(maps.shape)} and ids have shape {tuple(ids.shape)}: give '
+                         '(rows, units, …) and (rows,)')
     if seen > rows:
         raise MilanError(f'{seen} rows were added to a quantile of {rows} rows')
     if running.count and maps.shape[1] != len(running.tail.values):
@@ -267,8 +267,8 @@ def quantile_table(running: RunningQuantile, # after all rows
     "Many quantiles of each unit. Raises `MilanError` where no sample was drawn."
     body, (close, apart) = running.body.values, _grid(running.sampling.quantile)
     if not body.shape[1]:
-        raise MilanError(f'no sample was drawn from the {running.seen} rows seen so far; '
-                         f'add more, or raise body={running.sampling.body}')
+        raise MilanError(f'no sample was drawn from the {running.seen} rows seen so far; add more, or raise '
+                         f'body={running.sampling.body}')
     exact = _read(running, running.tail.settle(), close, running.seen * running.count)
     rough = _read(running, body, apart, body.shape[1])
     if running.sign > 0:

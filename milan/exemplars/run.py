@@ -162,8 +162,8 @@ def require_ours(out: Path, # a folder that will be replaced
     ours |= {out/layer/f'{name}.npy' for layer in layers for name in FILES}
     for path in sorted(out.rglob('*')):
         if path.is_symlink() or (not path.is_dir() and path not in ours):
-            raise MilanError(f'{out} also holds {path.relative_to(out)}, which is not part of the '
-                             'exemplars; move it away, or give another folder as out=')
+            raise MilanError(f'{out} also holds {path.relative_to(out)}, which is not part of the exemplars; '
+                             'move it away, or give another folder as out=')
     if out.is_symlink() or out in (Path.cwd(), *Path.cwd().parents):
         raise MilanError(f'{out} is a link, or the current folder or one around it; give another folder as '
                          'out=')
@@ -217,9 +217,8 @@ def merge_states(run: Run, # the settings
             for name, layer in state.layers.items():
                 merge_layer(layer, others[-1].layers.pop(name))
     if sorted(seen) != list(range(run.batches())):
-        raise MilanError(f'{len(set(seen))} of {run.batches()} batches are in {state.folder.parent}: a '
-                         'state was lost, or the processes do not see the same folder; remove it and start '
-                         'again')
+        raise MilanError(f'{len(set(seen))} of {run.batches()} batches are in {state.folder.parent}: a state '
+                         'was lost, or the processes do not see the same folder; remove it and start again')
     return others
 
 # %% ../../nbs/05_exemplars/11_run.ipynb #854a54f1

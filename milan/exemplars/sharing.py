@@ -102,8 +102,8 @@ def exclusive(out: Path, # a folder that will be written
         raise MilanError(f'another process is writing exemplars to {out}; wait for it, or give another '
                          'folder as out=') from error
     except (OSError, ValueError) as error: # no permission, a file in the way, an invalid name
-        raise MilanError(f'{str(out)[:300]!r} cannot be written to ({error}); give another folder as '
-                         'out=') from error
+        raise MilanError(f'{str(out)[:300]!r} cannot be written to ({error}); give another folder '
+                         'as out=') from error
     try:
         yield
     finally:

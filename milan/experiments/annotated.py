@@ -218,10 +218,10 @@ class Sizes:
     epochs: int # of their training
     generator_epochs: int # of the generator's training
 
-# %% ../../nbs/13_experiments/08_annotated.ipynb #be5870b0
+
 SIZES = {'smoke': Sizes(110, 16, 24, 8, 8, 3, 3), 'demo': Sizes(480, 100, 120, 15, 32, 10, 20)}
 
-
+# %% ../../nbs/13_experiments/08_annotated.ipynb #be5870b0
 def _small_network(name: str, classes: int, width: int, side: int, seed: int) -> Any:
     if name == 'cnn':
         return small_cnn(classes, width, seed=seed)

@@ -7,6 +7,7 @@ __all__ = ['START', 'SmallGenerator', 'small_generator', 'to_image', 'band_loss'
            'register']
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #0a1e63a5
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from .. import networks
-from ..config import MilanError, models_dir
+from ..config import MilanError
 from ..config import device as find_device
 from ..exemplars.fingerprints import images_hash, network_hash
 from ..exemplars.inputs import image_of, name_of
-from ..files import atomic, fingerprint
+from ..files import fingerprint
 from ..images.files import ImageSet, Latents
 from ..networks.network import Network
+from .classifiers import save_weights, weights_file
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #991e5031
 START = 7 # side of the first map
@@ -42,7 +44,17 @@ class SmallGenerator(nn.Sequential):
 def _shown(parts: nn.Module, width: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(wider=parts, norm=nn.BatchNorm2d(width), relu=nn.ReLU()))
 
-# %% ../../nbs/13_experiments/07_generators.ipynb #38b90f69
+# %% ../../nbs/13_experiments/07_generators.ipynb #14f5764e
+def _stages(widths: list[int], latent: int) -> dict[str, nn.Module]: # `start`, `up1` … by name
+    first = nn.Sequential(nn.Linear(latent, widths[0] * START ** 2, bias=False),
+                          nn.Unflatten(1, (widths[0], START, START)))
+    stages: dict[str, nn.Module] = {'start': _shown(first, widths[0])}
+    for number, (before, width) in enumerate(itertools.pairwise(widths), 1):
+        wider = nn.Sequential(nn.Conv2d(before, 4 * width, 3, 1, 1, bias=False), nn.PixelShuffle(2))
+        stages[f'up{number}'] = _shown(wider, width)
+    return stages
+
+# %% ../../nbs/13_experiments/07_generators.ipynb #0d9000a4
 def small_generator(latent: int = 96, # numbers per code
                     width: int = 16, # channels of the last stage
                     stages: int = 3, # each doubles the side and halves the channels
@@ -53,33 +65,15 @@ def small_generator(latent: int = 96, # numbers per code
         raise MilanError(f'latent = {latent}, width = {width}, stages = {stages}: give at least 1 of each')
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        widths = [width * 2 ** stage for stage in range(stages, -1, -1)]
-        parts: dict[str, nn.Module] = {
-            'start': _shown(
-                nn.Sequential(
-                    nn.Linear(latent, widths[0] * START**2, bias=False),
-                    nn.Unflatten(1, (widths[0], START, START)),
-                ),
-                widths[0],
-            )
-        }
-        for stage in range(stages):
-            wider = nn.Sequential(
-                nn.Conv2d(widths[stage], 4 * widths[stage + 1], 3, 1, 1, bias=False), nn.PixelShuffle(2)
-            )
-            parts[f'up{stage + 1}'] = _shown(wider, widths[stage + 1])
+        parts = _stages([width * 2 ** stage for stage in range(stages, -1, -1)], latent)
         network = SmallGenerator(OrderedDict(parts, image=nn.Conv2d(width, 3, 3, 1, 1), tanh=nn.Tanh()))
-    network.layers, network.latent, network.side = (
-        ['start', *(f'up{stage + 1}' for stage in range(stages))],
-        latent,
-        START * 2**stages,
-    )
+    network.layers, network.latent, network.side = list(parts), latent, START * 2 ** stages
     return network.eval()
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #8213e271
 def to_image(output: torch.Tensor, # what the generator gives, in [-1, 1]
             ) -> torch.Tensor: # the same in [0, 1]
-    "How a generator's output is to be seen."
+    "A generator's output as an image."
     return (output + 1) / 2
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #10e8ea2a
@@ -111,32 +105,24 @@ class Fitted:
         return Latents(f'{self.name}-codes', [self.codes], self.fingerprint)
 
     def sample(self,
-               count: int, # codes
-               spread: float = 1., # 0: all alike; 1: as far apart as the pictures' own
+               count: int, # number of codes
+               spread: float = 1., # 0: all equal; 1: the spread of the pictures' own codes
                seed: int = 0, # of the draw
               ) -> Latents:
         """Codes drawn from a Gaussian with the mean and covariance of the pictures' codes.
 
         No annotations exist for the pictures made from them."""
-        noise = (
-            torch.randn(count, len(self.codes), generator=torch.Generator().manual_seed(seed))
-            / len(self.codes) ** 0.5
-        )
+        noise = torch.randn(count, len(self.codes), generator=torch.Generator().manual_seed(seed))
         centre = self.codes.mean(0)
-        return Latents(
-            f'{self.name}-samples',
-            [centre + spread * noise @ (self.codes - centre)],
-            fingerprint([self.fingerprint, count, spread, seed]),
-        )
+        codes = centre + spread * (noise / len(self.codes) ** .5) @ (self.codes - centre)
+        return Latents(f'{self.name}-samples', [codes], fingerprint([self.fingerprint, count, spread, seed]))
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #91fc50ac
 def _start_codes(pictures: torch.Tensor, latent: int) -> torch.Tensor: # principal components of variance 1
     flat = F.adaptive_avg_pool2d(pictures, 28).flatten(1)
     if latent > min(flat.shape):
-        raise MilanError(
-            f'{latent} numbers per code are too many for {len(pictures)} pictures; give at most'
-            f' {min(flat.shape)}'
-        )
+        raise MilanError(f'{latent} numbers per code are too many for {len(pictures)} pictures; give at most '
+                         f'{min(flat.shape)}')
     left, _, _ = torch.linalg.svd(flat - flat.mean(0), full_matrices=False)
     return left[:, :latent] * len(pictures) ** .5
 
@@ -145,166 +131,119 @@ def _reduced(images: Any, side: int) -> torch.Tensor: # (n, 3, side, side) in [-
     rows = []
     for index in range(len(images)):
         image = image_of(images[index], index)
-        rows.append(
-            F.adaptive_avg_pool2d(image.float() / 255 if image.dtype == torch.uint8 else image, side) * 2 - 1
-        )
+        image = image.float() / 255 if image.dtype == torch.uint8 else image
+        rows.append(F.adaptive_avg_pool2d(image, side) * 2 - 1)
     return torch.stack(rows)
 
-# %% ../../nbs/13_experiments/07_generators.ipynb #6a5b17f9
-def fit_generator(
-    module: SmallGenerator, # it is changed in place
-    images: Any, # map-style data set of images, uint8 or float in [0, 1]
-    *,
-    epochs: int = 30, # passes over the pictures
-    batch_size: int = 32, # pictures per step
-    learning_rate: float = 5e-3, # of the network; the highest of one rise and fall
-    code_rate: float = 4e-2, # of the codes
-    seed: int = 0, # of the batches
-    device: str | torch.device | None = None, # None: a GPU where there is one
-    cache: str | Path | bool | None = None, # folder of trained weights; None: $MILAN_MODELS_DIR/trained; False: nowhere
-    progress: bool = True, # show a bar
-) -> Fitted:
-    """Teach a generator to make pictures from codes, which it learns too, or read what was learnt before.
+# %% ../../nbs/13_experiments/07_generators.ipynb #449d04e3
+def _mean_error(module: nn.Module, codes: torch.Tensor, pictures: torch.Tensor) -> float: # 0 … 1
+    pairs = zip(codes.split(256), pictures.split(256), strict=True)
+    with torch.no_grad():
+        errors = [(module(some) - wanted).abs().mean((1, 2, 3)) / 2 for some, wanted in pairs]
+    error = float(torch.cat(errors).mean())
+    if error != error:
+        raise MilanError('the generator learnt nothing (its pictures are not numbers): lower learning_rate')
+    return error
+
+# %% ../../nbs/13_experiments/07_generators.ipynb #5c889893
+def _clip_codes(codes: torch.Tensor, # (pictures, latent)
+               ) -> None: # every code, since momentum moves those outside the batch, too
+    with torch.no_grad():
+        codes.mul_((codes.shape[1] ** .5 / codes.norm(dim=1, keepdim=True)).clamp(max=1))
+
+# %% ../../nbs/13_experiments/07_generators.ipynb #a5efbba8
+def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_size: int, learning_rate: float,
+            code_rate: float, seed: int, progress: bool) -> tuple[torch.Tensor, float]: # codes and final error
+    place, chance = next(module.parameters()).device, torch.Generator().manual_seed(seed)
+    codes, pictures = nn.Parameter(_start_codes(pictures, module.latent).to(place)), pictures.to(place)
+    groups: list[dict[str, Any]] = [{'params': [*module.requires_grad_(True).parameters()]},
+                                    {'params': [codes], 'weight_decay': 0.}]
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+    steps = epochs * -(-len(pictures) // batch_size)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, [learning_rate, code_rate], steps)
+    module.train()
+    for _ in (bar := tqdm(range(epochs), desc='generator', disable=not progress)):
+        for rows in torch.randperm(len(pictures), generator=chance).split(batch_size):
+            if len(rows) > 1: # batch normalisation needs two
+                loss = band_loss(module(codes[rows]), pictures[rows])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                _clip_codes(codes)
+            rate.step()
+        bar.set_postfix(loss=f'{loss.item():.3f}')
+    error = _mean_error(module.eval(), codes, pictures)
+    return codes.detach().cpu().contiguous(), error
+
+# %% ../../nbs/13_experiments/07_generators.ipynb #b0cc6ae3
+_VERSION = 1 # increase it when the same settings give other weights
+
+
+def fit_generator(module: SmallGenerator, # it is changed in place
+                  images: Any, # map-style data set of images, uint8 or float in [0, 1]
+                  *,
+                  epochs: int = 30, # passes over the pictures
+                  batch_size: int = 32, # pictures per step
+                  learning_rate: float = 5e-3, # of the network; the highest of one rise and fall
+                  code_rate: float = 4e-2, # of the codes
+                  seed: int = 0, # of the batches
+                  device: str | torch.device | None = None, # None: a GPU where there is one
+                  cache: str | Path | bool | None = None, # folder of trained weights; see `weights_file`
+                  progress: bool = True, # show a bar
+                 ) -> Fitted:
+    """Train a generator and the codes that it makes pictures from, or read those of an earlier training.
 
     Raises `MilanError` for too few pictures."""
     if not len(images) or epochs < 1 or batch_size < 2:
-        raise MilanError(
-            f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, at least'
-            ' one epoch, and batches of at least 2'
-        )
-    key = fingerprint(
-        [
-            network_hash(module),
-            images_hash(images),
-            epochs,
-            batch_size,
-            learning_rate,
-            code_rate,
-            seed,
-            _VERSION,
-        ]
-    )
-    path = (
-        None
-        if cache is False
-        else (models_dir() / 'trained' if cache is None or cache is True else Path(cache))
-        / f'{key}.safetensors'
-    )
-    place = find_device(device)
+        raise MilanError(f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, '
+                         'at least one epoch, and batches of at least 2')
+    key = fingerprint([network_hash(module), images_hash(images), epochs, batch_size, learning_rate, code_rate,
+                       seed, _VERSION])
+    path, name = weights_file(cache, key), name_of(images)
+    module.to(find_device(device))
     if path is not None and path.is_file():
         kept = load_file(path)
         codes, error = kept.pop('codes'), float(kept.pop('error'))
         module.load_state_dict(kept)
     else:
-        codes, error = _learnt(
-            module.to(place),
-            _reduced(images, module.side),
-            epochs,
-            batch_size,
-            learning_rate,
-            code_rate,
-            seed,
-            progress,
-        )
+        codes, error = _learnt(module, _reduced(images, module.side), epochs, batch_size, learning_rate,
+                               code_rate, seed, progress)
         if path is not None:
-            with atomic(path) as beside:
-                state = {
-                    name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
-                }
-                save_file(
-                    {**state, 'codes': codes, 'error': torch.tensor(error, dtype=torch.float64)}, beside
-                )
-    name = name_of(images)
-    network = Network(
-        f'generator/{name}',
-        module.to(place).eval().requires_grad_(False),
-        list(module.layers),
-        module.side,
-        to_image=to_image,
-    )
+            end = torch.tensor(error, dtype=torch.float64)
+            save_weights(path, {**module.state_dict(), 'codes': codes, 'error': end})
+    module.eval().requires_grad_(False)
+    network = Network(f'generator/{name}', module, list(module.layers), module.side, to_image=to_image)
     return Fitted(network, codes, error, name, key)
 
+# %% ../../nbs/13_experiments/07_generators.ipynb #fe3c9c7a
+def _small_mask(mask: torch.Tensor | None, side: int) -> np.ndarray: # bool (side, side); all False without mask
+    if mask is None:
+        return np.zeros((side, side), bool)
+    return (F.adaptive_avg_pool2d(mask[None].float(), side)[0] > .5).numpy()
 
-_VERSION = 1 # increase it when the same settings give other weights
-
-# %% ../../nbs/13_experiments/07_generators.ipynb #ae623e86
-def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_size: int, learning_rate: float, code_rate: float, seed: int,
-            progress: bool) -> tuple[torch.Tensor, float]: # codes, and the error at the end
-    place, chance = next(module.parameters()).device, torch.Generator().manual_seed(seed)
-    codes, pictures = nn.Parameter(_start_codes(pictures, module.latent).to(place)), pictures.to(place)
-    groups: list[dict[str, Any]] = [
-        {'params': [*module.requires_grad_(True).parameters()]},
-        {'params': [codes], 'weight_decay': 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [learning_rate, code_rate], epochs * -(-len(pictures) // batch_size)
-    )
-    module.train()
-    for _ in (bar := tqdm(range(epochs), desc='generator', disable=not progress)):
-        for rows in torch.randperm(len(pictures), generator=chance).split(batch_size):
-            if len(rows) > 1: # a batch statistic needs two
-                loss = band_loss(module(codes[rows]), pictures[rows])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                with torch.no_grad():
-                    # all: momentum moves the others, too
-                    codes.mul_((module.latent ** .5 / codes.norm(dim=1, keepdim=True)).clamp(max=1))
-            rate.step()
-        bar.set_postfix(loss=f'{loss.item():.3f}')
-    module.eval()
-    with torch.no_grad():
-        errors = [
-            (module(some) - wanted).abs().mean((1, 2, 3)) / 2
-            for some, wanted in zip(codes.split(256), pictures.split(256), strict=True)
-        ]
-    error = float(torch.cat(errors).mean())
-    if error != error:
-        raise MilanError('the generator learnt nothing (its pictures are not numbers): lower learning_rate')
-    return codes.detach().cpu().contiguous(), error
-
-# %% ../../nbs/13_experiments/07_generators.ipynb #527ecac4
+# %% ../../nbs/13_experiments/07_generators.ipynb #2865d068
 def made_pictures(fitted: Fitted, # by `fit_generator`
                   pictures: ImageSet, # that it was fitted to
                   batch_size: int = 64, # codes at a time
                  ) -> ImageSet: # of the generator's side
     "What the generator makes from each picture's code, with the picture's row of the table and its mask."
     if len(pictures) != len(fitted.codes):
-        raise MilanError(
-            f'{len(pictures)} pictures and {len(fitted.codes)} codes: give the pictures that the generator'
-            ' was fitted to'
-        )
+        raise MilanError(f'{len(pictures)} pictures and {len(fitted.codes)} codes: give the pictures that the '
+                         'generator was fitted to')
     module, side = fitted.network.module, fitted.network.size
     place = next(module.parameters()).device
     with torch.inference_mode():
-        made = torch.cat(
-            [to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)]
-        )
-    masks = [pictures.mask(i) for i in range(len(pictures))]
-    small = [
-        (
-            np.zeros((side, side), bool)
-            if mask is None
-            else (F.adaptive_avg_pool2d(mask[None].float(), side)[0] > 0.5).numpy()
-        )
-        for mask in masks
-    ]
-    packed = np.stack([np.packbits(mask) for mask in small])
-    return ImageSet(
-        f'{fitted.name}-made',
-        pictures.table,
-        (made * 255).round().byte().permute(0, 2, 3, 1).numpy(),
-        packed,
-        f'made-{fitted.fingerprint}',
-    )
+        made = torch.cat([to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)])
+    pixels = (made * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    masks = [np.packbits(_small_mask(pictures.mask(i), side)) for i in range(len(pictures))]
+    return ImageSet(f'{fitted.name}-made', pictures.table, pixels, np.stack(masks),
+                    f'made-{fitted.fingerprint}')
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #7dfacc5a
 def register(fitted: Fitted, # by `fit_generator`
             ) -> str: # its name, 'generator/<pictures>'
-    "Make a fitted generator known to `milan.networks`."
+    "Register a fitted generator in `milan.networks`."
     entry = fitted.network
-    networks.register(
-        entry.name, lambda pretrained: entry.module, entry.layers, entry.size, to_image=entry.to_image
-    )
+    networks.register(entry.name, lambda pretrained: entry.module, entry.layers, entry.size,
+                      to_image=entry.to_image)
     return entry.name

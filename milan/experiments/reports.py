@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as _Figure
 
 # %% ../../nbs/13_experiments/02_reports.ipynb #fe2768f0
-def check_profile(profile: str, # that was asked for
+def check_profile(profile: str, # that was given
                   known: Sequence[str], # profiles that exist
                   name: str, # of the notebook or command
                  ) -> None:
@@ -136,6 +136,11 @@ def _write(folder: Path, metrics: Metrics, seconds: float, files: Mapping[str, b
             beside.write_bytes(content)
     return metrics
 
+# %% ../../nbs/13_experiments/02_reports.ipynb #120cf5b5
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]: # numbers stay; everything else becomes text
+    return {key: value if isinstance(value, int | float | bool | None) else str(value)
+            for key, value in parameters.items()}
+
 # %% ../../nbs/13_experiments/02_reports.ipynb #583d7814
 class Report(_Files):
     "Collects what a notebook measures and draws; `save` writes all of it into one folder."
@@ -150,9 +155,7 @@ class Report(_Files):
         self.folder, self._started = Path(folder), time.monotonic()
         name, profile = name or self.folder.parent.name, profile or self.folder.name.partition('-')[0]
         check_profile(profile, PROFILES, name)
-        plain = {key: value if isinstance(value, int | float | bool | None) else str(value)
-                 for key, value in (parameters or {}).items()}
-        self.metrics = Metrics(name, profile, plain, commit(), versions())
+        self.metrics = Metrics(name, profile, _plain(parameters or {}), commit(), versions())
 
     def record(self,
                name: str, # unique in this report
@@ -161,7 +164,7 @@ class Report(_Files):
               ) -> Record:
         "Keep one number. A name used before is replaced, so a cell can run again."
         made = checked_record(name, value, **fields)
-        self.metrics.records = [one for one in self.metrics.records if one.name != name] + [made]
+        self.metrics.records = [*(one for one in self.metrics.records if one.name != name), made]
         return made
 
     def agreement(self,

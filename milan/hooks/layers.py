@@ -80,9 +80,8 @@ def _token_grid(tokens: int, drop: int | None, shape: tuple[int, int], grid: tup
         kind = 'square' if ratio == (1, 1) else f'{ratio[0]} : {ratio[1]}'
         kind = f'{grid[0]} x {grid[1]}' if grid else kind
         raise MilanError(f'{tokens} tokens{"" if drop is None else f" minus {drop}"} form no {kind} grid of '
-                         'patches; '
-                         'give the number of class and register tokens as drop_tokens, or grid=(height, '
-                         'width)')
+                         'patches; give the number of class and register tokens as drop_tokens, or '
+                         'grid=(height, width)')
     return found
 
 # %% ../../nbs/03_hooks/02_layers.ipynb #8f965951
@@ -96,8 +95,7 @@ def spatial(output: Any, # (images, units, height, width), (images, units) or (i
     if not isinstance(output, torch.Tensor) or output.ndim not in (2, 3, 4):
         kind = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise MilanError(f'an output of shape {kind} has no units in space; name a layer that returns a '
-                         'tensor with '
-                         '2, 3 or 4 dimensions')
+                         'tensor with 2, 3 or 4 dimensions')
     if output.ndim == 4:
         return output
     if output.ndim == 2:
@@ -121,7 +119,7 @@ def _declared(module: nn.Module) -> set[int]: # numbers of leading tokens
         return {sum(math.prod(parameter.shape[:-1]) for parameter in held)}
     return set().union(*(_declared(part) for part in module.children()))
 
-
+# %% ../../nbs/03_hooks/02_layers.ipynb #5d001acf
 def prefix_tokens(network: nn.Module, # any module, or one that wraps a transformer
                  ) -> int | None: # None: nothing is declared, or several parts disagree
     "The number of class and register tokens in front of the patches, as the network declares it."
@@ -238,8 +236,7 @@ class heads:
                 ) -> torch.Tensor: # (…, tokens, count), non-negative
         if self.count < 1 or tokens.shape[-1] % self.count:
             raise MilanError(f'{tokens.shape[-1]} features cannot be split into {self.count} heads of equal '
-                             'width; '
-                             f'the shape is {tuple(tokens.shape)}')
+                             f'width; the shape is {tuple(tokens.shape)}')
         return tokens.unflatten(-1, (self.count, -1)).norm(dim=-1)
 
 # %% ../../nbs/03_hooks/02_layers.ipynb #c4793065

@@ -62,8 +62,8 @@ def only_tensor(output: Any, # of a module
         return output
     tensors = [part for part in _parts(output).values() if isinstance(part, torch.Tensor)]
     if len(tensors) > 1:
-        raise MilanError(f'the output has several tensors: it is a {_listed(output)}; '
-                         f'choose one with Layer(path, select={next(iter(_parts(output)))!r})')
+        raise MilanError(f'the output has several tensors: it is a {_listed(output)}; choose one with '
+                         f'Layer(path, select={next(iter(_parts(output)))!r})')
     return tensors[0] if tensors else output
 
 # %% ../../nbs/03_hooks/03_outputs.ipynb #d7a64bf3

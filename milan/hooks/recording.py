@@ -27,8 +27,8 @@ class Recording:
     def __getitem__(self, layer: str) -> Any:
         if layer not in self.outputs:
             raise MilanError(f'nothing was recorded of {layer!r}, only of '
-                             f'{", ".join(map(repr, self.outputs)) or "nothing"}: '
-                             'it was not requested, or its module did not run (a fused kernel may bypass it)')
+                             f'{", ".join(map(repr, self.outputs)) or "nothing"}: it was not requested, or '
+                             'its module did not run (a fused kernel may bypass it)')
         return self.outputs[layer]
 
 # %% ../../nbs/03_hooks/01_recording.ipynb #3c2e56e7

@@ -80,7 +80,7 @@ _BUILDERS = ('torch.nn', 'torchvision.models', 'timm.models', 'efficientnet_lite
 def _below(module: str, packages: Sequence[str] = _BUILDERS) -> bool:
     return any(module == package or module.startswith(f'{package}.') for package in packages)
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #31ce7a0f
 def _only_builds(function: Any) -> bool: # a class of modules, or a model that torchvision or timm lists
     if not _below(getattr(function, '__module__', None) or ''):
         return False
@@ -110,14 +110,13 @@ def _parsed(path: Path) -> Any:
         raise ValueError('it has aliases (*name); write out what they refer to')
     return yaml.safe_load(text)
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #87a46aa0
 def _require_trust(build: str, path: Path, allowed: bool) -> None:
     if not allowed:
         raise MilanError(f'{path}: build is {build!r}, which could run any code. Without trust a file may '
-                         'only name '
-                         f'networks of {", ".join(_BUILDERS)}, torchvision:NAME, timm:NAME or hf:NAME. If '
-                         'you have read '
-                         'it and trust it, say so: milan.networks.load(file, trust=True), or milan --trust …')
+                         f'only name networks of {", ".join(_BUILDERS)}, torchvision:NAME, timm:NAME or '
+                         'hf:NAME. If you have read it and trust it, say so: milan.networks.load(file, '
+                         'trust=True), or milan --trust …')
 
 # %% ../../nbs/04_networks/06_files.ipynb #8446735c
 def read_file(path: Path, # a .yaml file
@@ -130,8 +129,8 @@ def read_file(path: Path, # a .yaml file
         raise MilanError(f'{path}: {explain(error)}; a network file must give name and build, and may give '
                          f'{", ".join(NetworkFile.model_fields)}') from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise MilanError(f'{path} cannot be read as YAML ({type(error).__name__}: {str(error)[:300]}); '
-                         'see the example in milan.networks.files') from error
+        raise MilanError(f'{path} cannot be read as YAML ({type(error).__name__}: {str(error)[:300]}); see '
+                         'the example in milan.networks.files') from error
     _require_trust(file.build, path, trust or is_library(file.build) or _below(file.build.partition(':')[0]))
     return file
 
@@ -148,7 +147,7 @@ def _imported(name: str, path: Path, trust: bool) -> Any: # a module
     spec.loader.exec_module(module)
     return module
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #0e6d3020
 def _function(build: str, path: Path, trust: bool) -> Callable[..., Any]: # '<module>:<name>'
     name, _, wanted = build.partition(':')
     _require_trust(build, path, trust or _below(name))
@@ -156,8 +155,7 @@ def _function(build: str, path: Path, trust: bool) -> Callable[..., Any]: # '<mo
         found = getattr(_imported(name, path, trust), wanted, None)
     except ImportError as error:
         raise MilanError(f'{path}: build is {build!r}, and {name} is neither {path.parent/f"{name}.py"} nor '
-                         'an '
-                         f'installed package ({error})') from error
+                         f'an installed package ({error})') from error
     if not callable(found):
         raise MilanError(f'{path}: build is {build!r}, and {name} has no function {wanted!r}')
     _require_trust(build, path, trust or _only_builds(found))
@@ -175,7 +173,7 @@ def _numbers(value: Any) -> Iterator[float]: # also inside lists and mappings
     if isinstance(value, int | float):
         yield value
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #b238732a
 def _require_modest(function: Callable[..., Any], file: NetworkFile, path: Path) -> None:
     if any(abs(number) > _MOST_NUMBER
            for number in _numbers(file.arguments)) or set(_SOURCES) & set(file.arguments):
@@ -190,8 +188,7 @@ def _require_modest(function: Callable[..., Any], file: NetworkFile, path: Path)
         return
     if count > _MOST_PARAMETERS:
         raise MilanError(f'{path}: {file.build} would have {count:,} parameters, more than '
-                         f'{_MOST_PARAMETERS:,}; '
-                         'make its arguments smaller, or trust the file (trust=True)')
+                         f'{_MOST_PARAMETERS:,}; make its arguments smaller, or trust the file (trust=True)')
 
 # %% ../../nbs/04_networks/06_files.ipynb #7ae5836f
 def _called(file: NetworkFile, path: Path, trust: bool) -> Network: # what a file's function returns
@@ -204,8 +201,8 @@ def _called(file: NetworkFile, path: Path, trust: bool) -> Network: # what a fil
         raise
     except Exception as error: # other people's code fails in any way
         raise MilanError(f'{path}: {file.build} with the arguments {str(file.arguments)[:200]} failed '
-                         f'({type(error).__name__}: {str(error)[:200]}); correct build or '
-                         'arguments') from error
+                         f'({type(error).__name__}: {str(error)[:200]}); correct build '
+                         'or arguments') from error
     if not isinstance(module, nn.Module):
         raise MilanError(f'{path}: {file.build} returned {type(module).__name__}, not a torch module')
     return Network(file.name, module, default_layers(module))

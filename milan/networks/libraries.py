@@ -97,8 +97,7 @@ def _vision(model: Any, name: str) -> Any: # the vision part of a model
     vision = getattr(model, 'vision_model', model)
     if getattr(vision, 'main_input_name', 'pixel_values') != 'pixel_values':
         raise MilanError(f'hf:{name} is a {type(model).__name__}, which takes {vision.main_input_name}, not '
-                         'images; '
-                         'name a vision model')
+                         'images; name a vision model')
     return vision
 
 # %% ../../nbs/04_networks/04_libraries.ipynb #b752423e
@@ -109,8 +108,8 @@ def _processing(name: str, local: bool) -> dict[str, Any]: # preprocessing setti
     try:
         return dict(ImageProcessingMixin.get_image_processor_dict(name, local_files_only=local)[0])
     except OSError:
-        warnings.warn(f'hf:{name} does not say how images are normalised (no preprocessor_config.json): '
-                      'they will be normalised as for ImageNet', stacklevel=4)
+        warnings.warn(f'hf:{name} does not say how images are normalised (no preprocessor_config.json): they '
+                      'will be normalised as for ImageNet', stacklevel=4)
         return {}
 
 
@@ -144,8 +143,8 @@ def _reach_hub() -> None: # raises `OSError` after one retry; the library itself
             return
         except Exception as error: # of that library's HTTP client
             if last:
-                raise OSError(f'it is not in the cache, and {constants.ENDPOINT} does not answer: '
-                              f'{error}') from error
+                raise OSError(f'it is not in the cache, and {constants.ENDPOINT} does not '
+                              f'answer: {error}') from error
 
 # %% ../../nbs/04_networks/04_libraries.ipynb #ae4ddf10
 def _cached_or_downloaded(name: str, pretrained: bool) -> tuple[Any, bool]: # model, was it cached?
@@ -170,10 +169,9 @@ def from_huggingface(name: str, # '<owner>/<model>' on the hub, or a folder
     except (OSError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MilanError(f'hf:{name} cannot be loaded ({reason}). Give <owner>/<model> as on the hub, or a '
-                         'folder with '
-                         'config.json; without a connection, a model downloaded before is found in HF_HOME. '
-                         'Models '
-                         'with code of their own are not run: build those yourself.') from error
+                         'folder with config.json; without a connection, a model downloaded before is found '
+                         'in HF_HOME. Models with code of their own are not run: build '
+                         'those yourself.') from error
     module = _vision(model, name)
     size, mean, deviation = _input_of(name, module.config, local)
     return _network(f'hf:{Path(name).name if Path(name).is_dir() else name}', module, inner_layers(module),

@@ -129,8 +129,8 @@ def register_file(path: str | Path, # a .yaml file
     path = Path(path)
     file = read_file(path, trust)
     if file.name in ZOO or file.name in _registry and not isinstance(_registry[file.name], _FileEntry):
-        raise MilanError(f'{path}: name {file.name!r} is that of a network of the registry; give another '
-                         'name')
+        raise MilanError(f'{path}: name {file.name!r} is that of a network of the registry; give '
+                         'another name')
     where = 'of the library' if is_library(file.build) else 'its own'
     where = f'file {file.weights}' if file.weights else where
 
@@ -160,11 +160,10 @@ def load(key: str, # one of `names()`, 'timm:NAME', 'torchvision:NAME', 'hf:NAME
             network = _registry[key].network(key, pretrained)
         else:
             raise MilanError(f'no network {key!r}{nearest(key, names())}; or give timm:NAME, '
-                             'torchvision:NAME, hf:NAME, '
-                             'a .yaml file, or any torch module')
+                             'torchvision:NAME, hf:NAME, a .yaml file, or any torch module')
     except (OSError, RuntimeError) as error: # no connection, or weights that don't fit
-        raise MilanError(f'{key} could not be loaded: {error}; with pretrained=False nothing is '
-                         'downloaded') from error
+        raise MilanError(f'{key} could not be loaded: {error}; with pretrained=False nothing '
+                         'is downloaded') from error
     network.module.eval().requires_grad_(False).to(best_device(device))
     return network
 
@@ -177,10 +176,8 @@ def load_named(key: str, # a name read from a file: registered here, or in a lib
     library = re.fullmatch(r'(torchvision|timm):\w[\w.-]{,199}|hf:(\w[\w.-]{,99}/\w[\w.-]{,99})', key)
     if key not in _registry and (not library or (library[2] and Path(library[2]).exists())):
         raise MilanError(f'{origin} names the network {key[:100]!r}, which is neither registered here nor a '
-                         'name in '
-                         'torchvision, timm or on Hugging Face; files and folders that it names are not '
-                         'opened. '
-                         'Register that network, or pass it yourself (network=)')
+                         'name in torchvision, timm or on Hugging Face; files and folders that it names are '
+                         'not opened. Register that network, or pass it yourself (network=)')
     return load(key, device)
 
 # %% ../../nbs/04_networks/07_registry.ipynb #c717b49f

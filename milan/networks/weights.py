@@ -28,8 +28,7 @@ def check_tensors(state: Mapping[Any, Any], # name → tensor
         stored = plain and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
         if not plain or not (stored or repeated):
             raise MilanError(f'{origin}: {str(name)[:100]} is no plain tensor whose numbers are all in the '
-                             'file; '
-                             'save network.state_dict() of a network on the CPU')
+                             'file; save network.state_dict() of a network on the CPU')
 
 # %% ../../nbs/04_networks/01_weights.ipynb #078367b3
 _WRAPPERS, _DEEPEST = ('state_dict', 'model_state_dict', 'model'), 8
@@ -42,7 +41,7 @@ def _unwrapped(value: Any) -> Any:
         value = inner[0] if inner else value
     return value
 
-
+# %% ../../nbs/04_networks/01_weights.ipynb #4fd18e84
 def read_state(path: str | Path, # file of weights: .pth, .safetensors
               ) -> dict[str, torch.Tensor]: # parameter name → tensor
     "The weights in a file, unwrapped. Raises `MilanError` where it holds none."
@@ -52,8 +51,8 @@ def read_state(path: str | Path, # file of weights: .pth, .safetensors
     if not found:
         keys = ', '.join(str(key)[:50] for key in list(named)[:8])
         raise MilanError(f'{path} holds no weights, but '
-                         f'{f"the keys {keys}" if keys else type(value).__name__}; '
-                         f'save network.state_dict(), bare or under the key {_WRAPPERS[0]!r}')
+                         f'{f"the keys {keys}" if keys else type(value).__name__}; save '
+                         f'network.state_dict(), bare or under the key {_WRAPPERS[0]!r}')
     check_tensors(found, path, repeated=True)
     return found
 
@@ -89,7 +88,7 @@ def _same_kind(value: torch.Tensor, wanted: torch.Tensor) -> bool: # whole, frac
     return (value.is_floating_point(), value.is_complex()) == (wanted.is_floating_point(),
                                                                wanted.is_complex())
 
-
+# %% ../../nbs/04_networks/01_weights.ipynb #ec12b907
 def _require_fit(known: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], origin: str | Path,
                  twice: Sequence[str] = ()) -> None:
     both = {name: (found[name], value) for name, value in known.items() if name in found}
@@ -98,15 +97,14 @@ def _require_fit(known: Mapping[str, torch.Tensor], found: Mapping[str, torch.Te
               if value.shape != wanted.shape]
     nan = [name for name, value in found.items() if value.is_floating_point() and not shapes
            and value.isnan().any()]
-    faults = {
-        'lacks': [name for name in known if name not in found and not name.endswith('num_batches_tracked')],
-        'has unknown names:': [name[:200] for name in found if name not in known],
-        'has other shapes:': shapes,
-        'has names twice:': list(twice),
-        'has other types:': [f'{name} {value.dtype}, not {wanted.dtype}' for name,
-                             (value, wanted) in both.items()
-                             if not _same_kind(value, wanted)],
-        'has weights that are no numbers (NaN):': nan}
+    faults = {'lacks': [name for name in known if name not in found
+                        and not name.endswith('num_batches_tracked')],
+              'has unknown names:': [name[:200] for name in found if name not in known],
+              'has other shapes:': shapes, 'has names twice:': list(twice),
+              'has other types:': [f'{name} {value.dtype}, not {wanted.dtype}'
+                                   for name, (value, wanted) in both.items()
+                                   if not _same_kind(value, wanted)],
+              'has weights that are no numbers (NaN):': nan}
     if any(faults.values()):
         found_faults = '; it '.join(f'{fault} {_some(names)}' for fault, names in faults.items() if names)
         raise MilanError(f"{origin} doesn't fit the network, which has {len(known)} names: it "

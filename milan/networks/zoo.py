@@ -114,9 +114,16 @@ def _torchvision_weights(network: str) -> tuple[Mapping[str, torch.Tensor], str]
                                       weights_only=True), weights.url
     except (OSError, RuntimeError) as error:
         raise MilanError(f'{network}/imagenet: {weights.url} could not be downloaded ({error}); save that '
-                         'file as '
-                         f'{models_dir()}/{network}-imagenet.pth yourself, or use random weights '
+                         f'file as {models_dir()}/{network}-imagenet.pth yourself, or use random weights '
                          '(pretrained=False)') from error
+
+# %% ../../nbs/04_networks/02_zoo.ipynb #859991dc
+def _weights(entry: 'ZooEntry') -> tuple[Mapping[str, torch.Tensor], str | Path]: # and where they come from
+    if entry.asset in manifests.names():
+        return read_state(path := manifests.fetch(entry.asset, quiet=entry.file.is_file())), path
+    if entry.in_torchvision and not entry.file.is_file():
+        return _torchvision_weights(entry.network)
+    return read_state(entry.file), entry.file
 
 # %% ../../nbs/04_networks/02_zoo.ipynb #2e9ff7e7
 @dataclass(frozen=True)
@@ -162,14 +169,6 @@ class ZooEntry:
         state, origin = _weights(self)
         return fit(self.make(), state, origin, self.rename)
 
-
-def _weights(entry: ZooEntry) -> tuple[Mapping[str, torch.Tensor], str | Path]: # and where they come from
-    if entry.asset in manifests.names():
-        return read_state(path := manifests.fetch(entry.asset, quiet=entry.file.is_file())), path
-    if entry.in_torchvision and not entry.file.is_file():
-        return _torchvision_weights(entry.network)
-    return read_state(entry.file), entry.file
-
 # %% ../../nbs/04_networks/02_zoo.ipynb #cfd585f1
 def vgg_names(blocks: tuple[int, ...] = (2, 2, 3, 3, 3), # convolutions in each block; the default is VGG-16
              ) -> dict[str, str]: # module path in the file → torchvision's
@@ -185,7 +184,7 @@ def vgg_names(blocks: tuple[int, ...] = (2, 2, 3, 3, 3), # convolutions in each 
         number += 1 # the pool
     return names
 
-
+# %% ../../nbs/04_networks/02_zoo.ipynb #b92dc720
 def _densenet_names(name: str) -> str: # DenseNets of before 2018: denselayer1.norm.1.weight
     return re.sub(r'(denselayer\d+)\.(norm|conv)\.([12])\.', r'\1.\2\3.', name)
 
