@@ -48,9 +48,8 @@ class _Answer(http.server.BaseHTTPRequestHandler):
             self.send_header('Location', found)
             return self.end_headers()
         start = int(wanted[6:-1]) if wanted and self.headers.get('If-Range') in (None, site.tag) else 0
-        self._head(
-            len(found), start, 'text/html' if found.startswith(b'<!doctype') else 'application/octet-stream'
-        )
+        page = found.startswith(b'<!doctype')
+        self._head(len(found), start, 'text/html' if page else 'application/octet-stream')
         self.wfile.write(found[start:start + (site.breaks.pop(0) if site.breaks else len(found))])
         self.wfile.flush()
         site.goes_on.wait(60)
@@ -60,9 +59,8 @@ class _Answer(http.server.BaseHTTPRequestHandler):
         self.send_response(416 if beyond else 206 if start else 200)
         self.send_header('Content-Type', kind)
         if start:
-            self.send_header(
-                'Content-Range', f'bytes */{size}' if beyond else f'bytes {start}-{size - 1}/{size}'
-            )
+            part = '*' if beyond else f'{start}-{size - 1}'
+            self.send_header('Content-Range', f'bytes {part}/{size}')
         if start < size and self.server.length:
             self.send_header('Content-Length', str(size - start))
         if self.server.tag:
@@ -107,9 +105,8 @@ class Site(http.server.ThreadingHTTPServer):
 MOVES = ((os, 'replace'), (os, 'unlink'), (os, 'rmdir'))
 
 
-def _dies(
-    function: Callable[..., Any], left: list[int]
-) -> Callable[..., Any]: # before its call number left[0]
+# the function, which ends the process before its call number left[0]
+def _dies(function: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         left[0] -= 1
         if left[0] == 0:
@@ -117,7 +114,7 @@ def _dies(
         return function(*arguments, **named)
     return call
 
-
+# %% ../nbs/15_command/01_testing.ipynb #380415fc
 def started(
     work: Callable[[], object], # what to do in a forked process, so that nothing has to be imported again
     calls: int = 0, # it is killed before this call of one of `functions`; 0: never
@@ -179,23 +176,15 @@ def some_units(units: int = 4, # how many
                k: int = 3, # exemplars of each, ≤ photos
                side: int = 16, # pixels
                photos: int = 6, # that the units share
-              ) -> list[
-    Any
-]: # with .layer, .unit, .images (k, 3, side, side) in [0, 1] and .masks (k, 1, side, side) 0 or 1
+              ) -> list[Any]: # .layer, .unit, .images (k, 3, side, side) in [0, 1], .masks (k, 1, side, side)
     "Exemplar sets of random noise."
     draw = torch.Generator().manual_seed(1)
     album = torch.randint(256, (photos, 3, side, side), generator=draw) / 255
-    return [
-        SimpleNamespace(
-            layer='conv',
-            unit=unit,
-            images=album[torch.randperm(photos, generator=draw)[:k]],
-            masks=(torch.rand(k, 1, side, side, generator=draw) > 0.5).float(),
-        )
-        for unit in range(units)
-    ]
+    return [SimpleNamespace(layer='conv', unit=unit, images=album[torch.randperm(photos, generator=draw)[:k]],
+                            masks=(torch.rand(k, 1, side, side, generator=draw) > 0.5).float())
+            for unit in range(units)]
 
-
+# %% ../nbs/15_command/01_testing.ipynb #6ae6e915
 def counted(encoder: Any, # with .read(images, masks, owner)
            ) -> list[int]: # grows
     """A list to which each pass of the encoder adds its number of images.
@@ -233,22 +222,14 @@ class Squares(torch.utils.data.Dataset):
         image[:, top:top + side, left:left + side] = colour[:, None, None]
         return image, int(colour.argmax())
 
-
+# %% ../nbs/15_command/01_testing.ipynb #cb4ccb1d
 def small_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 4)
     "Two convolutions (`conv1`, 6 channels; `conv2`, 8) with in-place ReLUs, and a linear `head`; seeded."
     torch.manual_seed(0)
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(3, 6, 3, padding=1),
-            relu1=nn.ReLU(inplace=True),
-            pool1=nn.MaxPool2d(2),
-            conv2=nn.Conv2d(6, 8, 3, padding=1),
-            relu2=nn.ReLU(inplace=True),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            head=nn.Linear(8, 4),
-        )
-    )
+    return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 6, 3, padding=1), relu1=nn.ReLU(inplace=True),
+                                     pool1=nn.MaxPool2d(2), conv2=nn.Conv2d(6, 8, 3, padding=1),
+                                     relu2=nn.ReLU(inplace=True), pool=nn.AdaptiveAvgPool2d(1),
+                                     flatten=nn.Flatten(), head=nn.Linear(8, 4)))
 
 # %% ../nbs/15_command/01_testing.ipynb #f547a5d4
 def batch_of_squares(count: int = 6, # images, the first ones
@@ -287,7 +268,7 @@ class Residual(nn.Module):
         out += x
         return self.relu(out)
 
-
+# %% ../nbs/15_command/01_testing.ipynb #a28e2b2a
 class Counting(nn.Module):
     "Runs a module, and counts how often."
 
@@ -307,16 +288,10 @@ class Counting(nn.Module):
 def deep_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 3)
     "`stem`, the blocks `early` and `late`, and `head`, each of which counts its runs; seeded."
     torch.manual_seed(0)
-    network = nn.Sequential(
-        OrderedDict(
-            stem=Counting(nn.Conv2d(3, 8, 3, stride=2, padding=1)),
-            early=Counting(Residual(8)),
-            late=Counting(Residual(8)),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flatten=nn.Flatten(),
-            head=Counting(nn.Linear(8, 3)),
-        )
-    )
+    network = nn.Sequential(OrderedDict(stem=Counting(nn.Conv2d(3, 8, 3, stride=2, padding=1)),
+                                        early=Counting(Residual(8)), late=Counting(Residual(8)),
+                                        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(),
+                                        head=Counting(nn.Linear(8, 3))))
     for block in ('early', 'late'):
         network.get_buffer(f'{block}.inner.norm.running_mean').normal_()
         network.get_buffer(f'{block}.inner.norm.running_var').uniform_(.5, 2)
@@ -333,7 +308,7 @@ def disc(side: int = 64, # pixels
     ImageDraw.Draw(picture).ellipse(box, fill=colour)
     return picture
 
-
+# %% ../nbs/15_command/01_testing.ipynb #caead2b9
 def made_up_folder(count: int = 3, # photographs, in two sub-folders
                   ) -> Path:
     "A folder with small photographs."
@@ -356,23 +331,20 @@ def made_up_exemplars(layers: Sequence[str] = ('blocks.2', 'blocks.10'), # modul
     y, x = np.mgrid[:side, :side]
     for layer in layers:
         (folder/layer).mkdir(parents=True)
-        images, masks = np.zeros((units, k, 3, side, side), np.uint8), np.zeros(
-            (units, k, 1, side, side), np.uint8
-        )
+        images = np.zeros((units, k, 3, side, side), np.uint8)
+        masks = np.zeros((units, k, 1, side, side), np.uint8)
         for unit in range(units):
             colour = draw.integers(60, 256, 3)
             for i in range(k):
-                middle, radius = draw.integers(side // 4, side - side // 4, 2), draw.integers(
-                    side // 8, side // 4 + 2
-                )
+                middle = draw.integers(side // 4, side - side // 4, 2)
+                radius = draw.integers(side // 8, side // 4 + 2)
                 masks[unit, i, 0] = (x - middle[0])**2 + (y - middle[1])**2 < radius**2
                 images[unit, i] = np.where(masks[unit, i], colour[:, None, None], 70 + 2 * x * 64 // side)
         for name, values in (('images', images), ('masks', masks)):
             np.save(folder/layer/f'{name}.npy', values)
         np.savetxt(folder/layer/'ids.csv', draw.integers(0, 99, (units, k)), fmt='%d', delimiter=',')
-        np.savetxt(
-            folder / layer / 'activations.csv', -np.sort(-draw.random((units, k))), fmt='%.5e', delimiter=','
-        )
+        activations = -np.sort(-draw.random((units, k)))
+        np.savetxt(folder/layer/'activations.csv', activations, fmt='%.5e', delimiter=',')
     return folder
 
 # %% ../nbs/15_command/01_testing.ipynb #ba17a630
@@ -390,27 +362,17 @@ def made_up_set(layers: Sequence[str] = ('conv1', 'conv2'), # module paths
     for layer in layers:
         coarse = torch.randn(len(units), k, 4, 4, generator=draw)
         smooth = torch.nn.functional.interpolate(coarse, size=side, mode='bicubic')
-        maps = smooth.take_along_dim(
-            smooth.amax((2, 3)).argsort(descending=True)[:, :, None, None], 1
-        ).numpy()
+        order = smooth.amax((2, 3)).argsort(descending=True)
+        maps = smooth.take_along_dim(order[:, :, None, None], 1).numpy()
         flat = maps.reshape(len(units), -1)
         (folder/layer).mkdir(parents=True)
-        write_layer(
-            folder / layer,
-            {
-                'units': np.array(units),
-                'ids': ids,
-                'maps': maps,
-                'activations': maps.max((2, 3)),
-                'levels': np.quantile(flat, 0.9, axis=1),
-                'probabilities': chances,
-                'quantiles': np.quantile(flat, chances, axis=1).T,
-            },
-        )
+        write_layer(folder/layer, {
+            'units': np.array(units), 'ids': ids, 'maps': maps, 'activations': maps.max((2, 3)),
+            'levels': np.quantile(flat, .9, axis=1), 'probabilities': chances,
+            'quantiles': np.quantile(flat, chances, axis=1).T})
     image_ids = np.unique(ids)
-    colours = (
-        torch.rand(len(image_ids), 3, 8, 8, generator=draw).repeat_interleave(4, 2).repeat_interleave(4, 3)
-    )
+    colours = torch.rand(len(image_ids), 3, 8, 8, generator=draw)
+    colours = colours.repeat_interleave(4, 2).repeat_interleave(4, 3)
     np.save(folder/'images.npy', (colours * 255).byte().numpy())
     np.save(folder/'image_ids.npy', image_ids)
     write_about(folder, {'layers': list(layers), 'size': None, 'quantile': .9, 'borders': 'zeros'})
@@ -427,13 +389,12 @@ def user_folder(*kinds: str, # of 'data', 'models', 'manifests' and 'results'; n
         (folder/'manifests').mkdir()
     return folder
 
-
+# %% ../nbs/15_command/01_testing.ipynb #a0aa837f
 def forget(folder: Path, # from `user_folder`
           ) -> None:
     "Remove a user's folder and its variables."
-    for name in [
-        name for name in os.environ if re.fullmatch('MILAN_(DATA|MODELS|MANIFESTS|RESULTS)_DIR', name)
-    ]:
+    pattern = 'MILAN_(DATA|MODELS|MANIFESTS|RESULTS)_DIR'
+    for name in [name for name in os.environ if re.fullmatch(pattern, name)]:
         del os.environ[name]
     remove(folder)
 
@@ -465,9 +426,8 @@ def same_files(one: Path, # a folder
     "Do two folders hold the same files with the same bytes?"
     names = [sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
              for folder in (one, other)]
-    return names[0] == names[1] and all(
-        (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
-    )
+    contents = ([path.read_bytes() for path in map(folder.joinpath, names[0])] for folder in (one, other))
+    return names[0] == names[1] and next(contents) == next(contents)
 
 # %% ../nbs/15_command/01_testing.ipynb #1c7b927f
 def published_by_hand(folder: Path, # an empty one
@@ -475,11 +435,8 @@ def published_by_hand(folder: Path, # an empty one
     "Three units of one layer, two images each, in the published layout; and a folder that is no layer."
     (folder/'layer1').mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (3, 2, 3, 8, 8), dtype=np.uint8)
-    arrays = {
-        'images': pixels,
-        'masks': np.ones((3, 2, 1, 8, 8), dtype=np.uint8),
-        'units': np.array([1, 4, 7]),
-    }
+    arrays = {'images': pixels, 'masks': np.ones((3, 2, 1, 8, 8), dtype=np.uint8),
+              'units': np.array([1, 4, 7])}
     for name, array in arrays.items():
         np.save(folder/'layer1'/f'{name}.npy', array)
     (folder/'layer1/ids.csv').write_text('5,2\n0,1\n9,3\n')
@@ -505,12 +462,9 @@ def small_notebook(folder: Path, # where it goes
                   ) -> Path: # the notebook
     "The smallest library notebook: a function, an example, a slow test."
     return write_notebook(
-        folder / '05_small.ipynb',
-        '# small\n\n> Two lines.',
-        '#| default_exp small',
-        '#| export\nfrom pathlib import Path',
+        folder/'05_small.ipynb',
+        '# small\n\n> Two lines.', '#| default_exp small', '#| export\nfrom pathlib import Path',
         '## Adding up',
         '#| export\ndef add(a: int, b: int) -> int: return a + b',
-        'add(2, 3)',
-        '#| slow\nassert add(0, Path("x").name == "x") == 1',
+        'add(2, 3)', '#| slow\nassert add(0, Path("x").name == "x") == 1',
     )
