@@ -105,7 +105,8 @@ def test_from_an_empty_folder():
         from typer.main import get_command
 
         command = get_command(app)
-        words = ['exemplars', *words[words.index('milan.exemplars') + 1:]] if words[0] == 'torchrun' else words[1:]
+        start = words.index('milan.exemplars') + 1 if words[0] == 'torchrun' else 1
+        words = [*(['exemplars'] if start > 1 else []), *words[start:]]
         while hasattr(command, 'commands'):
             command, words = command.commands[words[0]], words[1:]
         return command.make_context('milan', list(words)) is not None

@@ -28,6 +28,8 @@ def test_the_commands():
 
     test_eq(run_command('data', 'fetch', 'efficientnet-lite0', '--offline').exit_code, 0)
 
+    test_eq(run_command('data', 'add', 'nothing.zip').exit_code, 1)
+
     home = Path(os.environ['MILAN_DATA_DIR'])
     torch.save({'weight': torch.zeros(2)}, home/'milan-gen.pth')
     (home/'file (2).zip').write_bytes(b'PK')

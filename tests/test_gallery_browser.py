@@ -30,7 +30,8 @@ def ask(address: str, path: str = '/', host: str | None = None) -> int:
 
 # 02_browser.ipynb, section "Which requests are answered"
 def test_which_requests_are_answered():
-    test_eq([is_local([host]) for host in ('localhost:8000', '[::1]', 'evil.example', '')], [True, True, False, False])
+    hosts = 'localhost:8000', '[::1]', 'evil.example', ''
+    test_eq([is_local([host]) for host in hosts], [True, True, False, False])
 
 
 # 02_browser.ipynb, section "The server"

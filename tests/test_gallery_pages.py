@@ -91,7 +91,8 @@ def test_what_goes_on_a_page():
 
     _checked(pd.DataFrame([{'layer': 'a', 'unit': '1', 'description': None}]), ['a'])
 
-    row = {'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2, 'abstained': False}
+    row = {'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2,
+           'abstained': False}
     test_eq(_columns(pd.DataFrame([row])), (['score', 'purity'], ['rated', 'abstained']))
 
     test_eq(_facts({'score': .5, 'rated': 'no'}, ['score'], ['rated']), ['score 0.50', 'rated: no'])

@@ -5,7 +5,12 @@ from pathlib import Path
 import shutil
 import tempfile
 from milan.publishing.checks import (
+    _arguments,
     _differences,
+    _nbdev,
+    _readme_output,
+    _shows,
+    _texts,
     different_requirements,
     export,
     main,
@@ -27,6 +32,8 @@ from milan.publishing.cells import write_notebook
 # 05_checks.ipynb, section "README"
 def test_readme():
     print(markdown_table(pandas.DataFrame({'layer': ['conv1', 'a|b'], 'unit': [3, 14]}).to_html()))
+
+    print(_readme_output(nbformat.v4.new_output('stream', text='3 units\n'), 'nbs/index.ipynb'))
 
     folder = Path(tempfile.mkdtemp())
     index = write_notebook(
@@ -54,8 +61,17 @@ def test_readme():
 
 # 05_checks.ipynb, section "In step"
 def test_in_step():
+    with expect_fail(MilanError, contains='nbdev failed'): _nbdev('.', 'unknown()')
+
+    folder = Path(tempfile.mkdtemp())
+    (folder/'a.py').write_text('x = 1')
+    test_eq(_texts(folder, '*.py'), {'a.py': 'x = 1'})
+    shutil.rmtree(folder)
+
     test_eq(_differences({'a.py': '1', 'b.py': '2'}, {'a.py': '1', 'c.py': '3'}, 'milan', 'is out of step'),
             ['milan/c.py is out of step', 'milan/b.py comes from no notebook: delete it'])
+
+    test_eq([_shows(text) for text in ('x = 1\nx', 'x = 1', 'print(x)', 'x;')], [True, False, False, False])
 
     folder = Path(tempfile.mkdtemp())
     idle = write_notebook(folder/'idle.ipynb', 'x = 1', 'x', 'print(x)', '#| gpu\nx')
@@ -128,6 +144,8 @@ def test_requirements():
 
 # 05_checks.ipynb, section "Command"
 def test_command():
+    test_eq(vars(_arguments(['site'])), {'what': 'site', 'root': Path('.'), 'out': None})
+
     folder = Path(tempfile.mkdtemp())
     write_notebook(folder/'nbs/index.ipynb', '# milan')
     test_eq(main(['readme', '--root', str(folder)]), 0)

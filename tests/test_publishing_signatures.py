@@ -50,7 +50,8 @@ def test_classes_and_tables():
     pair = ast.parse('class Pair:\n    left: int = 0 # the first').body[0]
     _fields(pair, 'class Pair:\n    left: int = 0 # the first')
 
-    test_eq(_table([('k', 'int | None', '15', 'images')]).splitlines()[2], r'| `k` | `int \| None` | `15` | images |')
+    table = _table([('k', 'int | None', '15', 'images')])
+    test_eq(table.splitlines()[2], r'| `k` | `int \| None` | `15` | images |')
 
     test_eq(described('import os\ndef _private(): pass'), '')
     assert r'`float \| None`' in described(source)

@@ -27,8 +27,9 @@ from milan.publishing.cells import write_notebook
 
 # 04_site.ipynb, section "Pages"
 def test_pages():
+    text = '[all](experiments), [page](pages/index.html)'
     test_eq(
-        _site_links('[all](experiments), [page](pages/index.html)', lambda path: '' if path == 'experiments' else path),
+        _site_links(text, lambda path: '' if path == 'experiments' else path),
         'all, <a href="pages/index.html">page</a>')
 
     folder = Path(tempfile.mkdtemp())

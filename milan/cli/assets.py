@@ -20,7 +20,7 @@ from .options import DEFAULT_UNSHOWN, AsJson
 # %% ../../nbs/15_command/10_assets.ipynb #9bca9f1c
 def matching(patterns: Sequence[str], # names or patterns
              names: Sequence[str], # all there are
-            ) -> list[str]: # each once; a name that matches nothing stays, so that its error is reported in its turn
+            ) -> list[str]: # each once; a name that matches nothing stays, and fails later
     "The names that match patterns such as 'milan-*'."
     found = (name for pattern in patterns for name in fnmatch.filter(names, pattern) or [pattern])
     return list(dict.fromkeys(found))

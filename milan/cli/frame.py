@@ -88,7 +88,8 @@ def print_table(table: 'pd.DataFrame', # what to print, a row per line
                ) -> None:
     "Print a table for people or, as JSON, for programs."
     if as_json:
-        return typer.echo(json.dumps(json.loads(table.to_json(orient='records')), indent=1, ensure_ascii=False))
+        records = json.loads(table.to_json(orient='records'))
+        return typer.echo(json.dumps(records, indent=1, ensure_ascii=False))
     from rich.console import Console
 
     if sys.stdout.isatty():

@@ -60,7 +60,8 @@ DropTokens = Annotated[int | None, option(
     help='Class and register tokens of a transformer. Default: as it declares, or found from their number.')]
 Padding = Annotated[Literal['zeros', 'replicate'], option(
     _READ, '--borders',
-    help='Padding mode when an activation map is enlarged: zeros, as in the original, or replicate its edge.')]
+    help='Padding mode when an activation map is enlarged: zeros, as in the original, or replicate its '
+    'edge.')]
 
 # %% ../../nbs/15_command/04_options.ipynb #047082d6
 BatchSize = Annotated[int, option(_RUN, '--batch-size', min=1, help='Images per forward pass.')]
@@ -80,7 +81,8 @@ Fresh = Annotated[bool, option(
 
 # %% ../../nbs/15_command/04_options.ipynb #6dfaa624
 Out = Annotated[Path | None, option(
-    _RESULT, '--out', '-o', **DEFAULT_UNSHOWN, help='Folder of the result. Default: below $MILAN_RESULTS_DIR.')]
+    _RESULT, '--out', '-o', **DEFAULT_UNSHOWN,
+    help='Folder of the result. Default: below $MILAN_RESULTS_DIR.')]
 Export = Annotated[bool, option(
     _RESULT, '--export',
     help='Also write the published layout, to $MILAN_RESULTS_DIR/NETWORK/IMAGES, linked into the data '

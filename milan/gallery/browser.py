@@ -36,12 +36,12 @@ class _Pages(SimpleHTTPRequestHandler):
             return False
         if is_local(self.headers.get_all('Host') or ['']):
             return True
-        self.send_error(403, 'only for this machine', 'Open http://127.0.0.1 or http://localhost with the port '
-                        'that milan browse has printed.')
+        remedy = 'Open http://127.0.0.1 or http://localhost with the port that milan browse has printed.'
+        self.send_error(403, 'only for this machine', remedy)
         return False
 
     def send_head(self) -> Any: # an open file, or None after an error
-        "Find a file. One that is outside the folder or not a plain file is not found, nor a folder without a page."
+        "Find a plain file inside the folder, or the page of a folder."
         asked, root = Path(self.translate_path(self.path)), Path(self.directory).resolve()
         file = (asked/'index.html' if asked.is_dir() else asked).resolve()
         if not file.is_relative_to(root) or not file.is_file():
@@ -52,12 +52,13 @@ class _Pages(SimpleHTTPRequestHandler):
 # %% ../../nbs/12_gallery/02_browser.ipynb #f98cc361
 def page_folder(folder: str | Path, # a gallery, or a folder that holds one as `gallery`
                ) -> Path: # absolute; holds index.html
-    "The folder to serve. Raises `MilanError` for one without a page, or whose page is a link to another place."
+    "The folder to serve. Raises `MilanError` where its page is absent or a link to another place."
     folder = Path(folder).resolve()
     for one in (folder, folder/'gallery'):
         if (one/'index.html').resolve().is_relative_to(folder) and (one/'index.html').is_file():
             return one
-    raise MilanError(f'{folder} holds no index.html: give the folder of a gallery (`milan describe` writes one)')
+    raise MilanError(
+        f'{folder} holds no index.html: give the folder of a gallery (`milan describe` writes one)')
 
 # %% ../../nbs/12_gallery/02_browser.ipynb #210ed308
 def server(folder: str | Path, # holds index.html, or a folder `gallery` that does
@@ -68,8 +69,8 @@ def server(folder: str | Path, # holds index.html, or a folder `gallery` that do
     try:
         return ThreadingHTTPServer(('127.0.0.1', port), lambda *given: _Pages(*given, directory=str(page)))
     except OSError as error:
-        raise MilanError(f'port {port} cannot be used ({error.strerror}): choose another with --port, or --port 0'
-                         ' for any') from error
+        raise MilanError(f'port {port} cannot be used ({error.strerror}): choose another with --port, '
+                         'or --port 0 for any') from error
 
 # %% ../../nbs/12_gallery/02_browser.ipynb #005a9fb0
 @contextlib.contextmanager

@@ -53,7 +53,8 @@ def _unit_numbers(column: pd.Series) -> np.ndarray: # int, (rows,); raises `Mila
     wrong = ~((units >= 0) & (units < 2**31) & (np.floor(units) == units))
     if wrong.any():
         row = int(wrong.argmax())
-        raise MilanError(f'row {row + 1} of the table: unit {column.iloc[row]!r} is not a non-negative integer')
+        raise MilanError(
+            f'row {row + 1} of the table: unit {column.iloc[row]!r} is not a non-negative integer')
     return units.astype(int)
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #eb3bcdf8
@@ -72,8 +73,8 @@ def _checked(table: pd.DataFrame, layers: Sequence[str]) -> pd.DataFrame: # rais
             f'the table has units of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(layers)}')
     twice = table[table.duplicated(['layer', 'unit'])]
     if len(twice):
-        raise MilanError(f'unit {twice["unit"].iloc[0]} of {twice["layer"].iloc[0]} stands in two rows of the '
-                         'table; give a row per unit')
+        raise MilanError(f'unit {twice["unit"].iloc[0]} of {twice["layer"].iloc[0]} stands in two rows of '
+                         'the table; give a row per unit')
     return table
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #308f3601
@@ -81,7 +82,8 @@ def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     "The columns of numbers, the score first, and those of text, besides layer, unit and description."
     others = [name for name in table.columns if name not in ('layer', 'unit', 'description')]
     numbers = [name for name in others if pd.api.types.is_any_real_numeric_dtype(table[name])]
-    return (sorted(numbers, key=lambda name: name != 'score'), [name for name in others if name not in numbers])
+    texts = [name for name in others if name not in numbers]
+    return sorted(numbers, key=lambda name: name != 'score'), texts
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #fdaf8058
 def _facts(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
@@ -98,13 +100,13 @@ def _data(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> 
     return f'data-unit="{row["unit"]}" data-words="{words}" {values}'
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #2a1f3ec1
-def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str, size: tuple[int, int],
-          shown: int) -> str:
+def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str,
+          size: tuple[int, int], shown: int) -> str:
     "One unit on its layer's page."
     unit, words = row['unit'], _text(row['description'])
     facts = ''.join(f'<span>{fact}</span>' for fact in _facts(row, numbers, texts))
-    alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, bright where it is '
-                   f'active: {words}')
+    alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, '
+                   f'bright where it is active: {words}')
     return (f'<article id="unit-{unit}" {_data(row, numbers, texts)}>\n<h2>{words}</h2>\n'
             f'<p class="facts"><a href="#unit-{unit}">unit {unit}</a>{facts}</p>\n'
             f'<div class="strip"><img src="{image}" width="{size[0]}" height="{size[1]}" loading="lazy" '
@@ -201,7 +203,8 @@ def _layer_page(title: str, layer: str, layers: Sequence[str], cards: str, numbe
                 units: int) -> str:
     links = ''.join(f'<b>{_text(name)}</b> ' if name == layer
                     else f'<a href="{_slug(name)}.html">{_text(name)}</a> ' for name in layers)
-    orders = ''.join(f'<option value="{number}">{_text(name)}</option>' for number, name in enumerate(numbers))
+    orders = ''.join(f'<option value="{number}">{_text(name)}</option>'
+                     for number, name in enumerate(numbers))
     return _page(f'{layer} · {title}', f'''<nav><a href="../index.html">← {_text(title)}</a></nav>
 <h1>{_text(layer)}</h1>
 <nav aria-label="Layers">{links}</nav>
@@ -237,14 +240,14 @@ def _index(title: str, note: str, parts: Sequence[tuple[str, pd.DataFrame, str]]
     return _page(title, f'''<h1>{_text(title)}</h1>
 <p class="note">{_text(note)}</p>
 <div class="tools"><input id="search" type="search" placeholder="words in any description" '''
-        f'''aria-label="Search descriptions"><span class="count" role="status">{units} units in {len(parts)} layers'''
-        f'''</span></div>
+        f'''aria-label="Search descriptions"><span class="count" role="status">'''
+        f'''{units} units in {len(parts)} layers</span></div>
 <ul id="units" hidden>
 {entries}</ul>
 <main id="whole"><ul class="layers">
 {tiles}</ul></main>
-<footer>Each strip: the images that excite the unit most, bright where it is active. {size / 1e6:.1f} MB of pictures.'''
-        '</footer>\n', '')
+<footer>Each strip: the images that excite the unit most, bright where it is active. '''
+        f'{size / 1e6:.1f} MB of pictures.</footer>\n', '')
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #b09872a4
 def _preview(layer: str, rows: pd.DataFrame) -> str: # the first units of a layer, for its tile on the index
@@ -297,7 +300,7 @@ def _require_gallery(folder: Path) -> None: # raises `MilanError`
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #dad3c1a7
 def write(exemplars: Exemplars, # the units' images and masks
-          table: pd.DataFrame, # a row per unit: layer, unit, description; also score and further columns to show
+          table: pd.DataFrame, # a row per unit: layer, unit, description; also score and more columns to show
           folder: str | Path, # is created; an older gallery there is replaced, another folder is not
           title: str = 'What the units look for', # heading of the index
           note: str = '', # a paragraph below it, such as whose words these are

@@ -43,7 +43,7 @@ def markdown_table(text: str, # HTML with one table, as pandas writes it
     rows.insert(1, ['---'] * len(rows[0]))
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
 
-# %% ../../nbs/14_publishing/05_checks.ipynb #f2b5cac7
+# %% ../../nbs/14_publishing/05_checks.ipynb #55ba7f46
 def _readme_output(output: Any, place: str) -> str:
     "One output of a cell, in Markdown."
     if output.output_type == 'stream':
@@ -55,17 +55,14 @@ def _readme_output(output: Any, place: str) -> str:
         return markdown_table(data['text/html'])
     if any(kind.startswith('image/') for kind in data):
         raise MilanError(
-            f'{place} shows a picture, which a README cannot carry: save it below reports/ and link to it'
-        )
+            f'{place} shows a picture, which a README cannot carry: save it below reports/ and link to it')
     return f'```text\n{data.get("text/plain", "").rstrip()}\n```'
 
-
+# %% ../../nbs/14_publishing/05_checks.ipynb #4c49fdf5
 def readme_text(index_notebook: str | Path, # nbs/index.ipynb
                ) -> str:
     "The README that the notebook gives, with links relative to the folder above the notebook's."
-    pieces = [
-        f'<!-- {GENERATED} from nbs/index.ipynb by `make export`. Edit the notebook, not this file. -->'
-    ]
+    pieces = [f'<!-- {GENERATED} from nbs/index.ipynb by `make export`. Edit the notebook, not this file. -->']
     for cell in read_cells(index_notebook):
         if 'hide' in cell.directives or not cell.source.strip():
             continue
@@ -73,17 +70,13 @@ def readme_text(index_notebook: str | Path, # nbs/index.ipynb
             pieces.append(cell.source)
         elif cell.kind == 'code':
             pieces += [] if 'echo: false' in cell.directives else [f'```python\n{cell.source}\n```']
-            pieces += [
-                _readme_output(output, f'{index_notebook}, section {cell.section!r},')
-                for output in cell.raw.outputs
-            ]
+            place = f'{index_notebook}, section {cell.section!r},'
+            pieces += [_readme_output(output, place) for output in cell.raw.outputs]
     base = Path(index_notebook).parent.name
-    return (
-        relink('\n\n'.join(filter(None, pieces)), lambda path: posixpath.normpath(posixpath.join(base, path)))
-        + '\n'
-    )
+    text = '\n\n'.join(filter(None, pieces))
+    return relink(text, lambda path: posixpath.normpath(posixpath.join(base, path))) + '\n'
 
-
+# %% ../../nbs/14_publishing/05_checks.ipynb #b38d1450
 def write_readme(index_notebook: str | Path, # nbs/index.ipynb
                  readme: str | Path, # where the README goes
                 ) -> Path:
@@ -92,7 +85,7 @@ def write_readme(index_notebook: str | Path, # nbs/index.ipynb
         beside.write_text(readme_text(index_notebook))
     return Path(readme)
 
-# %% ../../nbs/14_publishing/05_checks.ipynb #f56ec958
+# %% ../../nbs/14_publishing/05_checks.ipynb #702602c0
 ROOMS_PICTURE = 'reports/rooms.png' # shown in CONTRIBUTING.md
 
 
@@ -103,7 +96,7 @@ def _nbdev(root: str | Path, *calls: str) -> None:
     if done.returncode:
         raise MilanError(f'nbdev failed in {root}:\n{done.stderr[-2000:]}')
 
-
+# %% ../../nbs/14_publishing/05_checks.ipynb #c1786a7e
 def export(root: str | Path, # the repository
           ) -> None:
     "Write the package, then the tests, the README and the picture of the rooms."
@@ -113,50 +106,48 @@ def export(root: str | Path, # the repository
     if (Path(root)/ROOMS_PICTURE).is_file():
         write_picture(Path(root)/'milan', Path(root)/ROOMS_PICTURE)
 
-
+# %% ../../nbs/14_publishing/05_checks.ipynb #5640aa0f
 def _texts(folder: Path, pattern: str) -> dict[str, str]:
     "Path below `folder` → content, of the files that match; nbdev's index is none of ours."
     return {path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob(pattern))
             if path.name != '_modidx.py' and '.ipynb_checkpoints' not in path.parts}
 
+# %% ../../nbs/14_publishing/05_checks.ipynb #b52ec5b7
+def _differences(there: dict[str, str], wanted: dict[str, str], folder: str, problem: str) -> list[str]:
+    "Files that differ from what the notebooks give, and files that no notebook gives."
+    changed = [f'{folder}/{name} {problem}' for name in sorted(wanted) if there.get(name) != wanted[name]]
+    extra = sorted(set(there) - set(wanted))
+    return changed + [f'{folder}/{name} comes from no notebook: delete it' for name in extra]
 
-def stale(root: str | Path, # the repository
-         ) -> list[str]: # one line a file; empty when all is in step
-    "What is out of step with the notebooks: package, tests, README; and notebooks that are not clean."
-    root = Path(root)
+# %% ../../nbs/14_publishing/05_checks.ipynb #8dbdee33
+_OLD = 'is out of step: run make export'
+
+
+def _stale_package(root: Path) -> list[str]:
+    "Modules that differ from what the notebooks export now, and notebooks that are not clean."
     with tempfile.TemporaryDirectory() as work:
         copy = Path(work)/root.resolve().name
         shutil.copytree(root/'nbs', copy/'nbs', ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
         shutil.copy(root/'settings.ini', copy)
         _nbdev(copy, 'nbdev_clean()', 'nbdev_export()')
-        lines = _differences(
-            _texts(root / 'nbs', '*.ipynb'),
-            _texts(copy / 'nbs', '*.ipynb'),
-            'nbs',
-            'is not clean: run nbdev_clean',
-        )
-        lines += _differences(
-            _texts(root / 'milan', '*.py'),
-            _texts(copy / 'milan', '*.py'),
-            'milan',
-            'is out of step: run make export',
-        )
+        lines = _differences(_texts(root/'nbs', '*.ipynb'), _texts(copy/'nbs', '*.ipynb'), 'nbs',
+                             'is not clean: run nbdev_clean')
+        return lines + _differences(_texts(root/'milan', '*.py'), _texts(copy/'milan', '*.py'), 'milan', _OLD)
+
+# %% ../../nbs/14_publishing/05_checks.ipynb #1dfe04e7
+def stale(root: str | Path, # the repository
+         ) -> list[str]: # one line a file; empty when all is in step
+    "What is out of step with the notebooks: package, tests, README; and notebooks that are not clean."
+    root = Path(root)
     tests = {path.name: path.read_text() for path in (root/'tests').glob('test_*.py') if is_generated(path)}
     texts, wrong = generated_tests(root/'nbs')
-    lines += wrong + _differences(tests, texts, 'tests', 'is out of step: run make export')
+    lines = [*_stale_package(root), *wrong, *_differences(tests, texts, 'tests', _OLD)]
     readme = (root/'README.md').read_text() if (root/'README.md').is_file() else ''
     old = {'README.md': readme != readme_text(root/'nbs/index.ipynb'),
            ROOMS_PICTURE: (root/ROOMS_PICTURE).is_file() and not is_current(root/ROOMS_PICTURE, root/'milan')}
-    return lines + [f'{name} is out of step: run make export' for name, wrong in old.items() if wrong]
+    return lines + [f'{name} {_OLD}' for name, wrong in old.items() if wrong]
 
-
-def _differences(there: dict[str, str], wanted: dict[str, str], folder: str, said: str) -> list[str]:
-    changed = [f'{folder}/{name} {said}' for name in sorted(wanted) if there.get(name) != wanted[name]]
-    return changed + [
-        f'{folder}/{name} comes from no notebook: delete it' for name in sorted(set(there) - set(wanted))
-    ]
-
-# %% ../../nbs/14_publishing/05_checks.ipynb #b9d47390
+# %% ../../nbs/14_publishing/05_checks.ipynb #e0e927d2
 def _shows(source: str) -> bool:
     "Does the cell end in a value that Jupyter displays? Calls are left out, as they may well give None."
     body = ast.parse('\n'.join(line for line in source.splitlines() if not line.startswith(('%', '!')))).body
@@ -164,47 +155,47 @@ def _shows(source: str) -> bool:
     return (isinstance(last, ast.Expr) and not isinstance(last.value, ast.Call | ast.Await | ast.Constant)
             and not source.rstrip().endswith(';'))
 
-
+# %% ../../nbs/14_publishing/05_checks.ipynb #75907592
 def unexecuted(notebook: str | Path, # an .ipynb file
               ) -> list[str]: # one line a cell; empty when all is well
     "Cells that hold an error, or lack the output that running them would give."
     cells, lines = read_cells(notebook), []
     parametrised = any('parameters' in cell.raw.metadata.get('tags', []) for cell in cells)
-    for cell in cells:
-        if cell.kind != 'code':
-            continue
-        place = (
-            f'{notebook}, section {cell.section!r}:'
-            f' {cell.source.strip().splitlines()[-1] if cell.source.strip() else ""}'
-        )
-        if any(output.output_type == 'error' for output in cell.raw.outputs):
-            lines.append(f'{place}: the saved output is an error; mend it and run the notebook')
-        elif not (parametrised or cell.exported or cell.raw.outputs or {*FLAGS, 'eval: false'} & set(cell.directives)) and _shows(cell.source):
+    for cell in [one for one in cells if one.kind == 'code']:
+        last = cell.source.strip().splitlines()[-1] if cell.source.strip() else ''
+        place, outputs = f'{notebook}, section {cell.section!r}: {last}', cell.raw.outputs
+        excused = parametrised or cell.exported or {*FLAGS, 'eval: false'} & set(cell.directives)
+        if any(output.output_type == 'error' for output in outputs):
+            lines.append(f'{place}: the saved output is an error; correct the cell and run the notebook')
+        elif not outputs and not excused and _shows(cell.source):
             lines.append(f'{place}: shows no output; run the notebook and save it')
     return lines
 
-# %% ../../nbs/14_publishing/05_checks.ipynb #194114aa
-def requirements(root: str | Path, # the repository
-                ) -> tuple[set[str], set[str], set[str]]:
-    """Names that `pyproject.toml` asks for, with all extras; the pins 'name==version' of `constraints.txt`;
-    those of `environment.yml`."""
+# %% ../../nbs/14_publishing/05_checks.ipynb #b0e81c8c
+def _asked(root: Path) -> set[str]:
+    "Names of the distributions that `pyproject.toml` asks for, with all extras."
     import tomllib
 
+    project = tomllib.loads((root/'pyproject.toml').read_text())['project']
+    asked = [*project['dependencies']]
+    for extra in project['optional-dependencies'].values():
+        asked += extra
+    # an extra may name the package itself, with other extras
+    return {re.split(r'[^\w.-]', one)[0].lower() for one in asked} - {project['name']}
+
+
+def requirements(root: str | Path, # the repository
+                ) -> tuple[set[str], set[str], set[str]]: # names, pins for pip, pins for conda
+    """Names that `pyproject.toml` asks for, with all extras; the pins 'name==version' of `constraints.txt`;
+    those of `environment.yml`."""
     import yaml
 
-    project = tomllib.loads((Path(root)/'pyproject.toml').read_text())['project']
-    asked = [
-        *project['dependencies'],
-        *(one for extra in project['optional-dependencies'].values() for one in extra),
-    ]
-    # extras name other extras
-    names = {re.split(r'[^\w.-]', one)[0].lower() for one in asked} - {project['name']}
     listed = yaml.safe_load((Path(root)/'environment.yml').read_text())['dependencies']
     conda = set(next(entry['pip'] for entry in listed if isinstance(entry, dict)))
     lines = (Path(root)/'constraints.txt').read_text().splitlines()
-    return names, {line for line in lines if line and not line.startswith('#')}, conda
+    return _asked(Path(root)), {line for line in lines if line and not line.startswith('#')}, conda
 
-
+# %% ../../nbs/14_publishing/05_checks.ipynb #42004cdc
 def different_requirements(root: str | Path, # the repository
                           ) -> list[str]: # one line each; empty where all is in step
     "Pins that only one of the two lists has, and requirements without a pin."
@@ -218,40 +209,41 @@ def different_requirements(root: str | Path, # the repository
         for name in sorted(names - {pin.split('==')[0].lower() for pin in pins})
     ]
 
-# %% ../../nbs/14_publishing/05_checks.ipynb #eba6289f
+# %% ../../nbs/14_publishing/05_checks.ipynb #3f28719b
 def problems(root: str | Path, # the repository
-            ) -> list[str]:
-    "All that `check` has to say: what is stale, not executed, or listed differently."
-    books = [*sorted((Path(root)/'nbs').rglob('*.ipynb')), *sorted((Path(root)/'reports').rglob('*.ipynb'))]
-    found = stale(root) + [
-        line for book in books if '.ipynb_checkpoints' not in book.parts for line in unexecuted(book)
-    ]
-    return found + different_requirements(root)
+            ) -> list[str]: # one line each
+    "All that `check` reports: what is stale, not executed, or listed differently."
+    books = [book for folder in ('nbs', 'reports') for book in sorted((Path(root)/folder).rglob('*.ipynb'))
+             if '.ipynb_checkpoints' not in book.parts]
+    return [*stale(root), *(line for book in books for line in unexecuted(book)), *different_requirements(root)]
 
-
-def main(arguments: Iterable[str] | None = None, # words behind the command's name; None: the command line's
-        ) -> int: # the exit code
-    "The command line of this module."
-    parser = argparse.ArgumentParser(
-        prog='python -m milan.publishing', description='Make everything that is made from the notebooks.'
-    )
+# %% ../../nbs/14_publishing/05_checks.ipynb #5c4acd56
+def _arguments(words: Iterable[str] | None) -> argparse.Namespace:
+    "The command line, read."
+    parser = argparse.ArgumentParser(prog='python -m milan.publishing',
+                                     description='Make everything that is made from the notebooks.')
     parser.add_argument('what', choices=['export', 'tests', 'readme', 'site', 'check'])
     parser.add_argument('--root', type=Path, default=Path('.'), help='the repository')
     parser.add_argument('--out', type=Path, help='where the site goes (default: _site in the repository)')
-    chosen = parser.parse_args(None if arguments is None else list(arguments))
-    root, said = chosen.root, []
+    return parser.parse_args(None if words is None else list(words))
+
+# %% ../../nbs/14_publishing/05_checks.ipynb #40e1c838
+def main(arguments: Iterable[str] | None = None, # words behind the command's name; None: the command line's
+        ) -> int: # the exit code
+    "The command line of this module."
+    chosen = _arguments(arguments)
+    root = chosen.root
+    failed: list[str] = []
+    work = {'export': lambda: export(root),
+            'tests': lambda: write_tests(root/'nbs', root/'tests'),
+            'readme': lambda: write_readme(root/'nbs/index.ipynb', root/'README.md'),
+            'site': lambda: write_site(chosen.out or root/'_site', root)}
     try:
         if chosen.what == 'check':
-            said = problems(root)
-        work = {
-            'export': lambda: export(root),
-            'tests': lambda: write_tests(root / 'nbs', root / 'tests'),
-            'check': lambda: None,
-            'readme': lambda: write_readme(root / 'nbs/index.ipynb', root / 'README.md'),
-            'site': lambda: write_site(chosen.out or root / '_site', root),
-        }
-        work[chosen.what]()
+            failed = problems(root)
+        else:
+            work[chosen.what]()
     except MilanError as error:
-        said = [str(error)]
-    print('\n'.join(said) or f'{chosen.what}: done', file=sys.stderr if said else sys.stdout)
-    return 1 if said else 0
+        failed = [str(error)]
+    print('\n'.join(failed) or f'{chosen.what}: done', file=sys.stderr if failed else sys.stdout)
+    return 1 if failed else 0

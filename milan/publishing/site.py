@@ -113,7 +113,8 @@ def _report_pages(root: Path) -> list[Page]:
         for path in reports_of(root, notebook) or [notebook]:
             source, profile = path.relative_to(root).as_posix(), path.parent.name
             title = f'{_title(path)} ({profile})' if profile in _PROFILES else ''
-            pages.append(Page(source, source.removesuffix('.ipynb'), title, notebook.parent.name.capitalize()))
+            group = notebook.parent.name.capitalize()
+            pages.append(Page(source, source.removesuffix('.ipynb'), title, group))
     return pages
 
 
@@ -142,7 +143,8 @@ def site_pages(root: str | Path, # the repository
     return [Page('nbs/index.ipynb', 'index', '', ''), *_report_pages(root), *_library_pages(root), *project]
 
 # %% ../../nbs/14_publishing/04_site.ipynb #8f0ca106
-def _site_change(root: Path, place: Path, source: str, name: str, moved: dict[str, str]) -> Callable[[str], str]:
+def _site_change(root: Path, place: Path, source: str, name: str,
+                 moved: dict[str, str]) -> Callable[[str], str]:
     "How the page made from `source` changes its relative links; linked files are copied below `place`."
     def change(path: str) -> str: # relative to the page
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
