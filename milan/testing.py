@@ -158,10 +158,11 @@ def run_process(*arguments: Any, # of `milan`
                 code: str = 'pass', # run after the command's import, before the command
                ) -> 'subprocess.CompletedProcess[str]':
     "Run `milan` with these arguments in a process of its own."
-    terminal = {'COLUMNS': '100', 'TERMINAL_WIDTH': '100', 'TERM': 'xterm', 'NO_COLOR': '1', 'FORCE_COLOR': ''}
+    terminal = {'COLUMNS': '100', 'TERMINAL_WIDTH': '100', 'TERM': 'xterm', 'NO_COLOR': '1',
+                'FORCE_COLOR': ''}
     program = f'from milan.cli import app; {code}; app(prog_name="milan")'
-    return subprocess.run([sys.executable, '-c', program, *map(str, arguments)], text=True, capture_output=True,
-                          env={**os.environ, **terminal})
+    return subprocess.run([sys.executable, '-c', program, *map(str, arguments)], text=True,
+                          capture_output=True, env={**os.environ, **terminal})
 
 
 def print_help(text: str, # as typer writes it
