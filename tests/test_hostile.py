@@ -928,7 +928,6 @@ def test_image_folders():
 
 # 06_hostile.ipynb, section "Data sets"
 def test_data_sets():
-    global instead
     class Stream(torch.utils.data.IterableDataset):
         def __len__(self):
             return 8
@@ -940,7 +939,7 @@ def test_data_sets():
     others = np.stack(noise)
 
 
-    def instead(item, at=5):
+    def with_item(item, at=5):
         return lambda: Items([*noise[:at], item, *noise[at + 1 :]])
 
 
@@ -1015,7 +1014,7 @@ def test_data_sets():
             mapped(lambda image: image.float() / 255 - 0.5),
             ('[0, 1]', '-0.496', '-0.5', 'from 0 to 1'),
         ),
-        'not numbers': (instead(torch.full((3, 9, 9), float('nan'))), ('image 5', 'image 0', 'nan')),
+        'not numbers': (with_item(torch.full((3, 9, 9), float('nan'))), ('image 5', 'image 0', 'nan')),
         'infinite': (mapped(lambda image: image / 255 * float('inf')), ('image 0', 'inf')),
         'one that is not a number': (
             lambda: Items(
@@ -1047,12 +1046,12 @@ def test_data_sets():
         'empty tuples': (lambda: Items([()] * 8), ('item 0', 'tuple')),
         'empty dictionaries': (lambda: Items([{}] * 8), ('image 0', 'dict')),
         'a dictionary without an image': (lambda: Items([{'label': 3}] * 8), ('image 0', 'dict', 'label')),
-        'one is larger': (instead(torch.zeros(3, 9, 10, dtype=torch.uint8)), 'image 5'),
-        'one is float': (instead(torch.zeros(3, 9, 9)), 'image 5'),
-        'one is None': (instead(None), ('image 5', 'item 5')),
-        'one is a list': (instead([[0]]), ('image 5', 'item 5')),
-        'one fails': (instead(boom), ('image 5', 'a reader that fails')),
-        'the first fails': (instead(boom, 0), ('image 0', 'a reader that fails')),
+        'one is larger': (with_item(torch.zeros(3, 9, 10, dtype=torch.uint8)), 'image 5'),
+        'one is float': (with_item(torch.zeros(3, 9, 9)), 'image 5'),
+        'one is None': (with_item(None), ('image 5', 'item 5')),
+        'one is a list': (with_item([[0]]), ('image 5', 'item 5')),
+        'one fails': (with_item(boom), ('image 5', 'a reader that fails')),
+        'the first fails': (with_item(boom, 0), ('image 0', 'a reader that fails')),
         'longer than it says': (
             lambda: Items(noise, 4),
             'x',
