@@ -336,7 +336,7 @@ def test_loading_by_name():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always')
         mine = load(folder, 48, skip_broken=True)
-    len(mine), dict(mine.broken)
+    len(mine), {name: str(error).replace(str(folder), '…') for name, error in mine.broken.items()}
 
     assert len(told) == 1 and 'blue/cut.png' in str(told[0].message)
     test_eq(len(load(folder, 48)), len(mine) + 1) # without it, the error comes when the picture is read

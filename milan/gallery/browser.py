@@ -27,7 +27,10 @@ def is_local(hosts: list[str], # the values of a request's Host header
 class _Pages(SimpleHTTPRequestHandler):
     "Serves the files of one folder."
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self,
+                    format: str, # of a line of the log
+                    *arguments: Any, # that fill it
+                   ) -> None:
         "Do not print a line for every picture."
 
     def parse_request(self) -> bool: # whether to continue

@@ -27,7 +27,10 @@ class PageReader(HTMLParser):
         self._inside = 0
         self.feed(text)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self,
+                        tag: str, # name of the element, in lower case
+                        attrs: list[tuple[str, str | None]], # its attributes
+                       ) -> None:
         given = {name: value for name, value in attrs if value}
         self.anchors |= {given[name] for name in ('id', 'name') if name in given}
         link = given.get(self.LINKS.get(tag, ''))
@@ -35,10 +38,14 @@ class PageReader(HTMLParser):
             self.links[tag, link] = None
         self._inside += tag in self.OTHER
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self,
+                      tag: str, # name of the element, in lower case
+                     ) -> None:
         self._inside -= tag in self.OTHER
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self,
+                    data: str, # text between two tags
+                   ) -> None:
         self.lines += [] if self._inside else [line.strip() for line in data.splitlines()]
 
 # %% ../../nbs/14_publishing/08_links.ipynb #8d862782
