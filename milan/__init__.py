@@ -80,7 +80,7 @@ def _with_clip(name: str, # 'base+clip', '/models/mine+clip:some/clip', …
 
 # %% ../nbs/15_command/03_milan.ipynb #4a6fa7ec
 def pretrained(
-    name_or_path: 'str | Path', # 'stamps', 'shapes', 'base' and the other published names, a .pth of the original, or a folder of ours
+    name_or_path: 'str | Path', # 'stamps', 'shapes', a published name, a .pth of the original, or a folder
     device: 'str | torch.device | None' = None, # where it runs; None: a GPU where there is one
 ) -> 'Captioner':
     """A captioner, ready to describe exemplars.

@@ -79,7 +79,7 @@ class Site(http.server.ThreadingHTTPServer):
 
     def __init__(self,
                  files: Mapping[str, bytes | str], # path → content, or the address of a redirect
-                 breaks: Sequence[int] = (), # number of bytes after which each of the first answers is cut off
+                 breaks: Sequence[int] = (), # bytes after which each of the first answers breaks off
                  tag: str | None = '"first"', # ETag of the files
                  length: bool = True, # send Content-Length
                 ) -> None:

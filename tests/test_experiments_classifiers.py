@@ -123,7 +123,8 @@ def test_training():
     losses[0], losses[-1]
 
     kept = _Settings(5, 2, .01, .01, False, 1, 0, None, 0)
-    with torch.random.fork_rng(): _train(network, images, truth, (images, truth), kept, tqdm(range(5), disable=True))
+    with torch.random.fork_rng():
+        _train(network, images, truth, (images, truth), kept, tqdm(range(5), disable=True))
     assert accuracy(network, images, truth, device='cpu') >= .5
 
     draw = np.random.default_rng(0)

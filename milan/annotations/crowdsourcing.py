@@ -76,7 +76,7 @@ def task_page(
     images: Sequence[str], # addresses of the pictures, the strongest first
     instructions: str = INSTRUCTIONS, # what to do, plain text
     title: str = 'What do the bright parts have in common?', # plain text
-    site: str = 'https://www.mturk.com', # where the answer goes; the sandbox is https://workersandbox.mturk.com
+    site: str = 'https://www.mturk.com', # where answers go; sandbox: https://workersandbox.mturk.com
 ) -> str: # HTML
     "The page on which a worker describes one unit; its answer is called `summary`."
     return _page(
@@ -200,12 +200,12 @@ def pictures(folder: str | Path, # that `hits` wrote
 def hits(
     exemplars: Exemplars, # the units to be described
     address: str, # where the pictures will be found, such as https://example.org/pictures
-    folder: str | Path | None = None, # write the pictures, hits.csv and example.html here; None: the table alone
+    folder: str | Path | None = None, # for pictures, hits.csv and example.html; None: the table alone
     *,
     units: Iterable[tuple[str, int]] | None = None, # only these (layer, unit); None: all
     opacity: float = .75, # how dark all but the active region becomes: 0 not at all, 1 black
     kind: str = 'png', # 'png', exact; or 'jpg', about a fifth of the size
-    path: Callable[[str, int, int], str] = picture_path, # (layer, unit, rank) → path below folder and address, without suffix
+    path: Callable[[str, int, int], str] = picture_path, # (layer, unit, rank) → path without suffix
     progress: bool = True, # show a bar
 ) -> pd.DataFrame: # layer, unit, image_url_1 … image_url_k
     "The HIT table: a row per unit with the addresses of its pictures, which are drawn if a folder is given."
@@ -743,7 +743,7 @@ def _reason(one: Any, after: str) -> str: # why an answer is left out; '' if it 
 def clean(
     results: pd.DataFrame | str | Path, # the CSV file of results, or what was read from it
     cleaning: Cleaning | None = None, # settings; None: lower case and blanks alone
-    checker: Any = None, # a spell-checker with pyspellchecker's methods; None: an English one, if spelling is asked for
+    checker: Any = None, # with pyspellchecker's methods; None: English, if spelling is asked for
 ) -> Cleaned:
     "Clean a table of results; every row of it is in `answers` or in `rejected`."
     cleaning = cleaning or Cleaning()
@@ -785,7 +785,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 def corrections(
     texts: Iterable[str], # in lower case
     ignore: Iterable[str] = (), # words that are right
-    checker: Any = None, # with pyspellchecker's methods `unknown` and `candidates`, and counts by `[word]`; None: an English one
+    checker: Any = None, # with pyspellchecker's methods and counts by `[word]`; None: English
 ) -> dict[str, str]: # wrong word → what takes its place
     """The words that the spell-checker does not know and has a proposal for.
 

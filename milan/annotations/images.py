@@ -34,7 +34,7 @@ from .sets import GROUPS, SETS, require, resolve
 
 # %% ../../nbs/06_annotations/02_images.ipynb #8e12cd7a
 def numbered(
-    images: Any, # a folder with one folder per class, or a data set made from one (ours, or torchvision's `ImageFolder`)
+    images: Any, # a folder with one folder per class, or a data set made from one
 ) -> LabelledFolder:
     """The pictures in the order that numbers them.
 
@@ -67,7 +67,7 @@ IMAGENET = (1000, 50) # classes, and pictures of each, in the validation set
 
 
 def check_imagenet(
-    files: Sequence[str], # within the folder, in their order, such as 'n01440764/ILSVRC2012_val_00000293.JPEG'
+    files: Sequence[str], # within the folder, such as 'n01440764/ILSVRC2012_val_00000293.JPEG'
     folder: Path, # that they are in
 ) -> None:
     "Raise `MilanError` unless these are the names of ImageNet's validation set, in their usual order."
@@ -348,8 +348,8 @@ def _require_room(sets: Sequence[_Set]) -> None: # all of them lie on one disk
 # %% ../../nbs/06_annotations/02_images.ipynb #ff0d3d49
 def complete(
     key: str | Path, # 'alexnet/imagenet', a group such as 'base', or a folder in the published layout
-    images: Any = None, # ImageFolder of the pictures: a folder, or a data set made from one; None: `$MILAN_DATA_DIR/imagenet/val`
-    out: str | Path | None = None, # leave the set as it is and complete a copy: for a folder a new folder, for a key another data folder
+    images: Any = None, # an image folder or its data set; None: `$MILAN_DATA_DIR/imagenet/val`
+    out: str | Path | None = None, # complete a copy there: a new folder, or for a key a data folder
     *,
     data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
     transform: str = 'crop', # as the masks were made; 'squash': as the original filled the pictures in
@@ -437,7 +437,7 @@ def compare(
     images: Any = None, # as for `complete`
     sample: int = 24, # pictures compared
     seed: int = 0, # of their choice
-) -> pd.DataFrame: # columns transform, identical (share of the pictures), difference (mean over pixels, of 255)
+) -> pd.DataFrame: # columns transform, identical (share), difference (mean, of 255)
     "How well a set's images agree with the pictures they should be, by transform."
     pictures = numbered(data_dir()/'imagenet'/'val' if images is None else images)
     exemplars, random, rows = Exemplars.open(folder), np.random.default_rng(seed), []

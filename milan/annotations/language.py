@@ -60,7 +60,7 @@ def _column(table: pd.DataFrame) -> str: # where the texts are
 def groups(
     table: pd.DataFrame, # one row per text
     by: str | None = None, # column whose values are kept apart; None: all together
-) -> Iterator[tuple[dict[str, Any], list[str]]]: # what the group is called, as a start for its rows; its texts
+) -> Iterator[tuple[dict[str, Any], list[str]]]: # the group's first columns; its texts
     "The groups of a table with their texts, in order of appearance; texts without a word are left out."
     column = _column(table)
     if by is not None and by not in table.columns:
@@ -83,7 +83,7 @@ def groups(
 def lengths(
     table: pd.DataFrame, # one row per text
     by: str | None = None, # column whose values are kept apart; None: all together
-) -> pd.DataFrame: # columns by, texts, and of their numbers of words: mean, shortest, q25, median, q75, longest
+) -> pd.DataFrame: # columns by, texts, mean, shortest, q25, median, q75, longest
     "How many words the texts have."
     rows = []
     for name, texts in groups(table, by):
@@ -145,7 +145,7 @@ def growth(
     table: pd.DataFrame, # one row per text
     by: str | None = None, # column whose values are kept apart; None: all together
     points: int = 40, # of each curve
-) -> pd.DataFrame: # columns by, texts, vocabulary: the expected number of different words in this many of the texts
+) -> pd.DataFrame: # columns by, texts, vocabulary (expected number of different words)
     "How the vocabulary grows with the number of texts, in whatever order they come."
     rows = []
     for name, texts in groups(table, by):
@@ -239,7 +239,7 @@ def _model() -> Any:
 def grammar(
     texts: Sequence[str], # annotations or descriptions
     depth: bool = True, # of the parse, too; without it things go twice as fast
-) -> pd.DataFrame: # one row per text: words, one column for each of `PARTS`, others, and depth (1: a single word or flat)
+) -> pd.DataFrame: # a row per text: words, each of `PARTS`, others, depth (1: flat)
     """How many nouns, verbs, adjectives … each text has, and how deep its parse tree is.
 
     Raises `MilanError` where the model is missing."""
@@ -387,7 +387,7 @@ def _of_spacy(package: str) -> WordVectors:
 
 # %% ../../nbs/06_annotations/03_language.ipynb #c96ad361
 def word_vectors(
-    source: str | Path | None = None, # a spaCy package, a folder of a BERT-like model, or an installed `PACKED` one; None: what is here
+    source: str | Path | None = None, # spaCy package, BERT-like folder, or `PACKED` name; None: any
 ) -> WordVectors:
     "Vectors of single words. Raises `MilanError` where there are none, saying how to get some."
     if source is None:

@@ -80,7 +80,7 @@ def read_annotations(
         ) as file: # Windows' line ends and its byte-order mark are fine
             reader = csv.reader(file, strict=True)
             lines = [(reader.line_num, row) for row in reader if row]
-    except (csv.Error, ValueError, OSError) as error: # a quote that is never closed, text that is not UTF-8, no such file
+    except (csv.Error, ValueError, OSError) as error: # an open quote, text that is not UTF-8, no file
         raise MilanError(f'{path} cannot be read as a table ({error}); {_REMEDY}') from error
     header = [name.strip() for name in lines[0][1]] if lines else []
     if missing := [name for name in ('layer', 'unit', 'summary') if name not in header]:
@@ -164,7 +164,7 @@ class AnnotatedExemplars:
                    ) -> 'AnnotatedExemplars': ...
     def __getitem__(
         self,
-        index: 'int | slice | Sequence[int] | np.ndarray', # one row, or several; an array of True and False will do
+        index: 'int | slice | Sequence[int] | np.ndarray', # a row, several, or a mask of rows
     ) -> 'AnnotatedExemplar | AnnotatedExemplars':
         if isinstance(index, slice):
             return AnnotatedExemplars(self._entries[index])
@@ -309,9 +309,9 @@ def _as_rows(
 # %% ../../nbs/06_annotations/01_sets.ipynb #cad01bbf
 def annotate(
     exemplars: Exemplars, # of any units
-    table: pd.DataFrame | Sequence[Sequence[str]], # one row per annotation: layer, unit, summary; or a list of texts for every unit, in their order
-    name: str | None = None, # of the set; None: the last two parts of the exemplars' folder, as in `alexnet/imagenet`
-    count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
+    table: pd.DataFrame | Sequence[Sequence[str]], # rows of layer, unit, summary; or texts of every unit
+    name: str | None = None, # of the set; None: the last two parts of the exemplars' folder
+    count: int | None = 3, # annotations per unit: fewer leave a unit out, more are cut; None: all
 ) -> AnnotatedExemplars:
     """Exemplars with the annotations of their units.
 
@@ -355,8 +355,8 @@ def annotate(
 def load(
     key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet' …, or a folder
     data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
-    count: int | None = 3, # annotations per unit: units with fewer are left out, more are cut; None: all units, all annotations
-    source: Any = None, # for sets published without images: the data set to take them from, such as `milan.images.load('imagenet')`
+    count: int | None = 3, # annotations per unit: fewer leave a unit out, more are cut; None: all
+    source: Any = None, # data set of the images, for sets published without them
 ) -> AnnotatedExemplars:
     "Open annotated exemplars. Raises `MilanError` for an unknown key or a missing folder, with the remedy."
     # also for what cannot be a path

@@ -45,7 +45,7 @@ class Attention(nn.Module):
         self,
         query: torch.Tensor, # (rows, hidden) the projected query
         keys: torch.Tensor, # (units, k, hidden) the projected keys
-        unit: torch.Tensor | None = None, # (rows,) whose keys each row looks at; None: row i at those of unit i
+        unit: torch.Tensor | None = None, # (rows,) whose keys each row attends to; None: its own
     ) -> torch.Tensor: # (rows, k) ≥ 0, rows sum to 1
         "The same for many rows per unit, without gradient, in pieces that fit into a processor's cache."
         scores, score = query.new_empty(len(query), keys.shape[1]), self.scorer()[0]
@@ -251,7 +251,7 @@ class Decoder(nn.Module):
         state: State, # each (rows, hidden)
         memory: Memory, # of the units
         fused: Fused, # from `fused()`
-        unit: torch.Tensor | None = None, # (rows,) ascending: the unit each row describes; None: row i describes unit i
+        unit: torch.Tensor | None = None, # (rows,) ascending: the unit each row describes; None: row i
     ) -> tuple[State, torch.Tensor]: # next state, and (rows, k) attention
         "Read one word in each row."
         hidden, cell = state
@@ -267,7 +267,7 @@ class Decoder(nn.Module):
         self,
         features: torch.Tensor, # (n, k, features)
         ids: torch.Tensor, # (n, words) numbers of the words to say, without start
-    ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log-probabilities, (n, words, k) attention
+    ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log p, (n, words, k) attention
         "Say given words (teacher forcing): log-probabilities before each word, and what was looked at."
         words, fused = self.embedding(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start)), self.fused()
         hidden, attention = _Sentence.apply(

@@ -104,7 +104,7 @@ class Encoder(nn.Module):
         self,
         network: Any, # a module, a `milan.networks` entry, or its key
         layers: Sequence[str], # module paths
-        transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input; None: the entry's
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input
         size: int | None = None, # resize images to this side first; None: the entry's
         name: str | None = None, # how to find the network again: a key; None: the entry's
         projection: Projection | None = None, # applied to the features
@@ -133,7 +133,7 @@ class Encoder(nn.Module):
         self,
         images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
         masks: torch.Tensor, # (regions, 1, height, width)
-        owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+        owner: torch.Tensor | None = None, # (regions,) each region's image; None: region i in image i
     ) -> torch.Tensor: # (regions, features), or (regions, places, features)
         "Features of regions of one batch of images, in one pass of the network."
         raise NotImplementedError('use PyramidEncoder or SpatialEncoder')
@@ -245,7 +245,7 @@ class PyramidEncoder(Encoder):
         self,
         images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
         masks: torch.Tensor, # (regions, 1, height, width)
-        owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+        owner: torch.Tensor | None = None, # (regions,) each region's image; None: region i in image i
     ) -> torch.Tensor: # (regions, features)
         "Features of regions of one batch of images, in one pass of the network."
         masks = masks.to(self._place.device)
@@ -261,7 +261,7 @@ class SpatialEncoder(Encoder):
         self,
         network: Any, # a module, a `milan.networks` entry, or its key
         layers: Sequence[str], # one module path
-        transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input; None: the entry's
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None, # (n, 3, h, w) in [0, 1] → input
         size: int | None = None, # resize images to this side first; None: the entry's
         name: str | None = None, # how to find the network again: a key; None: the entry's
         projection: Projection | None = None, # applied to each place's vector
@@ -278,7 +278,7 @@ class SpatialEncoder(Encoder):
         self,
         images: torch.Tensor, # (images, 3, height, width), float in [0, 1] or uint8
         masks: torch.Tensor, # (regions, 1, height, width)
-        owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
+        owner: torch.Tensor | None = None, # (regions,) each region's image; None: region i in image i
     ) -> torch.Tensor: # (regions, places, features)
         "Features of every place, row by row, for regions of one batch of images."
         given, parts = self._given(images), []
@@ -660,7 +660,7 @@ def encode_exemplars(
     exemplars: Any, # `Exemplars`, or any sequence of objects with .images (k,3,h,w) and .masks (k,1,h,w)
     batch_size: int = 64, # images at a time
     progress: bool = False, # show a progress bar
-    cache: str | Path | None = None, # folder to keep features in, found again by their inputs; None: they are not kept
+    cache: str | Path | None = None, # folder that keeps features by their inputs; None: not kept
     save_every: float = 60., # seconds between two saved states; what is lost at most when the run is killed
 ) -> torch.Tensor: # (units, k · places, features); mapped into memory from the cache
     """Features of every unit of an exemplar set; every distinct image passes the network once.

@@ -115,7 +115,7 @@ def _disc(
 # %% ../../nbs/07_captioner/14_lessons.ipynb #584797b4
 def small_course(
     pictures: ImageSet, # with masks and `group` in their table
-    words: Sequence[frozenset[str]], # what people call each picture's object, see `milan.annotations.simulated.words_of`
+    words: Sequence[frozenset[str]], # what people call each picture's object, from `words_of`
     encoder: PyramidEncoder, # reads them; its projection is fitted here
     written: ImageSet | None = None, # pictures of words, see `lettered`; None: none
     drawn: int = 1500, # groups to learn from

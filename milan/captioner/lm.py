@@ -74,14 +74,14 @@ class LanguageModel(nn.Module):
         self,
         ids: torch.Tensor, # (n,) the word just read
         state: tuple[torch.Tensor, torch.Tensor], # from `begin` or the last `step`
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]: # (n, vocabulary) unnormalised, and the next state
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]: # (n, vocabulary) logits, next state
         "Read one more word of each sentence. The scores become log-probabilities under `log_softmax`."
         hidden, state = self.lstm(self.embedding(ids)[:, None], state)
         return self.output(hidden[:, 0]), state
 
     def log_prob(
         self,
-        sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers as `Vocabulary.batch(…, start=False)` gives
+        sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers without the start token
     ) -> torch.Tensor: # (n,) natural logarithms
         "log p of each whole sentence, its stop included."
         if isinstance(sentences, str):

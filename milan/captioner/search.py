@@ -77,7 +77,7 @@ def beam(
     speaker: Speaker, # models and units
     size: int, # beginnings to keep per unit, ≥ 1
     length: int, # words per sentence at most, stop included
-) -> tuple[torch.Tensor, torch.Tensor]: # (units, size, length) word numbers, and (units, size) scores, best first
+) -> tuple[torch.Tensor, torch.Tensor]: # (units, size, length) words, (units, size) scores, best first
     "The best sentences of each unit. Missing ones (a vocabulary smaller than the beam) have score −∞."
     stop, n = speaker.decoder.vocabulary.stop, len(speaker.memory.features)
     device = speaker.memory.features.device

@@ -61,7 +61,9 @@ def train(what: What = 'stamps', # name, folder or key
         made = train_on_annotations(what, encoder, device, seed)
     if out:
         made.save(out)
-    typer.echo(f'trained on {what}; describe with it: milan describe NETWORK IMAGES --captioner {out or what}')
+    typer.echo(
+        f'trained on {what}; describe with it: milan describe NETWORK IMAGES --captioner {out or what}'
+    )
 
 # %% ../../nbs/15_command/08_training.ipynb #729dc188
 def _encoder(key: str, device: str | None) -> 'PyramidEncoder':

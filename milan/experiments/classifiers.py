@@ -40,7 +40,7 @@ def _stage(before: int, width: int) -> nn.Sequential: # (batch, before, h, w) �
         conv2=nn.Conv2d(width, width, 3, 1, 1, bias=False), norm2=nn.BatchNorm2d(width), relu2=nn.ReLU()))
 
 
-def _stem(width: int, stride: int) -> nn.Sequential: # (batch, 3, h, w) → (batch, width, h / stride, w / stride)
+def _stem(width: int, stride: int) -> nn.Sequential: # (n, 3, h, w) → (n, width, h / stride, w / stride)
     return nn.Sequential(OrderedDict(conv=nn.Conv2d(3, width, 2 * stride - 1, stride, stride - 1, bias=False),
                                      norm=nn.BatchNorm2d(width), relu=nn.ReLU()))
 
@@ -58,8 +58,10 @@ def small_cnn(classes: int, # number of classes
              ) -> SmallCNN: # (batch, 3, height, width) in [0, 1] → (batch, classes)
     "A convolutional network small enough to be trained in a minute; its layers are `stem`, `stage1`, …"
     if classes < 2 or width < 1 or stages < 1 or stride not in (2, 4):
-        raise MilanError(f'classes = {classes}, width = {width}, stages = {stages}, stride = {stride}: give at '
-                         'least 2 classes, at least 1 of width and stages, and a stride of 2 or 4')
+        raise MilanError(
+            f'classes = {classes}, width = {width}, stages = {stages}, stride = {stride}: give at '
+            'least 2 classes, at least 1 of width and stages, and a stride of 2 or 4'
+        )
     widths = [width, *(width * 2 ** stage for stage in range(stages))]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -224,9 +226,10 @@ def accuracy(network: nn.Module, # gives (batch, classes)
     return float((predictions(network, images, batch_size, device, workers) == truth).float().mean())
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #89a2721d
-def weights_file(cache: str | Path | bool | None, # folder; None or True: $MILAN_MODELS_DIR/trained; False: no file
-                 key: str, # fingerprint of all that the weights depend on
-                ) -> Path | None: # the file of trained weights, which may not exist yet
+def weights_file(
+    cache: str | Path | bool | None, # folder; None, True: $MILAN_MODELS_DIR/trained; False: no file
+    key: str, # fingerprint of all that the weights depend on
+) -> Path | None: # the file of trained weights, which may not exist yet
     "Where the weights of a training run are kept."
     if cache is False:
         return None
@@ -329,8 +332,8 @@ def fit_classifier(network: nn.Module, # gives (batch, classes); it is changed i
                    weight_decay: float = .01, # of AdamW
                    schedule: bool = True, # one rise and fall of the learning rate over the run
                    augment: Augment | None = None, # changes each batch
-                   validation: tuple[Any, Any] | None = None, # images, labels; None: keep the last epoch's weights
-                   patience: int | None = None, # epochs without improvement after which training stops; None: never
+                   validation: tuple[Any, Any] | None = None, # images, labels; None: keep the last epoch
+                   patience: int | None = None, # epochs without improvement before the end; None: never
                    seed: int = 0, # of the batches, the changes and dropout
                    device: str | torch.device | None = None, # None: a GPU where there is one
                    cache: str | Path | bool | None = None, # folder of trained weights, see `weights_file`
@@ -342,8 +345,10 @@ def fit_classifier(network: nn.Module, # gives (batch, classes); it is changed i
     Raises `MilanError` for labels that don't fit and for a loss that is not a number."""
     truth = _class_numbers(labels, images)
     if epochs < 1 or batch_size < 2:
-        raise MilanError(f'epochs = {epochs}, batch_size = {batch_size}: give at least one epoch, and batches '
-                         'of at least 2')
+        raise MilanError(
+            f'epochs = {epochs}, batch_size = {batch_size}: give at least one epoch, and batches '
+            'of at least 2'
+        )
     settings = _Settings(epochs, batch_size, learning_rate, weight_decay, schedule, patience, seed, augment,
                          workers)
     path = weights_file(cache, _key(network, images, truth, validation, settings))

@@ -433,7 +433,7 @@ def recovered(
     descriptions: Sequence[str], # (units,)
     truth: Sequence[str], # (units,) the planted concept; '' where none is
     concepts: Sequence[Concept], # all that can be named
-) -> pd.DataFrame: # unit (its row), planted, description, named, plain; units without a planted concept are left out
+) -> pd.DataFrame: # unit (its row), planted, description, named, plain; planted units only
     "Whether descriptions name planted concepts."
     known, rows = names_of(concepts), []
     for row, (text, concept) in enumerate(zip(descriptions, truth, strict=True)):
@@ -652,7 +652,7 @@ def captioner_for(
     profile: str, # 'smoke', 'demo' or 'paper'
     name: str, # of the case
     *,
-    encoder: str = 'resnet50', # for 'paper', what reads exemplars, see `original_encoder`; the original's experiments had this one
+    encoder: str = 'resnet50', # for 'paper': what reads exemplars, see `original_encoder`
     seed: int = 0, # of the training
     device: str | None = None, # None: a GPU where there is one
 ) -> model.Captioner:

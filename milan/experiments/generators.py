@@ -153,7 +153,7 @@ def _clip_codes(codes: torch.Tensor, # (pictures, latent)
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #a5efbba8
 def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_size: int, learning_rate: float,
-            code_rate: float, seed: int, progress: bool) -> tuple[torch.Tensor, float]: # codes and final error
+            code_rate: float, seed: int, progress: bool) -> tuple[torch.Tensor, float]: # codes, error
     place, chance = next(module.parameters()).device, torch.Generator().manual_seed(seed)
     codes, pictures = nn.Parameter(_start_codes(pictures, module.latent).to(place)), pictures.to(place)
     groups: list[dict[str, Any]] = [{'params': [*module.requires_grad_(True).parameters()]},
@@ -195,10 +195,22 @@ def fit_generator(module: SmallGenerator, # it is changed in place
 
     Raises `MilanError` for too few pictures."""
     if not len(images) or epochs < 1 or batch_size < 2:
-        raise MilanError(f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, '
-                         'at least one epoch, and batches of at least 2')
-    key = fingerprint([network_hash(module), images_hash(images), epochs, batch_size, learning_rate, code_rate,
-                       seed, _VERSION])
+        raise MilanError(
+            f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, '
+            'at least one epoch, and batches of at least 2'
+        )
+    key = fingerprint(
+        [
+            network_hash(module),
+            images_hash(images),
+            epochs,
+            batch_size,
+            learning_rate,
+            code_rate,
+            seed,
+            _VERSION,
+        ]
+    )
     path, name = weights_file(cache, key), name_of(images)
     module.to(find_device(device))
     if path is not None and path.is_file():
@@ -216,7 +228,7 @@ def fit_generator(module: SmallGenerator, # it is changed in place
     return Fitted(network, codes, error, name, key)
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #fe3c9c7a
-def _small_mask(mask: torch.Tensor | None, side: int) -> np.ndarray: # bool (side, side); all False without mask
+def _small_mask(mask: torch.Tensor | None, side: int) -> np.ndarray: # bool (side, side); False without mask
     if mask is None:
         return np.zeros((side, side), bool)
     return (F.adaptive_avg_pool2d(mask[None].float(), side)[0] > .5).numpy()
@@ -228,12 +240,16 @@ def made_pictures(fitted: Fitted, # by `fit_generator`
                  ) -> ImageSet: # of the generator's side
     "What the generator makes from each picture's code, with the picture's row of the table and its mask."
     if len(pictures) != len(fitted.codes):
-        raise MilanError(f'{len(pictures)} pictures and {len(fitted.codes)} codes: give the pictures that the '
-                         'generator was fitted to')
+        raise MilanError(
+            f'{len(pictures)} pictures and {len(fitted.codes)} codes: give the pictures that the '
+            'generator was fitted to'
+        )
     module, side = fitted.network.module, fitted.network.size
     place = next(module.parameters()).device
     with torch.inference_mode():
-        made = torch.cat([to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)])
+        made = torch.cat(
+            [to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)]
+        )
     pixels = (made * 255).round().byte().permute(0, 2, 3, 1).numpy()
     masks = [np.packbits(_small_mask(pictures.mask(i), side)) for i in range(len(pictures))]
     return ImageSet(f'{fitted.name}-made', pictures.table, pixels, np.stack(masks),

@@ -36,7 +36,7 @@ _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.tif', '.tiff', '
 
 def open_picture(
     path: str | Path, # an image file
-    mode: str = 'RGBA', # 'RGBA', or 'RGB' where transparency is of no interest: the colours as stored, composited over nothing
+    mode: str = 'RGBA', # 'RGBA', or 'RGB': the colours as stored, whatever the transparency
     side: int | None = None, # a JPEG may be decoded at a fraction of its size, but no smaller than this
     upright: bool = True, # turn it as its EXIF block says
 ) -> Image.Image: # decoded
@@ -167,7 +167,7 @@ class ImageSet:
         name: str, # how results refer to it
         table: pd.DataFrame, # one row per image, with the columns of `COLUMNS` and perhaps more
         images: np.ndarray, # uint8 (n, size, size, 3); a memory map will do
-        masks: np.ndarray | None = None, # uint8 (n, bytes): `np.packbits` of each mask; all zero where none is known
+        masks: np.ndarray | None = None, # uint8 (n, bytes): `np.packbits` of each mask, zero if unknown
         fingerprint: str = '', # equal for equal sets
     ) -> None:
         if not isinstance(images, np.ndarray) or (len(table) and images.dtype != np.uint8) \
@@ -317,7 +317,7 @@ def _find_files(
     folder: Path, # where to look, at any depth
     endings: Sequence[str], # of pictures, in small letters
     follow: bool = False, # links to folders
-) -> tuple[list[str], dict[str, str]]: # paths below `folder`; those that are called a picture and are none → why
+) -> tuple[list[str], dict[str, str]]: # paths below `folder`; files that only have a picture's name → why
     files: list[str] = []
     odd: dict[str, str] = {}
     for count, (place, entries) in enumerate(_walk(str(folder), follow)):
@@ -449,7 +449,7 @@ def _folders_beside(folder: Path) -> list[str]:
 def resized_crop(
     picture: Image.Image, # RGB
     size: int = 224, # pixels, of the result
-    shorter: int | None = None, # pixels, of the shorter side before cutting; None: in the proportion 256 : 224
+    shorter: int | None = None, # pixels of the shorter side before cutting; None: size x 256 / 224
 ) -> Image.Image: # size x size
     """Resize the shorter side bilinearly and cut out the middle, pixel for pixel as torchvision's Resize and
     CenterCrop."""

@@ -93,7 +93,7 @@ def depicted(
     table: pd.DataFrame, # of an `ImageSet`: name, description, kind, group
     kinds: Sequence[str] = ('photo',), # which kinds of picture
     once: bool = True, # of several pictures of one object, only the first
-) -> pd.DataFrame: # columns row (of the table, by position), description, classes; one row for each picture with a class
+) -> pd.DataFrame: # columns row (position in the table), description, classes
     """The pictures of a set that show one of ImageNet's classes, by their description or, without one, their
     name. Raises `MilanError` for none."""
     rows, seen = [], set()

@@ -1027,9 +1027,9 @@ def available() -> list[str]:
 
 
 def load(
-    name: str | Path, # one of `names()`, a part such as 'imagenet/train', or a folder of images (as a path: './imagenet')
+    name: str | Path, # one of `names()`, a part such as 'imagenet/train', or a folder of images
     size: int | None = None, # pixels, 1 … 4096; default 224, for 'shapes' 64
-    skip_broken: bool = False, # of pictures of your own, leave out those that cannot be read: see `ImageSet.broken`
+    skip_broken: bool = False, # leave out a folder's unreadable pictures: see `ImageSet.broken`
 ) -> ImageSet:
     "A set by name, fetched and decoded where it must be. Raises `MilanError` for an unknown name."
     if not isinstance(name, str | Path):

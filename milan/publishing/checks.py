@@ -62,7 +62,9 @@ def _readme_output(output: Any, place: str) -> str:
 def readme_text(index_notebook: str | Path, # nbs/index.ipynb
                ) -> str:
     "The README that the notebook gives, with links relative to the folder above the notebook's."
-    pieces = [f'<!-- {GENERATED} from nbs/index.ipynb by `make export`. Edit the notebook, not this file. -->']
+    pieces = [
+        f'<!-- {GENERATED} from nbs/index.ipynb by `make export`. Edit the notebook, not this file. -->'
+    ]
     for cell in read_cells(index_notebook):
         if 'hide' in cell.directives or not cell.source.strip():
             continue
@@ -215,7 +217,11 @@ def problems(root: str | Path, # the repository
     "All that `check` reports: what is stale, not executed, or listed differently."
     books = [book for folder in ('nbs', 'reports') for book in sorted((Path(root)/folder).rglob('*.ipynb'))
              if '.ipynb_checkpoints' not in book.parts]
-    return [*stale(root), *(line for book in books for line in unexecuted(book)), *different_requirements(root)]
+    return [
+        *stale(root),
+        *(line for book in books for line in unexecuted(book)),
+        *different_requirements(root),
+    ]
 
 # %% ../../nbs/14_publishing/05_checks.ipynb #5c4acd56
 def _arguments(words: Iterable[str] | None) -> argparse.Namespace:
