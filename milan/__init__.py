@@ -90,10 +90,8 @@ def pretrained(
     if not name.strip():
         from milan.config import MilanError
 
-        raise MilanError(
-            f'the captioner is {name!r}: give a .pth, a folder, or one of'
-            f' {", ".join([*TRAINED_HERE, *PUBLISHED])}'
-        )
+        raise MilanError(f'the captioner is {name!r}: give a .pth, a folder, or one of'
+                         f' {", ".join([*TRAINED_HERE, *PUBLISHED])}')
     base, clip = _with_clip(name)
     if clip is not None and not Path(name).exists():
         from milan.captioner import clip as rerank

@@ -470,10 +470,7 @@ def block_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 5)
 def small_notebook(folder: Path, # where it goes
                   ) -> Path: # the notebook
     "The smallest library notebook: a function, an example, a slow test."
-    return write_notebook(
-        folder/'05_small.ipynb',
-        '# small\n\n> Two lines.', '#| default_exp small', '#| export\nfrom pathlib import Path',
-        '## Adding up',
-        '#| export\ndef add(a: int, b: int) -> int: return a + b',
-        'add(2, 3)', '#| slow\nassert add(0, Path("x").name == "x") == 1',
-    )
+    return write_notebook(folder/'05_small.ipynb', '# small\n\n> Two lines.', '#| default_exp small',
+                          '#| export\nfrom pathlib import Path', '## Adding up',
+                          '#| export\ndef add(a: int, b: int) -> int: return a + b', 'add(2, 3)',
+                          '#| slow\nassert add(0, Path("x").name == "x") == 1')

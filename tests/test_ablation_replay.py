@@ -161,9 +161,8 @@ def test_rehearsal():
         ]
     assert all(reason.startswith('its outputs differ by') for reason in reasons)
     with torch.inference_mode():
-        reason = rehearse(
-            Replay(small_network().eval()), batch_of_squares(2), Layer('conv2'), contextlib.nullcontext
-        )
+        reason = rehearse(Replay(small_network().eval()), batch_of_squares(2), Layer('conv2'),
+                          contextlib.nullcontext)
     reason
 
 

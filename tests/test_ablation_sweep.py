@@ -46,10 +46,8 @@ def test_sweeps():
     test_eq(_sets({'text': [Unit('a', 1)], 'none': []}), {'text': [Unit('a', 1)], 'none': []})
     test_eq(_sets({'text': {'a': [1, 2]}}), {'text': {'a': [1, 2]}})
 
-    test_eq(
-        _turns(small_network(), batch_of_squares(), [Layer('head'), Layer('conv2', input=True), Layer('conv1')]),
-        {'conv1': 0, 'conv2': 1, 'head': 2},
-    )
+    test_eq(_turns(small_network(), batch_of_squares(), [Layer('head'), Layer('conv2', input=True),
+                                                         Layer('conv1')]), {'conv1': 0, 'conv2': 1, 'head': 2})
 
     with evaluator(small_network(), Squares(), quiet=True) as loop:
         groups = {'late': {Layer('conv2'): [0]}, 'early': {Layer('conv1'): [1], Layer('conv2'): [2]}}

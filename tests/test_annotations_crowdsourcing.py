@@ -71,9 +71,8 @@ def few_hits(units=3, k=2, layer='conv1'):
 def results(*rows):
     "A table of results as Mechanical Turk gives it, from (layer, unit, summary, worker, rejection time)."
     names = ['Input.layer', 'Input.unit', 'Answer.summary', 'WorkerId', 'RejectionTime']
-    return pd.DataFrame(rows, columns=names).assign(
-        **{'Input.image_url_1': 'https://example.org/1.png', 'AssignmentStatus': 'Submitted'}
-    )
+    return pd.DataFrame(rows, columns=names).assign(**{'Input.image_url_1': 'https://example.org/1.png',
+                                                       'AssignmentStatus': 'Submitted'})
 
 
 RAW = [('conv1', '0', 'These are  dogs.', 'ANNA', ''), ('conv1', '0', 'Space around dogs', 'BEN', ''),
@@ -84,11 +83,8 @@ RAW = [('conv1', '0', 'These are  dogs.', 'ANNA', ''), ('conv1', '0', 'Space aro
 # 05_crowdsourcing.ipynb, section "What a worker sees"
 def test_what_a_worker_sees():
     page = task_page(['1.png', 'a&b.png'], instructions='Not <b>bold</b>', site='https://workersandbox.mturk.com')
-    assert (
-        '&lt;b&gt;' in page
-        and 'src="a&amp;b.png"' in page
-        and 'action="https://workersandbox.mturk.com/mturk/externalSubmit"' in page
-    )
+    assert ('&lt;b&gt;' in page and 'src="a&amp;b.png"' in page
+            and 'action="https://workersandbox.mturk.com/mturk/externalSubmit"' in page)
     assert page.count('http') == 1                            # nothing else is fetched
     html.parser.HTMLParser().feed(page)
     print(page[page.index('<p>'):page.index('<script>')])
@@ -97,72 +93,50 @@ def test_what_a_worker_sees():
 # 05_crowdsourcing.ipynb, section "Pictures to host"
 def test_pictures_to_host():
     test_eq(picture_path('blocks.9.mlp.fc1', 12, 1), 'blocks.9.mlp.fc1/12_1')
-    assert (
-        len({picture_path(layer, 0, 1) for layer in ('a/b', 'a b', 'a-b', 'a-2fb', 'a.b', 'a_b', '..', '', 'ä')})
-        == 9
-    )
+    assert (len({picture_path(layer, 0, 1) for layer in ('a/b', 'a b', 'a-b', 'a-2fb', 'a.b', 'a_b', '..', '',
+                                                         'ä')}) == 9)
     assert all(
         re.fullmatch(r'[\w.-]+/0_1', picture_path(layer, 0, 1), re.ASCII)
         for layer in ('a/b', '', '../x', 'ä', '#?%')
     )
-    test_eq(
-        web_address('https://exämple.org:8000/a%20b/50%/ä?x=1 2'),
-        'https://xn--exmple-cua.org:8000/a%20b/50%25/%C3%A4?x=1%202',
-    )
-    for wrong in (
-        'pictures',
-        'file:///etc/passwd',
-        'https://',
-        'https://anna:secret@example.org',
-        'https://[x',
-        'https://a b/c',
-        'https://a:b',
-    ):
+    test_eq(web_address('https://exämple.org:8000/a%20b/50%/ä?x=1 2'),
+            'https://xn--exmple-cua.org:8000/a%20b/50%25/%C3%A4?x=1%202')
+    for wrong in ('pictures', 'file:///etc/passwd', 'https://', 'https://anna:secret@example.org', 'https://[x',
+                  'https://a b/c', 'https://a:b'):
         with expect_fail(MilanError, contains='not an address on the web'): web_address(wrong)
     picture_path('head #2', 0, 1), web_address('https://example.org/my pictures')
 
-    found, folder = (
-        Exemplars.open(made_up_exemplars(['blocks.9.mlp.fc1', 'head #2'], units=3, k=5, side=48)),
-        temporary(),
-    )
+    found, folder = (Exemplars.open(made_up_exemplars(['blocks.9.mlp.fc1', 'head #2'], units=3, k=5, side=48)),
+                     temporary())
     table = hits(found, 'https://example.org/my pictures/', folder/'site', progress=False)
     test_eq(table.columns.tolist(), ['layer', 'unit', *(f'image_url_{i}' for i in range(1, 6))])
     test_eq(table.image_url_2[3], 'https://example.org/my%20pictures/head-20-232/0_2.png')
     assert pd.read_csv(folder/'site/hits.csv').equals(table) and len(pictures(folder/'site')) == 6 * 5
     with expect_fail(MilanError, contains='call that first'): pictures(folder)
-    assert np.array_equal(
-        np.asarray(Image.open(folder / 'site/head-20-232/2_5.png')), _pixels(found.lookup('head #2', 2), 0.75)[4]
-    )
+    assert np.array_equal(np.asarray(Image.open(folder / 'site/head-20-232/2_5.png')),
+                          _pixels(found.lookup('head #2', 2), 0.75)[4])
     table.iloc[:, :3]
 
     page = (folder/'site/example.html').read_text()
     for picture in sorted((folder/'site/blocks.9.mlp.fc1').glob('0_*.png')):
-        page = page.replace(
-            f'{picture.parent.name}/{picture.name}',
-            'data:image/png;base64,' + base64.b64encode(picture.read_bytes()).decode(),
-        )
+        page = page.replace(f'{picture.parent.name}/{picture.name}',
+                            'data:image/png;base64,' + base64.b64encode(picture.read_bytes()).decode())
     test_eq(page.count('data:image/png'), 5)
-    HTML(
-        f'<div><iframe srcdoc="{html.escape(page)}" style="width: 100%; height: 34rem; border: 1px solid'
-        ' #ccc"></iframe></div>'
-    )
+    HTML(f'<div><iframe srcdoc="{html.escape(page)}" style="width: 100%; height: 34rem; border: 1px solid'
+         ' #ccc"></iframe></div>')
 
     written, lost = {
         file: file.stat().st_mtime_ns for file in (folder / 'site').rglob('*.png')
     }, folder / 'site/head-20-232/1_3.png'
     lost.unlink()
     hits(found, 'https://example.org', folder/'site', progress=False)
-    assert lost.exists() and all(
-        file.stat().st_mtime_ns == written[file] for file in written if '1_' not in file.name
-    )
-    for said, given in (
-        ('another way', {'opacity': 0.5}),
-        ("'bmp'", {'kind': 'bmp'}),
-        ('listed twice', {'units': [('head #2', 1)] * 2}),
-        ('unit 9', {'units': [('head #2', 9)]}),
-        ('for several', {'path': lambda layer, unit, rank: layer}),
-        ('outside', {'path': lambda *unit: '../{}{}{}'.format(*unit)}),
-    ):
+    assert lost.exists() and all(file.stat().st_mtime_ns == written[file]
+                                 for file in written if '1_' not in file.name)
+    for said, given in (('another way', {'opacity': 0.5}), ("'bmp'", {'kind': 'bmp'}),
+                        ('listed twice', {'units': [('head #2', 1)] * 2}),
+                        ('unit 9', {'units': [('head #2', 9)]}),
+                        ('for several', {'path': lambda layer, unit, rank: layer}),
+                        ('outside', {'path': lambda *unit: '../{}{}{}'.format(*unit)})):
         with expect_fail(MilanError, contains=said):
             hits(found, 'https://example.org', folder / 'site', progress=False, **given)
     with expect_fail(MilanError, contains='other exemplars'):
@@ -170,15 +144,8 @@ def test_pictures_to_host():
     with expect_fail(MilanError, contains='other files'):
         hits(found, 'https://example.org', folder, progress=False)
     with expect_fail(MilanError, contains='? or #'): hits(found, 'https://example.org/?a=')
-    own = hits(
-        found,
-        'https://example.org',
-        folder / 'own',
-        units=[('head #2', 1)],
-        kind='jpg',
-        path=lambda layer, unit, rank: f'{layer}/{unit} {rank}',
-        progress=False,
-    )
+    own = hits(found, 'https://example.org', folder / 'own', units=[('head #2', 1)], kind='jpg',
+               path=lambda layer, unit, rank: f'{layer}/{unit} {rank}', progress=False)
     test_eq(Image.open(folder/'own/head #2/1 5.jpg').format, 'JPEG')
     shutil.rmtree(folder)
     own.image_url_1[0]
@@ -208,11 +175,9 @@ def test_can_the_pictures_be_reached():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f'http://127.0.0.1:{server.server_port}'
     asked = pd.DataFrame(
-        [
-            ['conv1', 0, f'{address}/1.png', f'{address}/2.png'],
-            ['conv1', 1, f'{address}/page', f'{address}/no such'],
-        ],
-        columns=['layer', 'unit', 'image_url_1', 'image_url_2'],
+        [['conv1', 0, f'{address}/1.png', f'{address}/2.png'], ['conv1', 1, f'{address}/page',
+                                                                f'{address}/no such']],
+        columns=['layer', 'unit', 'image_url_1', 'image_url_2']
     )
     with unittest.mock.patch.dict(os.environ, no_proxy='127.0.0.1'):
         failing = unreachable(asked, progress=False)
@@ -231,14 +196,8 @@ def test_can_the_pictures_be_reached():
 
 # 05_crowdsourcing.ipynb, section "A test for workers"
 def test_a_test_for_workers():
-    test_eq(
-        list(
-            _faults(
-                {'id': 'a', 'image_urls': ['http://example.org/1.png'], 'options': ['x', 'y'], 'answer_index': 1}
-            )
-        ),
-        [],
-    )
+    test_eq(list(_faults({'id': 'a', 'image_urls': ['http://example.org/1.png'], 'options': ['x', 'y'],
+                          'answer_index': 1})), [])
     list(_faults({'image_urls': ['1.png'], 'options': ['dogs', True], 'answerindex': 0}))
 
     form = ElementTree.Element('QuestionForm')
@@ -279,16 +238,11 @@ questions:
     key = ElementTree.fromstring(test.answer_key())
     test_eq([one.text for one in key.iter() if 'Identifier' in one.tag], ['fruit', 'option-1', 'sky', 'option-0'])
     assert 'PercentageMapping' not in test.answer_key()
-    assert (
-        test.mock_up(answers=True).count(' checked') == 2
-        and ' checked' not in test.mock_up()
-        and '&lt;bowls&gt;' in test.mock_up()
-    )
+    assert (test.mock_up(answers=True).count(' checked') == 2 and ' checked' not in test.mock_up()
+            and '&lt;bowls&gt;' in test.mock_up())
     shown = html.escape(re.sub('<img[^>]*>', '<b>(a picture)</b>', test.mock_up()))
-    HTML(
-        f'<div><iframe srcdoc="{shown}" style="width: 100%; height: 30rem; border: 1px solid'
-        ' #ccc"></iframe></div>'
-    )
+    HTML(f'<div><iframe srcdoc="{shown}" style="width: 100%; height: 30rem; border: 1px solid'
+         ' #ccc"></iframe></div>')
 
     for right, wrong, said in (
         (
@@ -326,12 +280,8 @@ questions:
 
 # 05_crowdsourcing.ipynb, section "Clean answers"
 def test_clean_answers():
-    rules = Rules(
-        prefix={'these are ': '', 'a ': ''},
-        substring={'andclouds': 'and clouds'},
-        suffix={'.': '', ' nice': ''},
-        exact={'none': 'nothing'},
-    )
+    rules = Rules(prefix={'these are ': '', 'a ': ''}, substring={'andclouds': 'and clouds'},
+                  suffix={'.': '', ' nice': ''}, exact={'none': 'nothing'})
     test_eq(list(rules.steps('dogs')), [])
     # blanks in front belong to a prefix
     test_eq([text for _, text in Rules(prefix={' the ': ''}).steps(' the  dog ')], ['dog'])
@@ -349,24 +299,19 @@ ignore: [bokeh]
     folder = temporary()
     (folder/'cleaning.yaml').write_text(SETTINGS)
     cleaning = Cleaning.read(folder/'cleaning.yaml')
-    for wrong, said in (
-        ('prefixes: [a]', "'prefixes' means nothing here; did you mean prefix?"),
-        ('spelling: maybe', 'should be true or false'),
-        ('exact: {none: 5}', 'texts in quotes'),
-        ("prefix: ['']", 'texts in quotes'),
-        ('workers: {BEN: [a]}', 'worker BEN: replacements are given under'),
-        ('columns: {sumary: a}', 'cleaning.yaml, columns'),
-    ):
+    for wrong, said in (('prefixes: [a]', "'prefixes' means nothing here; did you mean prefix?"),
+                        ('spelling: maybe', 'should be true or false'), ('exact: {none: 5}', 'texts in quotes'),
+                        ("prefix: ['']", 'texts in quotes'),
+                        ('workers: {BEN: [a]}', 'worker BEN: replacements are given under'),
+                        ('columns: {sumary: a}', 'cleaning.yaml, columns')):
         (folder/'cleaning.yaml').write_text(wrong)
         with expect_fail(MilanError, contains=said): Cleaning.read(folder/'cleaning.yaml')
     shutil.rmtree(folder)
     cleaning
 
     raw = results(*RAW)
-    cleaning = Cleaning(
-        Rules({'these are ': ''}, {'andclouds': 'and clouds'}, {'.': ''}, {'none of the above': 'nothing'}),
-        workers={'BEN': Rules({'space around ': ''})},
-    )
+    cleaning = Cleaning(Rules({'these are ': ''}, {'andclouds': 'and clouds'}, {'.': ''},
+                              {'none of the above': 'nothing'}), workers={'BEN': Rules({'space around ': ''})})
     cleaned = clean(raw, cleaning)
     test_eq(cleaned.annotations.summary.tolist(), ['dogs', 'dogs', 'nothing', 'blue sky and clouds'])
     test_eq(sorted([*cleaned.answers.row, *cleaned.rejected.row]), [1, 2, 3, 4, 5, 6])
@@ -374,17 +319,14 @@ ignore: [bokeh]
     cleaned.changes
 
     test_eq(cleaned.rejected.reason.tolist(), ['rejected on Mon Nov 23 2026', 'empty'])
-    test_eq(
-        [(one.before, one.after) for one in cleaned.changes[cleaned.changes.row == 2].itertuples()],
-        [('Space around dogs', 'space around dogs'), ('space around dogs', 'dogs')],
-    )
+    test_eq([(one.before, one.after) for one in cleaned.changes[cleaned.changes.row == 2].itertuples()],
+            [('Space around dogs', 'space around dogs'), ('space around dogs', 'dogs')])
     test_eq(
         clean(raw, Cleaning(at_most=1)).rejected.reason.tolist(),
         ['comes after the first 1', 'rejected on Mon Nov 23 2026', 'comes after the first 1', 'empty'],
     )
-    test_eq(
-        clean(raw, Cleaning(Rules(exact={'space around dogs': ''}))).rejected.reason.tolist()[0], 'nothing left'
-    )
+    test_eq(clean(raw, Cleaning(Rules(exact={'space around dogs': ''}))).rejected.reason.tolist()[0],
+            'nothing left')
     test_eq(clean(raw.iloc[:0]).annotations.columns.tolist(), ['layer', 'unit', 'summary'])
     cleaned.rejected
 
@@ -399,10 +341,8 @@ ignore: [bokeh]
     test_eq((len(others.answers), set(others.answers.worker)), (5, {''}))
     with expect_fail(MilanError, contains='no column Answer.summary (for summary), RejectionTime'): clean(renamed)
     with expect_fail(MilanError, contains="row 1: unit 'a'"): clean(results(('conv1', 'a', 'x', 'A', '')))
-    test_eq(
-        clean(results((3, 4.0, 'NA', 'A', np.nan), (3, 4.0, np.nan, 'A', ''))).annotations.values.tolist(),
-        [['3', 4, 'na']],
-    )
+    test_eq(clean(results((3, 4.0, 'NA', 'A', np.nan), (3, 4.0, np.nan, 'A', ''))).annotations.values.tolist(),
+            [['3', 4, 'na']])
     (folder/'broken.csv').write_bytes(b'Input.layer\n\xff')
     with expect_fail(MilanError, contains='broken.csv cannot be read'): clean(folder/'broken.csv')
     written = pd.read_csv(cleaned.write(folder/'clean'))
@@ -417,26 +357,21 @@ ignore: [bokeh]
         def unknown(self, words): return {word for word in words if word not in self}
 
         def candidates(self, word):
-            return {
-                one for one in self if len(one) == len(word) and sum(a != b for a, b in zip(one, word)) == 1
-            } or None
+            return {one for one in self if len(one) == len(word) and sum(a != b for a, b in zip(one, word))
+                    == 1} or None
 
         def __missing__(self, word): return 0
 
 
     english = Speller(dogs=9, dots=5, sky=4, blue=3, the=20)
-    test_eq(
-        corrections(['the dobs', "blue sku, the bokeh don't"], checker=english), {'dobs': 'dogs', 'sku': 'sky'}
-    )
-    spelled = clean(
-        results(('conv1', 0, 'The dobs, dobs!', 'ANNA', '')), Cleaning(spelling=True, ignore=('bokeh',)), english
-    )
+    test_eq(corrections(['the dobs', "blue sku, the bokeh don't"], checker=english),
+            {'dobs': 'dogs', 'sku': 'sky'})
+    spelled = clean(results(('conv1', 0, 'The dobs, dobs!', 'ANNA', '')),
+                    Cleaning(spelling=True, ignore=('bokeh',)), english)
     test_eq(spelled.annotations.summary[0], 'the dogs, dogs!')
     test_eq(corrections(['dobs'], ['DOBS'], english), {})
-    with (
-        unittest.mock.patch.dict(sys.modules, spellchecker=None),
-        expect_fail(MilanError, contains='[crowdsourcing]'),
-    ):
+    with (unittest.mock.patch.dict(sys.modules, spellchecker=None),
+          expect_fail(MilanError, contains='[crowdsourcing]')):
         corrections(['dobs'])
     spelled.changes
 

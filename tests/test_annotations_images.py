@@ -80,12 +80,8 @@ def without_images(folder, layers=(('conv1', 5), ('conv2', 4)), k=3, side=32, nu
         np.save(folder/layer/'masks.npy', masks)
         np.savetxt(folder/layer/'ids.csv', random.integers(0, numbers, (units, k)), fmt='%d', delimiter=',')
         np.savetxt(folder/layer/'activations.csv', np.ones((units, k)), fmt='%.5e', delimiter=',')
-    said = [
-        f'{layer},{unit},something {which}'
-        for layer, units in layers
-        for unit in range(units)
-        for which in ('red', 'round', 'big')
-    ]
+    said = [f'{layer},{unit},something {which}' for layer, units in layers for unit in range(units)
+            for which in ('red', 'round', 'big')]
     (folder/'annotations.csv').write_text('\n'.join(['layer,unit,summary', *said]) + '\n')
     return folder
 
@@ -114,10 +110,8 @@ def test_which_picture_is_number_4217():
 
 # 02_images.ipynb, section "Is this the validation set?"
 def test_is_this_the_validation_set():
-    names = [
-        f'n{2_000_000 + 37 * (i // 50):08}/ILSVRC2012_val_{number:08}.JPEG'
-        for i, number in enumerate(np.random.default_rng(0).permutation(50_000) + 1)
-    ]
+    names = [f'n{2_000_000 + 37 * (i // 50):08}/ILSVRC2012_val_{number:08}.JPEG'
+             for i, number in enumerate(np.random.default_rng(0).permutation(50_000) + 1)]
 
 
     def validation(rename=str, drop=0):
@@ -251,9 +245,8 @@ def test_completing_a_set():
     (folder/'completed.json').read_text()
 
     found = annotations.load(folder)
-    for one, other in zip(
-        found, annotations.load(folder, source=LabelledFolder(home / 'pictures', 32)), strict=True
-    ):
+    for one, other in zip(found, annotations.load(folder, source=LabelledFolder(home / 'pictures', 32)),
+                          strict=True):
         assert torch.equal(one.images, other.images)
     for layer, units in (('conv1', 5), ('conv2', 4)):
         images, ids = np.load(folder/layer/'images.npy'), found[0:9].layer(layer)
@@ -273,17 +266,9 @@ def test_completing_a_set():
     assert not list(published.rglob('images.npy')) and os.path.samefile(
         published / 'conv1/masks.npy', home / 'copy/photos/conv1/masks.npy'
     )
-    test_eq(
-        sorted(
-            path.relative_to(home / 'copy').as_posix() for path in (home / 'copy').rglob('*') if path.is_file()
-        )[:4],
-        [
-            'photos/annotations.csv',
-            'photos/completed.json',
-            'photos/conv1/activations.csv',
-            'photos/conv1/ids.csv',
-        ],
-    )
+    test_eq(sorted(path.relative_to(home / 'copy').as_posix() for path in (home / 'copy').rglob('*')
+                   if path.is_file())[:4], ['photos/annotations.csv', 'photos/completed.json',
+                                            'photos/conv1/activations.csv', 'photos/conv1/ids.csv'])
     test_eq(annotations.load(home/'copy'/'photos').annotations, annotations.load(published).annotations)
     shutil.rmtree(home)
 
@@ -347,15 +332,10 @@ def test_what_is_refused():
         display(pd.DataFrame({'what is wrong': list(told), 'what is said': list(told.values())}))
 
     assert 'nothing' not in told.values()
-    assert (
-        'sort the images into a folder for each class' in told['pictures without class folders']
-        and 'is asked for' in told['a number that no picture has']
-    )
-    assert (
-        '1,000 folders' in told['other pictures than ImageNet']
-        and 'no space' in told['a full disk']
-        and 'images=' in told["no images for a set of one's own"]
-    )
+    assert ('sort the images into a folder for each class' in told['pictures without class folders']
+            and 'is asked for' in told['a number that no picture has'])
+    assert ('1,000 folders' in told['other pictures than ImageNet'] and 'no space' in told['a full disk']
+            and 'images=' in told["no images for a set of one's own"])
     with expect_fail(MilanError, contains='did you mean'): complete('alexnet/imagenett', data_dir=temporary())
 
     home = temporary()
@@ -369,9 +349,8 @@ def test_what_is_refused():
         complete(folder, home / 'pictures', progress=False)
 
     (folder/'conv2'/'images.npy').unlink()
-    with expect_fail(
-        MilanError, contains="conv1 got their images with transform 'crop', now it would be transform 'squash'"
-    ):
+    with expect_fail(MilanError,
+                     contains="conv1 got their images with transform 'crop', now it would be transform 'squash'"):
         complete(folder, home/'pictures', transform='squash', progress=False)
     (home/'pictures'/'ant'/'00.png').rename(home/'pictures'/'ant'/'000.png')
     with expect_fail(MilanError, contains='names'): complete(folder, home/'pictures', progress=False)

@@ -38,39 +38,21 @@ from milan.config import oracle_dir
 
 def small_vectors(folder):
     "Vectors of two numbers for a few pieces of words, kept as a language model keeps them."
-    pieces = {
-        'dog': (1, 0),
-        '##s': (0, 0),
-        'cat': (0.8, 0.6),
-        'a': (0, 0),
-        'red': (0, 2),
-        'on': (-1, 0),
-        'grass': (-2, 0),
-    }
+    pieces = {'dog': (1, 0), '##s': (0, 0), 'cat': (0.8, 0.6), 'a': (0, 0), 'red': (0, 2), 'on': (-1, 0),
+              'grass': (-2, 0)}
     (Path(folder)/'vocab.txt').write_text('\n'.join(pieces))
-    save_file(
-        {'embeddings.word_embeddings.weight': torch.tensor(list(pieces.values()))},
-        Path(folder) / 'model.safetensors',
-    )
+    save_file({'embeddings.word_embeddings.weight': torch.tensor(list(pieces.values()))},
+              Path(folder) / 'model.safetensors')
     return folder
 
 
 def small_table():
     "Annotations of two made-up sets."
-    return pd.DataFrame(
-        [
-            ('near', 'conv1', 0, 'red dogs'),
-            ('near', 'conv1', 0, 'a red dog on grass'),
-            ('near', 'conv1', 0, 'Dogs.'),
-            ('near', 'conv1', 1, 'the edge of a window'),
-            ('near', 'conv1', 1, 'edges'),
-            ('near', 'conv1', 1, 'the edge of a door'),
-            ('far', '3', 4, 'people running, people walking'),
-            ('far', '3', 4, 'a person'),
-            ('far', '3', 4, 'green grass'),
-        ],
-        columns=['set', 'layer', 'unit', 'summary'],
-    )
+    return pd.DataFrame([('near', 'conv1', 0, 'red dogs'), ('near', 'conv1', 0, 'a red dog on grass'),
+                         ('near', 'conv1', 0, 'Dogs.'), ('near', 'conv1', 1, 'the edge of a window'),
+                         ('near', 'conv1', 1, 'edges'), ('near', 'conv1', 1, 'the edge of a door'),
+                         ('far', '3', 4, 'people running, people walking'), ('far', '3', 4, 'a person'),
+                         ('far', '3', 4, 'green grass')], columns=['set', 'layer', 'unit', 'summary'])
 
 
 # 03_language.ipynb, section "Words"
@@ -108,10 +90,8 @@ def test_lengths():
 def test_vocabulary_and_how_it_grows():
     vocabulary(small_table(), 'set')
 
-    test_eq(
-        vocabulary(small_table())[['texts', 'different_texts', 'words', 'vocabulary', 'once']].values.tolist(),
-        [[9, 9, 27, 17, 9]],
-    )
+    test_eq(vocabulary(small_table())[['texts', 'different_texts', 'words', 'vocabulary',
+                                       'once']].values.tolist(), [[9, 9, 27, 17, 9]])
     test_eq(vocabulary(pd.DataFrame({'description': ['Dogs.', 'dogs']})).values.tolist(), [[2, 1, 2, 1, 0, 0.]])
 
     curve = growth(small_table(), points=5)
@@ -122,10 +102,8 @@ def test_vocabulary_and_how_it_grows():
     test_close(curve.vocabulary.iloc[-1], 17)
     random = np.random.default_rng(0)
     for drawn, expected in curve.iloc[1:-1].itertuples(index=False):
-        tries = [
-            len({word for i in random.permutation(9)[: int(drawn)] for word in words(texts[i])})
-            for _ in range(2000)
-        ]
+        tries = [len({word for i in random.permutation(9)[: int(drawn)] for word in words(texts[i])})
+                 for _ in range(2000)]
         test_close(np.mean(tries), expected, eps=.15)
     test_eq(set(growth(small_table(), 'set').set), {'near', 'far'})
 
@@ -179,9 +157,8 @@ except ValueError as error:
     said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip()
     said
 
-    test_eq(
-        said, 'parts of speech need a model for spaCy that is not installed here: pip install en-core-web-none'
-    )
+    test_eq(said,
+            'parts of speech need a model for spaCy that is not installed here: pip install en-core-web-none')
 
 
 # 03_language.ipynb, section "Word vectors"
@@ -220,9 +197,8 @@ for source in (None, 'minilm_none'):
     except ValueError as error:
         print(error)
 '''
-    said = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          check=True).stdout.splitlines()
     [text.partition(', or put')[0] for text in said] # and which folder is looked into
 
     test_eq([text.split(':')[0] for text in said], ['no word vectors here', 'minilm_none is not installed'])

@@ -88,19 +88,11 @@ def test_put_the_pictures_on_the_web():
 
         def list_objects_v2(self, Bucket, Prefix, ContinuationToken='0'):
             start, keys = int(ContinuationToken), sorted(key for key in self.content if key.startswith(Prefix))
-            page = [
-                {
-                    'Key': key,
-                    'Size': len(self.content[key][0]),
-                    'ETag': f'"{hashlib.md5(self.content[key][0]).hexdigest()}"',
-                }
-                for key in keys[start : start + 2]
-            ]
-            return {
-                'Contents': page,
-                'IsTruncated': start + 2 < len(keys),
-                'NextContinuationToken': str(start + 2),
-            }
+            page = [{'Key': key, 'Size': len(self.content[key][0]),
+                     'ETag': f'"{hashlib.md5(self.content[key][0]).hexdigest()}"'}
+                    for key in keys[start : start + 2]]
+            return {'Contents': page, 'IsTruncated': start + 2 < len(keys),
+                    'NextContinuationToken': str(start + 2)}
 
 
     folder, bucket = temporary(), Bucket()
@@ -110,10 +102,8 @@ def test_put_the_pictures_on_the_web():
     second = upload(folder, 'ours', 'demo/', bucket, progress=False)
     test_eq(first.state.tolist(), ['sent'] * 6)
     test_eq(bucket.content['demo/conv-201/2_2.png'], ((folder/'conv-201/2_2.png').read_bytes(), 'image/png'))
-    test_eq(
-        {f'https://example.org/{key}' for key in bucket.content},
-        set(table[image_columns(table)].to_numpy().ravel()),
-    )
+    test_eq({f'https://example.org/{key}' for key in bucket.content},
+            set(table[image_columns(table)].to_numpy().ravel()))
     with expect_fail(MilanError, contains='no pictures made by'): upload(temporary(), 'ours', client=bucket)
     with unittest.mock.patch.dict(sys.modules, boto3=None), expect_fail(MilanError, contains='[crowdsourcing]'):
         upload(folder, 'ours')
@@ -123,10 +113,8 @@ def test_put_the_pictures_on_the_web():
 
 # 06_requester.ipynb, section "What it costs"
 def test_what_it_costs():
-    test_eq(
-        estimate(few_hits(100), Task('0.25')),
-        Cost(100, 300, Decimal('75.00'), Decimal('15.00'), Decimal('90.00')),
-    )
+    test_eq(estimate(few_hits(100), Task('0.25')), Cost(100, 300, Decimal('75.00'), Decimal('15.00'),
+                                                        Decimal('90.00')))
     test_eq(estimate(few_hits(1), Task('0.25', assignments=10)).fees, Decimal('1.00'))
     test_eq(estimate(few_hits(1), Task(.02, assignments=1)).fees, Decimal('.01'))             # at least a cent
     test_eq(estimate(few_hits(2).assign(assignments=[1, 2]), Task(.1)).total, Decimal('.36'))
@@ -140,10 +128,8 @@ def test_what_it_costs():
 def test_a_record_of_what_was_created():
     folder = temporary()
     for number in (1, 2):
-        _note(
-            folder / 'tasks.csv',
-            ['head "2", é', number, f'ID{number}', 3, '0.25', 'https://www.mturk.com', 'today'],
-        )
+        _note(folder / 'tasks.csv', ['head "2", é', number, f'ID{number}', 3, '0.25', 'https://www.mturk.com',
+                                     'today'])
     # the power failed here
     with open(folder/'tasks.csv', 'ab') as file: file.write('"head é'.encode()[:-1])
     test_eq(len(read_record(folder/'tasks.csv')), 2)
@@ -189,12 +175,8 @@ def test_tests_and_tasks():
                 f' xmlns="{SCHEMAS}/2005-10-01/QuestionFormAnswers.xsd"><Answer><QuestionIdentifier>summary</QuestionIdentifier><FreeText>Dogs'
                 f' &amp; cats {unit}</FreeText></Answer></QuestionFormAnswers>'
             )
-            told = {
-                'AssignmentId': f'{unit}-{number}',
-                'WorkerId': f'W{number}',
-                'AssignmentStatus': 'Rejected' if number else 'Submitted',
-                'Answer': answer,
-            }
+            told = {'AssignmentId': f'{unit}-{number}', 'WorkerId': f'W{number}',
+                    'AssignmentStatus': 'Rejected' if number else 'Submitted', 'Answer': answer}
             return {
                 'Assignments': [told | ({'RejectionTime': datetime(2026, 11, 23, tzinfo=UTC)} if number else {})],
                 **({'NextToken': '1'} if not number else {}),
@@ -220,30 +202,20 @@ def test_tests_and_tasks():
     test_eq(len(turk.tokens), 3)
     request = list(turk.tokens.values())[2]
     page = ElementTree.fromstring(request['Question']).findtext('{*}HTMLContent')
-    assert (
-        page.count('https://example.org/conv1/2_') == 2
-        and 'https://workersandbox.mturk.com/mturk/externalSubmit' in page
-    )
-    test_eq(
-        (request['MaxAssignments'], json.loads(request['RequesterAnnotation'])),
-        (3, {'layer': 'conv1', 'unit': 2}),
-    )
-    test_eq(
-        (turk.asked[0]['Reward'], turk.asked[0]['QualificationRequirements'][0]['IntegerValues']), ('0.25', [80])
-    )
+    assert (page.count('https://example.org/conv1/2_') == 2
+            and 'https://workersandbox.mturk.com/mturk/externalSubmit' in page)
+    test_eq((request['MaxAssignments'], json.loads(request['RequesterAnnotation'])),
+            (3, {'layer': 'conv1', 'unit': 2}))
+    test_eq((turk.asked[0]['Reward'], turk.asked[0]['QualificationRequirements'][0]['IntegerValues']),
+            ('0.25', [80]))
     requester.create(few_hits(4), Task(1, layout='LAYOUT'), folder/'tasks.csv', at_most=4, progress=False)
-    test_eq(
-        [one['Name'] for one in list(turk.tokens.values())[3]['HITLayoutParameters']],
-        ['image_url_1', 'image_url_2'],
-    )
+    test_eq([one['Name'] for one in list(turk.tokens.values())[3]['HITLayoutParameters']],
+            ['image_url_1', 'image_url_2'])
     answers = requester.answers(folder/'tasks.csv', progress=False)
-    test_eq(
-        clean(answers).annotations.values.tolist()[:2],
-        [['conv1', 0, 'dogs & cats 0'], ['conv1', 1, 'dogs & cats 1']],
-    )
-    again = requester.create(
-        missing(clean(answers).annotations, few_hits(4)), task, folder / 'more.csv', at_most=3, progress=False
-    )
+    test_eq(clean(answers).annotations.values.tolist()[:2], [['conv1', 0, 'dogs & cats 0'],
+                                                             ['conv1', 1, 'dogs & cats 1']])
+    again = requester.create(missing(clean(answers).annotations, few_hits(4)), task, folder / 'more.csv',
+                             at_most=3, progress=False)
     test_eq((again.assignments.tolist(), len(turk.tokens)), (['2'] * 4, 8))
     answers.head(3)
 
@@ -251,19 +223,15 @@ def test_tests_and_tasks():
         "Check that nothing is created, for the reason said."
         client = client or Turk()
         with expect_fail(MilanError, contains=said):
-            Requester(client, **given).create(
-                few_hits() if table is None else table, task, folder / record, at_most=at_most, progress=False
-            )
+            Requester(client, **given).create(few_hits() if table is None else table, task, folder / record,
+                                              at_most=at_most, progress=False)
         assert not client.tokens and not (folder/'new.csv').exists()
 
 
     refused('may cost $2.70, more than at_most=$2.69; nothing was created', at_most=2.69)
     refused('the account holds $2.00', client=Turk(balance='2.00'), sandbox=False)
-    refused(
-        'tells of tasks on https://workersandbox.mturk.com, and this is https://www.mturk.com',
-        record='tasks.csv',
-        sandbox=False,
-    )
+    refused('tells of tasks on https://workersandbox.mturk.com, and this is https://www.mturk.com',
+            record='tasks.csv', sandbox=False)
     refused('in the table twice', pd.concat([few_hits(), few_hits()]))
     refused('is not https', few_hits().replace('https:', 'http:', regex=True))
     refused('accepts 65,535', task=Task('0.25', instructions='x' * 70_000))
@@ -276,17 +244,15 @@ def test_tests_and_tasks():
         _answer('<!DOCTYPE a [<!ENTITY b "c">]><a/>')
     shutil.rmtree(folder)
 
-    test = Qualification(
-        'Fruit', 'Choose.', (Question('a', ('https://example.org/1.png',), ('fruit', 'bowls'), 0),)
-    )
+    test = Qualification('Fruit', 'Choose.', (Question('a', ('https://example.org/1.png',), ('fruit', 'bowls'),
+                                                       0),))
     requester = Requester(Turk())
     test_eq([requester.qualify(test, retry_days=1), requester.qualify(test)], ['TEST0', 'TEST0'])
     test_eq(requester.client.tests[0]['RetryDelayInSeconds'], 86_400)
     other = Qualification('Fruit', 'Choose.', (test.questions[0]._replace(answer_index=1),))
     with expect_fail(MilanError, contains="a test 'Fruit' with other questions"): requester.qualify(other)
-    plain = Qualification(
-        'Fruit', 'Choose.', (test.questions[0]._replace(image_urls=('http://example.org/1.png',)),)
-    )
+    plain = Qualification('Fruit', 'Choose.',
+                          (test.questions[0]._replace(image_urls=('http://example.org/1.png',)),))
     with expect_fail(MilanError, contains='is not https'): requester.qualify(plain)
     passed(requester.qualify(test), 80)
 
@@ -298,26 +264,19 @@ def test_tests_and_tasks_slow():
     if installed:
         from botocore.stub import Stubber
 
-        secrets = {
-            'AWS_ACCESS_KEY_ID': 'nobody',
-            'AWS_SECRET_ACCESS_KEY': 'none',
-            'AWS_EC2_METADATA_DISABLED': 'true',
-        }
+        secrets = {'AWS_ACCESS_KEY_ID': 'nobody', 'AWS_SECRET_ACCESS_KEY': 'none',
+                   'AWS_EC2_METADATA_DISABLED': 'true'}
         with unittest.mock.patch.dict(os.environ, secrets):
             requester, folder = Requester(), temporary()
-        described = Qualification(
-            'Fruit', 'Choose.', (Question('a', ('https://example.org/1.png',), ('fruit', 'bowls'), 0),)
-        )
+        described = Qualification('Fruit', 'Choose.',
+                                  (Question('a', ('https://example.org/1.png',), ('fruit', 'bowls'), 0),))
         with Stubber(requester.client) as stub:
             stub.add_response('list_qualification_types', {'QualificationTypes': [], 'NumResults': 0})
             stub.add_response('create_qualification_type', {'QualificationType': {'QualificationTypeId': 'TEST'}})
             stub.add_response('create_hit_type', {'HITTypeId': 'KIND'})
             stub.add_response('create_hit_with_hit_type', {'HIT': {'HITId': '3' * 30}})
-            stub.add_client_error(
-                'create_hit_with_hit_type',
-                'RequestError',
-                f'HIT {"4" * 30} (AWS.MechanicalTurk.HitAlreadyExists)',
-            )
+            stub.add_client_error('create_hit_with_hit_type', 'RequestError',
+                                  f'HIT {"4" * 30} (AWS.MechanicalTurk.HitAlreadyExists)')
             stub.add_response('list_assignments_for_hit', {'Assignments': [], 'NumResults': 0})
             stub.add_response('list_assignments_for_hit', {'Assignments': [], 'NumResults': 0})
             task = Task('0.25', requirements=(passed(requester.qualify(described, retry_days=1), 80),))

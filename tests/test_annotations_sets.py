@@ -83,11 +83,9 @@ def test_reading_annotations_csv():
     (folder/'annotations.csv').write_bytes('\ufefflayer,unit,summary\r\n3,4,caf\u00e9s\r\n'.encode())
     test_eq(read_annotations(folder/'annotations.csv').values.tolist(), [['3', 4, 'caf\u00e9s']])
     for wrong, said in (
-        (b'layer,unit\n3,4\n', 'no column summary'),
-        (b'layer,unit,summary\n3,4.5,x\n', "line 2: unit '4.5'"),
-        (b'layer,unit,summary\n3,4,caf\xe9s\n', 'UTF-8'),
-        (b'', 'it is empty'),
-        (b'layer,unit,summary\n3,4,dogs, cats\n', 'line 2: 4 values'),
+        (b'layer,unit\n3,4\n', 'no column summary'), (b'layer,unit,summary\n3,4.5,x\n', "line 2: unit '4.5'"),
+        (b'layer,unit,summary\n3,4,caf\xe9s\n', 'UTF-8'), (b'', 'it is empty'),
+        (b'layer,unit,summary\n3,4,dogs, cats\n', 'line 2: 4 values')
     ):
         (folder/'annotations.csv').write_bytes(wrong)
         with expect_fail(MilanError, contains=said): read_annotations(folder/'annotations.csv')
@@ -102,14 +100,10 @@ def test_exemplars_with_their_annotations():
     found, found[0].annotations
 
     test_eq(found.units, [('3', 4)])
-    lists = [
-        list(texts.summary[(texts.layer.astype(str) == layer) & (texts.unit == unit)])
-        for layer, unit in Exemplars.open(folder).units
-    ]
-    test_eq(
-        [(one.units, one.annotations) for one in [annotate(Exemplars.open(folder), lists, 'mine')]],
-        [(found.units, found.annotations)],
-    )
+    lists = [list(texts.summary[(texts.layer.astype(str) == layer) & (texts.unit == unit)])
+             for layer, unit in Exemplars.open(folder).units]
+    test_eq([(one.units, one.annotations) for one in [annotate(Exemplars.open(folder), lists, 'mine')]],
+            [(found.units, found.annotations)])
     with expect_fail(MilanError, contains='give one for each'):
         annotate(Exemplars.open(folder), lists[1:], 'mine')
     test_eq(len(annotate(Exemplars.open(folder), texts, count=None)), 4)
@@ -118,10 +112,8 @@ def test_exemplars_with_their_annotations():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         annotate(Exemplars.open(folder), pd.concat([texts, texts.assign(layer='fc6')]), 'mine')
-    test_eq(
-        [str(one.message) for one in caught],
-        ['mine has annotations of fc6, but no exemplars of them; they are left out'],
-    )
+    test_eq([str(one.message) for one in caught],
+            ['mine has annotations of fc6, but no exemplars of them; they are left out'])
     shutil.rmtree(folder)
 
 
@@ -212,9 +204,8 @@ def test_which_sets_are_there():
     sets = present(home)
     sets
 
-    test_eq(
-        sets.state.tolist(), ['without images', 'there', 'missing', 'missing', 'damaged', 'missing', 'missing']
-    )
+    test_eq(sets.state.tolist(), ['without images', 'there', 'missing', 'missing', 'damaged', 'missing',
+                                  'missing'])
     test_eq(sets.units.tolist(), [4, 4, 0, 0, 0, 0, 0])
     test_eq(load('alexnet/imagenet', home).annotations[0], ['3/4 a', '3/4 b', '3/4 c'])
     with expect_fail(MilanError, contains='milan.annotations.images'): load('alexnet/imagenet', home)[0]
@@ -259,9 +250,8 @@ def test_splits():
         write_split(moved / 'wrong.json', {'a': found, 'b': found[:0]})
     assert not (moved/'wrong.json').exists()
     for text, said in (
-        ('{"parts": ', 'cannot be read as a split'),
-        ('{"format": "milan split 0"}', "'milan split 0'"),
-        ('[]', 'cannot be read as a split'),
+        ('{"parts": ', 'cannot be read as a split'), ('{"format": "milan split 0"}', "'milan split 0'"),
+        ('[]', 'cannot be read as a split')
     ):
         (moved/'wrong.json').write_text(text)
         with expect_fail(MilanError, contains=said): read_split(moved/'wrong.json', found)
@@ -351,17 +341,12 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
     with pd.option_context('display.max_colwidth', None, 'display.max_rows', None): display(refused)
 
     assert refused['what is said'].str.contains('set').all()
-    for fault, words in {
-        'masks.npy is cut off': 'set/3/masks.npy cannot be read',
-        'images.npy has 4 dimensions': '(4, 3, 8, 8)',
-        'masks have another size': '4 x 4',
-        'a number in ids.csv is negative': '-5',
-        'ids.csv is missing': 'set/3/ids.csv',
-        'units.npy has a unit twice': 'units.npy',
-        'masks.npy is missing': 'masks.npy',
-        'a text has a comma and no quotes': 'line 8',
-        'annotations.csv is empty': 'it is empty',
-    }.items():
+    for fault, words in {'masks.npy is cut off': 'set/3/masks.npy cannot be read',
+                         'images.npy has 4 dimensions': '(4, 3, 8, 8)', 'masks have another size': '4 x 4',
+                         'a number in ids.csv is negative': '-5', 'ids.csv is missing': 'set/3/ids.csv',
+                         'units.npy has a unit twice': 'units.npy', 'masks.npy is missing': 'masks.npy',
+                         'a text has a comma and no quotes': 'line 8',
+                         'annotations.csv is empty': 'it is empty'}.items():
         assert words in refused.set_index('what is wrong')['what is said'][fault], (fault, words)
 
     def windows(folder): # as a spreadsheet on Windows saves a table
@@ -408,10 +393,8 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
         return values
 
 
-    read = pd.DataFrame(
-        [(odd, *read_of(make_odd)) for odd, make_odd in ODD.items()],
-        columns=['what is odd', 'units', 'annotations of unit 4', 'masks'],
-    )
+    read = pd.DataFrame([(odd, *read_of(make_odd)) for odd, make_odd in ODD.items()],
+                        columns=['what is odd', 'units', 'annotations of unit 4', 'masks'])
     read
 
     test_eq(read.units.tolist(), [4] * len(ODD))
@@ -419,10 +402,8 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
     first = read.set_index('what is odd')['annotations of unit 4']
     test_eq(first['three annotators say the same'], 'dogs · dogs · dogs')
     test_eq(first['a text has a line break, in quotes'], 'a dog\nor two · 3/4 b · 3/4 c')
-    assert (
-        first.drop(['three annotators say the same', 'a text has a line break, in quotes'])
-        == '3/4 a · 3/4 b · 3/4 c'
-    ).all()
+    assert (first.drop(['three annotators say the same', 'a text has a line break, in quotes'])
+            == '3/4 a · 3/4 b · 3/4 c').all()
 
 
 # 01_sets.ipynb, section "A set the original wrote"

@@ -35,18 +35,10 @@ def test_people_s_words():
 
     picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds')
 
-    test_eq(
-        picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds'),
-        {'robin', 'box', 'bird', 'animal'},
-    )
-    table = pd.DataFrame(
-        {
-            'description': ['A cat', 'Two cats', 'A dog'],
-            'keywords': '',
-            'category': 'animals/mammals',
-            'group': [0, 1, 2],
-        }
-    )
+    test_eq(picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds'),
+            {'robin', 'box', 'bird', 'animal'})
+    table = pd.DataFrame({'description': ['A cat', 'Two cats', 'A dog'], 'keywords': '',
+                          'category': 'animals/mammals', 'group': [0, 1, 2]})
     assert words_of(table, least=2) == [frozenset({'cat', 'animal', 'mammal'})] * 2 + [
         frozenset({'animal', 'mammal'})
     ]
@@ -54,19 +46,8 @@ def test_people_s_words():
 
 # 04_simulated.ipynb, section "What can be seen in a region"
 def test_what_can_be_seen_in_a_region():
-    paints = torch.tensor(
-        [
-            [0.9, 0.1, 0.1],
-            [1, 0.6, 0.1],
-            [0.95, 0.9, 0.2],
-            [0.2, 0.6, 0.2],
-            [0.1, 0.2, 0.8],
-            [0.4, 0.2, 0.1],
-            [0.05, 0.05, 0.05],
-            [1, 1, 1],
-            [0.5, 0.5, 0.5],
-        ]
-    )
+    paints = torch.tensor([[0.9, 0.1, 0.1], [1, 0.6, 0.1], [0.95, 0.9, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.8],
+                           [0.4, 0.2, 0.1], [0.05, 0.05, 0.05], [1, 1, 1], [0.5, 0.5, 0.5]])
     [COLOURS[i] for i in colour_names(paints.T[:, :, None]).flatten()]
 
     test_eq([COLOURS[i] for i in colour_names(paints.T[:, :, None]).flatten()],
@@ -79,21 +60,16 @@ def test_what_can_be_seen_in_a_region():
         def __len__(self): return 1
         def mask(self, i): return self.disc
         def __getitem__(self, i):
-            return torch.where(
-                self.disc,
-                torch.tensor([230, 20, 20])[:, None, None],
-                torch.tensor([240, 240, 240])[:, None, None],
-            ).to(torch.uint8)
+            return torch.where(self.disc, torch.tensor([230, 20, 20])[:, None, None],
+                               torch.tensor([240, 240, 240])[:, None, None]).to(torch.uint8)
 
     views = Views.of(Disc())
     whole = views.objects[0] > .5
     upper = torch.zeros(SIDE, SIDE)
     upper[7:10, 22:34] = 1
     regions = torch.stack([whole.float(), upper, (~whole).float()])
-    seen = [
-        [name for name, has in zip(QUALITIES, row, strict=True) if has]
-        for row in views.measure(torch.zeros(3, dtype=torch.long), regions)
-    ]
+    seen = [[name for name, has in zip(QUALITIES, row, strict=True) if has]
+            for row in views.measure(torch.zeros(3, dtype=torch.long), regions)]
     seen
 
     assert {'red', 'round'} <= set(seen[0])

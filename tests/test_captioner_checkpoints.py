@@ -47,18 +47,13 @@ def small_file(folder, **settings):
     vocabulary = Vocabulary(['things', 'red'])
     decoder, lm = Decoder(vocabulary, 1024, 4, 6, 5), LanguageModel(vocabulary, 4, 5)
     network = original_encoder('resnet18', pretrained=False).network
-    tensors = {
-        'encoder.mean': torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1),
-        'encoder.std': torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1),
-        **{f'encoder.encoder.model.{n}': v for n, v in network.state_dict().items()},
-        **{f'lm.{n}': v for n, v in lm.state_dict().items()},
-        **decoder.state_dict(),
-    }
+    tensors = {'encoder.mean': torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1),
+               'encoder.std': torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1),
+               **{f'encoder.encoder.model.{n}': v for n, v in network.state_dict().items()},
+               **{f'lm.{n}': v for n, v in lm.state_dict().items()}, **decoder.state_dict()}
     indexer = {
-        'properties': {
-            'vocab': {'properties': {'tokens': vocabulary.words}},
-            'tokenize': {'properties': {'nlp': ({}, _our_bytes())}},
-        }
+        'properties': {'vocab': {'properties': {'tokens': vocabulary.words}},
+                       'tokenize': {'properties': {'nlp': ({}, _our_bytes())}}}
     }
     content = {
         'properties': {
@@ -116,9 +111,8 @@ def test_reading_without_trusting():
     for place in ('thinc.config', 'confection', 'confection._config'):
         Config = type('Config', (dict,), {'__module__': place})
         with patch(f'{place}.Config', Config):
-            torch.save(
-                {'properties': {'nlp': (Config(lang='en'), b'bytes')}, 'state_dict': {}}, folder / 'config.pth'
-            )
+            torch.save({'properties': {'nlp': (Config(lang='en'), b'bytes')}, 'state_dict': {}},
+                       folder / 'config.pth')
         test_eq(read(folder/'config.pth')['properties']['nlp'], ({'lang': 'en'}, b'bytes'))
 
     torch.save({'properties': {'length': 15}, 'state_dict': {'weight': torch.zeros(3)}}, folder/'whole.pth')
@@ -136,18 +130,15 @@ def test_reading_without_trusting():
 def test_from_its_settings_to_ours():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
-        settings = _settings(
-            'old.pth', {'embedding_size': 32}, ['embedding_size', 'hidden_size', 'dropout'], {'hidden_size': 64}
-        )
+        settings = _settings('old.pth', {'embedding_size': 32}, ['embedding_size', 'hidden_size', 'dropout'],
+                             {'hidden_size': 64})
     test_eq(settings, {'embedding_size': 32, 'hidden_size': 64, 'dropout': .5})
     str(caught[0].message)
 
     plain = {'properties': {'vocab': {'properties': {'tokens': ('red', 'things')}}, 'start': True}}
     test_eq(_vocabulary('x.pth', plain).words, ('red', 'things'))
-    test_eq(
-        (_nested(plain, 'vocab'), _nested(plain, 'lm', 'vocab'), _nested(None)),
-        ({'tokens': ('red', 'things')}, {}, {}),
-    )
+    test_eq((_nested(plain, 'vocab'), _nested(plain, 'lm', 'vocab'), _nested(None)),
+            ({'tokens': ('red', 'things')}, {}, {}))
     for odd in ({}, None, 'words', {'properties': {'vocab': 3}}):
         with expect_fail(MilanError, contains='no vocabulary'): _vocabulary('x.pth', odd)
     plain['properties']['tokenize'] = {'properties': {'lemmatize': True}}
@@ -157,9 +148,8 @@ def test_from_its_settings_to_ours():
 # 11_checkpoints.ipynb, section "The rules that split words"
 def test_the_rules_that_split_words():
     rules = tokenizer_rules(_our_bytes())
-    test_eq(
-        set(rules), {'exceptions', 'infix_finditer', 'prefix_search', 'suffix_search', 'token_match', 'url_match'}
-    )
+    test_eq(set(rules), {'exceptions', 'infix_finditer', 'prefix_search', 'suffix_search', 'token_match',
+                         'url_match'})
     [(text, rules['exceptions'][text]) for text in ("don't", 'a.m.', ':)')], len(rules['exceptions'])
 
     for text in ("don't", 'a.m.', ':)'): test_eq(tokenize(text), rules['exceptions'][text])
@@ -178,9 +168,8 @@ def test_the_rules_that_split_words():
         warnings.simplefilter('always')
         test_eq(check_rules('a.pth', indexer_of(_our_bytes()), vocabulary), [])
         test_eq(len(caught), 0)
-        test_eq(
-            check_rules('older.pth', indexer_of(older.to_bytes(exclude=['vocab'])), vocabulary), ['exceptions']
-        )
+        test_eq(check_rules('older.pth', indexer_of(older.to_bytes(exclude=['vocab'])), vocabulary),
+                ['exceptions'])
     print(caught[0].message)
 
     broken = srsly.msgpack_dumps({'tokenizer': srsly.msgpack_dumps({'exceptions': {'red': [{65: 3}]}})})
@@ -225,17 +214,9 @@ def test_a_language_model_a_captioner():
     torch.manual_seed(0)
     features = torch.rand(3, 2, 1024)
     expected = captioner.decode(features)
-    absent = [
-        ('embedding_size',),
-        ('hidden_size',),
-        ('attention_hidden_size',),
-        ('dropout',),
-        ('temperature',),
-        ('lm',),
-        ('lm', 'properties', 'indexer'),
-        ('lm', 'properties', 'layers'),
-        ('indexer', 'properties', 'tokenize'),
-    ]
+    absent = [('embedding_size',), ('hidden_size',), ('attention_hidden_size',), ('dropout',), ('temperature',),
+              ('lm',), ('lm', 'properties', 'indexer'), ('lm', 'properties', 'layers'),
+              ('indexer', 'properties', 'tokenize')]
     light = {
         **published,
         'state_dict': {n: v for n, v in published['state_dict'].items() if not n.startswith('encoder.')},
@@ -268,24 +249,15 @@ def test_a_language_model_a_captioner():
     with expect_fail(MilanError, contains='no vocabulary'): said(without(light, 'properties', 'indexer'))
     with expect_fail(MilanError, contains='not one of the original'): said({**light, 'properties': 'none'})
 
-    torch.save(
-        {
-            'properties': published['properties']['lm']['properties'],
-            'children': {},
-            'state_dict': lm.state_dict(),
-        },
-        folder / 'lm.pth',
-    )
+    torch.save({'properties': published['properties']['lm']['properties'], 'children': {},
+                'state_dict': lm.state_dict()}, folder / 'lm.pth')
     test_close(load_lm(folder/'lm.pth', 'cpu').log_prob(['red things']), lm.eval().log_prob(['red things']), 1e-6)
     with expect_fail(MilanError, contains='load_lm'): load(folder/'lm.pth')
     with torch.device('meta'): networks = [original_encoder(name, pretrained=False).network for name in ORIGINAL]
     test_eq([_which(one.state_dict()) for one in networks], list(ORIGINAL))
     grey = torch.full((1, 3, 1, 1), .5)
-    test_close(
-        (0.5 - torch.tensor(_COLOURS['encoder.mean'])) / torch.tensor(_COLOURS['encoder.std']),
-        normalize(grey).view(3),
-        1e-6,
-    )
+    test_close((0.5 - torch.tensor(_COLOURS['encoder.mean'])) / torch.tensor(_COLOURS['encoder.std']),
+               normalize(grey).view(3), 1e-6)
     shutil.rmtree(folder)
 
 
@@ -326,10 +298,8 @@ def test_writing():
     places = original_spatial_encoder('resnet18', pretrained=False)
     spread = Captioner(Decoder(vocabulary, 512, 4, 6), None, places)
     alone = load(save(spread, folder/'made.pth'), 'cpu')
-    test_eq(
-        (alone.lm, alone.defaults['strategy'], read(folder / 'made.pth')['children']),
-        (None, 'beam', {'encoder': 'SpatialConvEncoder'}),
-    )
+    test_eq((alone.lm, alone.defaults['strategy'], read(folder / 'made.pth')['children']),
+            (None, 'beam', {'encoder': 'SpatialConvEncoder'}))
     test_eq(alone(images).beam, spread(images).beam)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -338,14 +308,10 @@ def test_writing():
     test_eq(blind.decode(made.encode(images)).captions, made(images).captions)
 
     other = PyramidEncoder(nn.Sequential(nn.Conv2d(3, 8, 3)), ['0'], name='efficientnet_lite0/imagenet')
-    fewer = PyramidEncoder(
-        made.encoder.network, ['conv1', 'layer4'], transform=normalize, name='original:resnet18'
-    )
-    for eye, reason in (
-        (other, 'no encoder efficientnet_lite0/imagenet'),
-        (fewer, 'the original reads resnet18 at conv1'),
-        (None, 'has no encoder'),
-    ):
+    fewer = PyramidEncoder(made.encoder.network, ['conv1', 'layer4'], transform=normalize,
+                           name='original:resnet18')
+    for eye, reason in ((other, 'no encoder efficientnet_lite0/imagenet'),
+                        (fewer, 'the original reads resnet18 at conv1'), (None, 'has no encoder')):
         kept = Captioner(made.decoder, None, eye)
         with expect_fail(MilanError, contains=reason): save(kept, folder/'other.pth')
     assert not (folder/'other.pth').exists()
@@ -398,42 +364,22 @@ def test_errors():
     told = {
         (path, kind): outcome(changed(light, path, new))
         for path in paths({name: light[name] for name in ('properties', 'children')})
-        for kind, new in {
-            'none': None,
-            'list': [1],
-            'table': {'x': 1},
-            'minus': -1,
-            'true': True,
-            'huge': 10**30,
-            'nan': float('nan'),
-            'text': 'x',
-            'bytes': b'x',
-            'around': around,
-            'tensor': torch.zeros(2),
-            'twice': ['red', 'red'],
-        }.items()
+        for kind, new in {'none': None, 'list': [1], 'table': {'x': 1}, 'minus': -1, 'true': True, 'huge': 10**30,
+                          'nan': float('nan'), 'text': 'x', 'bytes': b'x', 'around': around,
+                          'tensor': torch.zeros(2), 'twice': ['red', 'red']}.items()
     }
     refused = {key: said for key, said in told.items() if said != 'read'}
     assert len(told) > 250 and len(refused) > 120, (len(told), len(refused))
     for key, said in refused.items(): assert 'odd.pth' in said and len(said) < 2000, (key, said)
     for name, value in light['state_dict'].items():
-        for new in (
-            value.double() * float('nan'),
-            value.new_zeros(0),
-            value[None],
-            value.long(),
-            torch.zeros(1).expand(10**6, 10**6),
-            torch.empty(10**6, 10**6, device='meta'),
-            None,
-            'x',
-            around,
-        ):
+        for new in (value.double() * float('nan'), value.new_zeros(0), value[None], value.long(),
+                    torch.zeros(1).expand(10**6, 10**6), torch.empty(10**6, 10**6, device='meta'), None, 'x',
+                    around):
             said = outcome(changed(light, ('state_dict', name), new))
             assert 'odd.pth' in said and len(said) < 2000, (name, said)
     for size in ('embedding_size', 'hidden_size', 'attention_hidden_size', 'beam_size', 'length'):
-        assert (
-            outcome(changed(light, ('properties', size), 10**9)) != 'read' or size == 'attention_hidden_size'
-        ), size
+        assert (outcome(changed(light, ('properties', size), 10**9)) != 'read'
+                or size == 'attention_hidden_size'), size
 
     rules = {
         **{
@@ -443,22 +389,15 @@ def test_errors():
         'exceptions': {},
     }
     words = {'properties': {'tokens': ('a' * 40 + '!', 'red')}}
-    for content in (
-        {'tokenizer': srsly.msgpack_dumps(rules)},
-        {'tokenizer': srsly.msgpack_dumps({**rules, 'exceptions': {'a' * 40: [{65: 'b'}]}})},
-        {'tokenizer': b''},
-        {'tokenizer': 3},
-        [1],
-        {},
-        {'tokenizer': srsly.msgpack_dumps({'exceptions': 3})},
-        {'tokenizer': srsly.msgpack_dumps({'exceptions': {'a': [3]}})},
-        {'tokenizer': srsly.msgpack_dumps({'exceptions': {'a': [{65: 3}]}})},
-    ):
+    for content in ({'tokenizer': srsly.msgpack_dumps(rules)},
+                    {'tokenizer': srsly.msgpack_dumps({**rules, 'exceptions': {'a' * 40: [{65: 'b'}]}})},
+                    {'tokenizer': b''}, {'tokenizer': 3}, [1], {},
+                    {'tokenizer': srsly.msgpack_dumps({'exceptions': 3})},
+                    {'tokenizer': srsly.msgpack_dumps({'exceptions': {'a': [3]}})},
+                    {'tokenizer': srsly.msgpack_dumps({'exceptions': {'a': [{65: 3}]}})}):
         indexer = {
-            'properties': {
-                'vocab': words,
-                'tokenize': {'properties': {'nlp': ({}, srsly.msgpack_dumps(content))}},
-            }
+            'properties': {'vocab': words,
+                           'tokenize': {'properties': {'nlp': ({}, srsly.msgpack_dumps(content))}}}
         }
         assert (
             outcome(

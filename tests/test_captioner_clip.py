@@ -56,22 +56,15 @@ def small_clip():
     transformers = _transformers()
     transformers.logging.disable_progress_bar()
     letters = [*string.ascii_lowercase, *"0123456789.,'-"]
-    tokens = [
-        *letters,
-        *(f'{letter}</w>' for letter in letters),
-        're',
-        'red</w>',
-        '<|startoftext|>',
-        '<|endoftext|>',
-    ]
+    tokens = [*letters, *(f'{letter}</w>' for letter in letters), 're', 'red</w>', '<|startoftext|>',
+              '<|endoftext|>']
     vocab = {token: number for number, token in enumerate(tokens)}
     tokenizer = transformers.CLIPTokenizer(vocab=vocab, merges=[('r', 'e'), ('re', 'd</w>')])
     ends = {'bos_token_id': len(vocab) - 2, 'eos_token_id': len(vocab) - 1, 'pad_token_id': len(vocab) - 1}
     both = {'hidden_size': 16, 'intermediate_size': 32, 'num_hidden_layers': 2, 'num_attention_heads': 2}
     config = transformers.CLIPConfig(
         text_config={'vocab_size': len(vocab), 'max_position_embeddings': 24, **both, **ends},
-        vision_config={'image_size': 32, 'patch_size': 8, **both},
-        projection_dim=8,
+        vision_config={'image_size': 32, 'patch_size': 8, **both}, projection_dim=8
     )
     torch.manual_seed(0)
     return transformers.CLIPModel(config), tokenizer
@@ -87,9 +80,8 @@ def colour_clip():
     for _ in range(60):
         label = torch.randint(3, (24,))
         pixels = prepare(eyes, pictures([SAID[i].split()[0] for i in label]))
-        logits = model(
-            input_ids=words.input_ids, attention_mask=words.attention_mask, pixel_values=pixels
-        ).logits_per_image
+        logits = model(input_ids=words.input_ids, attention_mask=words.attention_mask,
+                       pixel_values=pixels).logits_per_image
         loss = F.cross_entropy(logits, label)
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     folder = Path(tempfile.mkdtemp())
@@ -104,24 +96,16 @@ def blind_captioner():
     "It says each of the three phrases a third of the time."
     torch.manual_seed(0)
     vocabulary = Vocabulary.build(SAID)
-    decoder, lm, ids = (
-        Decoder(vocabulary, 3, 8, 24),
-        LanguageModel(vocabulary, 8, 24),
-        vocabulary.batch(SAID, start=False),
-    )
+    decoder, lm, ids = (Decoder(vocabulary, 3, 8, 24), LanguageModel(vocabulary, 8, 24),
+                        vocabulary.batch(SAID, start=False))
     optimizer = torch.optim.AdamW([*decoder.parameters(), *lm.parameters()], lr=.02)
     for _ in range(40):
         loss = F.nll_loss(decoder(torch.rand(3, 2, 3), ids)[0].flatten(0, 1), ids.flatten())
-        loss = loss + F.nll_loss(
-            lm(F.pad(ids, (1, 0), value=vocabulary.start))[:, :-1].flatten(0, 1), ids.flatten()
-        )
+        loss = loss + F.nll_loss(lm(F.pad(ids, (1, 0), value=vocabulary.start))[:, :-1].flatten(0, 1),
+                                 ids.flatten())
         optimizer.zero_grad(); loss.backward(); optimizer.step()
-    return Captioner(
-        decoder,
-        lm,
-        PyramidEncoder(nn.Sequential(nn.Conv2d(3, 3, 1)), ['0']),
-        defaults={'beam_size': 3, 'length': 4},
-    )
+    return Captioner(decoder, lm, PyramidEncoder(nn.Sequential(nn.Conv2d(3, 3, 1)), ['0']),
+                     defaults={'beam_size': 3, 'length': 4})
 
 
 # 15_clip.ipynb, section "A CLIP from the cache"
@@ -241,27 +225,14 @@ def test_a_unit():
     vectors = unit_vectors(clip, units)
     vectors.shape
 
-    naive = [
-        torch.stack(
-            [
-                0.5 * image_vectors(clip, i[None], m[None])[0] + 0.5 * image_vectors(clip, i[None])[0]
-                for i, m in zip(*unit)
-            ]
-        ).mean(0)
-        for unit in units
-    ]
+    naive = [torch.stack([0.5 * image_vectors(clip, i[None], m[None])[0] + 0.5 * image_vectors(clip, i[None])[0]
+                          for i, m in zip(*unit)]).mean(0) for unit in units]
     test_close(vectors, torch.stack(naive), 1e-5)
     test_close(torch.cat([unit_vectors(clip, [unit], batch_size=2) for unit in units]), vectors, 1e-5)
-    test_close(
-        unit_vectors(clip, units, region_weight=1.0),
-        torch.stack([image_vectors(clip, *unit).mean(0) for unit in units]),
-        1e-5,
-    )
-    test_close(
-        unit_vectors(clip, units, region_weight=0.0),
-        unit_vectors(clip, [(images, None) for images, _ in units]),
-        1e-5,
-    )
+    test_close(unit_vectors(clip, units, region_weight=1.0),
+               torch.stack([image_vectors(clip, *unit).mean(0) for unit in units]), 1e-5)
+    test_close(unit_vectors(clip, units, region_weight=0.0),
+               unit_vectors(clip, [(images, None) for images, _ in units]), 1e-5)
     test_eq(unit_vectors(clip, []).shape, (0, 8))
 
     looked = []
@@ -291,10 +262,8 @@ def test_the_order():
     test_eq(after.captions, ['Red things', 'Green things', 'Gray things'])
     for unit in range(3):
         test_eq(sorted(after.beam[unit]), sorted(before.beam[unit]))
-        cosines = [
-            (text_vectors(clip, [text])[0] @ image_vectors(clip, images[unit]).mean(0)).item()
-            for text in before.beam[unit]
-        ]
+        cosines = [(text_vectors(clip, [text])[0] @ image_vectors(clip, images[unit]).mean(0)).item()
+                   for text in before.beam[unit]]
         test_eq(
             after.beam[unit],
             [before.beam[unit][i] for i in sorted(range(len(cosines)), key=lambda i: -cosines[i])],
@@ -309,10 +278,8 @@ def test_the_order():
     mixed = rerank(captioner, features, before, clip, vectors, clip_weight=.3)
     test_close(mixed.beam_scores, .7 * mixed.beam_captioner + .3 * scale * mixed.beam_clip, 1e-4)
     few = captioner.decode(features, beam_size=200, length=1)
-    test_eq(
-        rerank(captioner, features, few, clip, vectors).beam_scores.isfinite().sum(1),
-        few.beam_scores.isfinite().sum(1),
-    )
+    test_eq(rerank(captioner, features, few, clip, vectors).beam_scores.isfinite().sum(1),
+            few.beam_scores.isfinite().sum(1))
     with expect_fail(MilanError, contains='CLIP looked at 2 units'):
         rerank(captioner, features, before, clip, vectors[:2])
 
@@ -329,17 +296,13 @@ def test_the_captioner():
     table[['layer', 'unit', 'description', 'before', 'runner_up']]
 
     test_eq(table.description.tolist(), ['Red things', 'Green things'])
-    test_eq(
-        list(table.columns),
-        ['layer', 'unit', 'description', 'score', 'clip_score', 'likelihood', 'lm', 'runner_up', 'before'],
-    )
+    test_eq(list(table.columns), ['layer', 'unit', 'description', 'score', 'clip_score', 'likelihood', 'lm',
+                                  'runner_up', 'before'])
     output = speaker(images, masks)
     test_eq(output.captions, table.description.tolist())
     test_close(output.clip, torch.tensor(table.clip_score.tolist()), 1e-5)
-    test_eq(
-        speaker.describe(exemplars, features=speaker.encode(images, masks), progress=False).description.tolist(),
-        output.captions,
-    )
+    test_eq(speaker.describe(exemplars, features=speaker.encode(images, masks),
+                             progress=False).description.tolist(), output.captions)
     for unit in range(2):
         alone = speaker(images[unit:unit + 1], masks[unit:unit + 1])
         test_eq(alone.beam, output.beam[unit:unit + 1])
@@ -348,17 +311,15 @@ def test_the_captioner():
 
     blindly = speaker(images, masks, region_weight=0.)
     test_close(blindly.beam_clip[0].sort().values, blindly.beam_clip[1].sort().values, 1e-4)
-    larger, smaller = (
-        F.interpolate(x.flatten(0, 1), scale_factor=2).unflatten(0, (2, 3)) for x in (images, masks)
-    )
+    larger, smaller = (F.interpolate(x.flatten(0, 1), scale_factor=2).unflatten(0, (2, 3))
+                       for x in (images, masks))
     test_eq(speaker(larger, smaller).captions, output.captions)
     test_close(speaker(larger, smaller).clip, output.clip, .05)
     test_eq(speaker((images * 255).to(torch.uint8), masks).captions, output.captions)
     own = blind_captioner()(images, masks)
     test_eq(speaker(images, masks, clip_weight=0.).captions, own.captions)
-    without = Reranked(Captioner(blind_captioner().decoder, None, blind_captioner().encoder), colour_clip())(
-        images, masks, beam_size=3, length=4
-    )
+    without = Reranked(Captioner(blind_captioner().decoder, None, blind_captioner().encoder),
+                       colour_clip())(images, masks, beam_size=3, length=4)
     test_eq((without.captions, without.lm), (output.captions, None))
 
     with expect_fail(MilanError, contains='looks at the images'): speaker.decode(speaker.encode(images))

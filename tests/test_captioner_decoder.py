@@ -54,17 +54,12 @@ def test_against_the_formula():
     def naive(x, words):
         h, c, result, seen, last = decoder.init_h(x.mean(0)), decoder.init_c(x.mean(0)), [], [], vocabulary.start
         for word in words:
-            scores = decoder.attend.output(
-                torch.tanh(decoder.attend.query_to_hidden(h) + decoder.attend.key_to_hidden(x))
-            )
+            scores = decoder.attend.output(torch.tanh(decoder.attend.query_to_hidden(h)
+                                                      + decoder.attend.key_to_hidden(x)))
             weights = scores[:, 0].softmax(0)
             context = decoder.feature_gate(h) * (weights[:, None] * x).sum(0)
-            h, c = (
-                s[0]
-                for s in decoder.lstm(
-                    torch.cat([decoder.embedding.weight[last], context])[None], (h[None], c[None])
-                )
-            )
+            h, c = (s[0] for s in decoder.lstm(torch.cat([decoder.embedding.weight[last], context])[None],
+                                               (h[None], c[None])))
             result.append(decoder.output(h).log_softmax(0))
             seen.append(weights)
             last = word

@@ -35,13 +35,8 @@ from milan.testing import counted, some_units
 def tiny(seed=0, size=None):
     "Two layers of a small seeded network."
     torch.manual_seed(seed)
-    return PyramidEncoder(
-        nn.Sequential(
-            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1)
-        ),
-        ['0', '3'],
-        size=size,
-    )
+    return PyramidEncoder(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                                        nn.Conv2d(4, 6, 3, padding=1)), ['0', '3'], size=size)
 
 
 # 02_encoder.ipynb, section "Averaging a map over a region"
@@ -107,11 +102,8 @@ def test_the_pyramid():
     sized = tiny(size=24)
     passes = counted(sized)
     test_eq(sized.encode(images[..., :12, :12], masks[..., :12, :12]).shape, (2, 5, 10))
-    test_close(
-        sized.encode(F.interpolate(images[0], size=(24, 24), mode='bilinear', antialias=True)),
-        sized.encode(images[0]),
-        1e-5,
-    )
+    test_close(sized.encode(F.interpolate(images[0], size=(24, 24), mode='bilinear', antialias=True)),
+               sized.encode(images[0]), 1e-5)
     sum(passes)
 
 
@@ -172,20 +164,16 @@ def test_the_original_s_networks_oracle():
     golden = {name: torch.from_numpy(value) for name, value in np.load(oracle_dir()/'encoder_224.npz').items()}
     weights = {
         name.removeprefix('encoder.encoder.model.'): value
-        for name, value in saved.items()
-        if name.startswith('encoder.encoder.model.')
+        for name, value in saved.items() if name.startswith('encoder.encoder.model.')
     }
-    pyramid, spatial_one = original_encoder('resnet18', pretrained=False), original_spatial_encoder(
-        pretrained=False
-    )
+    pyramid, spatial_one = original_encoder('resnet18',
+                                            pretrained=False), original_spatial_encoder(pretrained=False)
     for one in (pyramid, spatial_one): one.network.load_state_dict(weights)
     off = {
         name: ((ours - golden[name]).abs().max() / golden[name].abs().max()).item()
-        for name, ours in (
-            ('pyramid_masked', pyramid.encode(golden['images'], golden['masks'])),
-            ('spatial', spatial_one.encode(golden['images'])[:, ::7]),
-            ('spatial_masked', spatial_one.encode(golden['images'], golden['masks'])[:, ::7]),
-        )
+        for name, ours in (('pyramid_masked', pyramid.encode(golden['images'], golden['masks'])),
+                           ('spatial', spatial_one.encode(golden['images'])[:, ::7]),
+                           ('spatial_masked', spatial_one.encode(golden['images'], golden['masks'])[:, ::7]))
     }
     assert max(off.values()) < 1e-4, off
     {name: value < 1e-5 for name, value in off.items()}
@@ -200,18 +188,14 @@ def test_any_other_network():
             self.cls_token, self.embed = nn.Parameter(torch.ones(1, 1, 6)), nn.Conv2d(3, 6, 4, 4)
 
         def forward(self, x):
-            return (
-                torch.cat([self.cls_token.expand(len(x), -1, -1), self.embed(x).flatten(2).transpose(1, 2)], 1),
-                None,
-            )
+            return (torch.cat([self.cls_token.expand(len(x), -1, -1), self.embed(x).flatten(2).transpose(1, 2)],
+                              1), None)
 
     from milan import networks
 
     torch.manual_seed(0)
-    lite = PyramidEncoder(
-        networks.load('efficientnet_lite0/imagenet', device='cpu', pretrained=False),
-        [f'_blocks.{stage}' for stage in (0, 2, 4, 10, 15)],
-    )
+    lite = PyramidEncoder(networks.load('efficientnet_lite0/imagenet', device='cpu', pretrained=False),
+                          [f'_blocks.{stage}' for stage in (0, 2, 4, 10, 15)])
     test_eq((lite.name, lite.size), ('efficientnet_lite0/imagenet', 224))
     transformer = PyramidEncoder(nn.Sequential(Patches()), ['0', '0.embed'])
     lite.encode(torch.rand(1, 2, 3, 48, 48)).shape, transformer.encode(torch.rand(1, 2, 3, 16, 16)).shape
@@ -294,9 +278,8 @@ def test_a_whole_set_in_one_call():
 
     exemplars = some_units()
     exemplars[3].images, exemplars[3].masks = exemplars[3].images[..., :12], exemplars[3].masks[..., :12]
-    test_close(
-        encode_exemplars(encoder, exemplars)[3], encoder.encode(exemplars[3].images, exemplars[3].masks), 1e-5
-    )
+    test_close(encode_exemplars(encoder, exemplars)[3], encoder.encode(exemplars[3].images, exemplars[3].masks),
+               1e-5)
     exemplars[3].masks = exemplars[3].masks[..., :8]
     with expect_fail(MilanError, contains="unit 3 of layer 'conv' has masks of (3, 1, 16, 8)"):
         encode_exemplars(encoder, exemplars)

@@ -33,11 +33,8 @@ GROUNDS = {'sand': (.85, .7, .45), 'stones': (.5, .5, .52)}
 def painted(thing, ground, draw, side=64):
     "One picture and its region: a thing on a ground, or (thing=None) the ground alone."
     y, x = np.mgrid[:side, :side] / side - .5 + draw.uniform(-.12, .12, (2, 1, 1))
-    shape = {
-        'red ball': x**2 + y**2 < 0.06,
-        'green box': np.maximum(abs(x), abs(y)) < 0.2,
-        'blue kite': abs(x) * 1.6 + abs(y) < 0.34,
-    }.get(thing, x**2 + y**2 < 0.09)
+    shape = {'red ball': x**2 + y**2 < 0.06, 'green box': np.maximum(abs(x), abs(y)) < 0.2,
+             'blue kite': abs(x) * 1.6 + abs(y) < 0.34}.get(thing, x**2 + y**2 < 0.09)
     speckle = draw.normal(0, .07, (side // 4, side // 4)).repeat(4, 0).repeat(4, 1)
     picture = np.array(GROUNDS[ground])[:, None, None] + speckle
     if thing:
@@ -52,26 +49,13 @@ def trained():
     network[0].weight.data[:, :, 0, 0] = torch.tensor([[2., -1, -1], [-1, 2, -1], [-1, -1, 2], [1, 1, -2]])
     network[0].bias.data = torch.tensor([-.4, -.4, -.4, 0])
     encoder = PyramidEncoder(network, ['1'])
-    features = encoder.encode(
-        torch.stack([one.images for one in found]), torch.stack([one.masks for one in found])
-    )
+    features = encoder.encode(torch.stack([one.images for one in found]),
+                              torch.stack([one.masks for one in found]))
     quick = {'embedding_size': 8, 'hidden_size': 32, 'learning_rate': .025, 'batch_size': 32, 'epochs': 20}
-    captioner = train(
-        features,
-        said,
-        validation=range(48, 60),
-        encoder=encoder,
-        device='cpu',
-        progress=False,
-        decoder_settings={
-            **quick,
-            'attention_penalty': 0.0,
-            'dropout': 0.0,
-            'feature_noise': 0.5,
-            'patience': 20,
-        },
-        lm_settings={**quick, 'dropout': 0.1, 'epochs': 6},
-    )
+    captioner = train(features, said, validation=range(48, 60), encoder=encoder, device='cpu', progress=False,
+                      decoder_settings={**quick, 'attention_penalty': 0.0, 'dropout': 0.0,
+                                        'feature_noise': 0.5, 'patience': 20},
+                      lm_settings={**quick, 'dropout': 0.1, 'epochs': 6})
     return captioner, features, found, place
 
 def small_world(units=60, k=5):
@@ -115,9 +99,8 @@ def test_a_caption_read_again():
         spoken = reading.gain.gather(1, reading.ids[:, None])[:, 0]
         test_close(spoken.sum(), output.scores[row], 1e-4)
         test_close(reading.attention, output.attentions[row, :len(reading.words)], 1e-5)
-    right = [
-        read(captioner, features, unit).attention[0].argmax().item() == place[unit] for unit in range(48, 60)
-    ]
+    right = [read(captioner, features, unit).attention[0].argmax().item() == place[unit]
+             for unit in range(48, 60)]
     assert sum(right) >= 10, 'chance is one in five'
     f'{sum(right)} of 12 first words look at the picture with the thing'
 
@@ -130,10 +113,8 @@ def test_a_caption_read_again():
     # longer than the captioner would speak
     test_eq(read(captioner, features, 48, caption='red ' * 20).words, ['red'] * 20 + [END])
     alone = type(captioner)(captioner.decoder)
-    test_eq(
-        (read(alone, features, 48).lm, read(alone, features, 48).gain.tolist()),
-        (None, read(alone, features, 48).likelihood.tolist()),
-    )
+    test_eq((read(alone, features, 48).lm, read(alone, features, 48).gain.tolist()),
+            (None, read(alone, features, 48).likelihood.tolist()))
     cut = type(captioner)(captioner.decoder, captioner.lm, defaults={'length': 2})
     test_eq(len(read(cut, features, 48).words), 2)
     with expect_fail(MilanError, contains="'grene'; near it are green"):
@@ -153,17 +134,11 @@ def test_word_by_word():
     test_close(explained.gain.sum(), captioner.decode(features[48:49]).scores[0], 1e-4)
     test_close(explained.filter(like='attention_').sum(axis=1), np.ones(len(explained)), 1e-5)
     assert (explained.runner_up != explained.word).all() and not set(explained.runner_up) - {
-        *captioner.vocabulary.words,
-        END,
+        *captioner.vocabulary.words, END
     }
     assert words(type(captioner)(captioner.decoder), features, 48).lm.isna().all()
-    test_close(
-        words(
-            captioner, features, 48, caption=captioner.decode(features[48:49]).captions[0], temperature=0.0
-        ).gain,
-        explained.likelihood,
-        1e-5,
-    )
+    test_close(words(captioner, features, 48, caption=captioner.decode(features[48:49]).captions[0],
+                     temperature=0.0).gain, explained.likelihood, 1e-5)
 
     choices(read(captioner, features, 48), place=0).round(2)
 
@@ -171,11 +146,8 @@ def test_word_by_word():
     explained = table(reading)
     for number in range(len(reading.words)):
         listed = choices(reading, number, count=100)
-        assert (
-            listed.gain.is_monotonic_decreasing
-            and listed.chosen.sum() == 1
-            and len(listed) == len(captioner.vocabulary.words) + 1
-        )
+        assert (listed.gain.is_monotonic_decreasing and listed.chosen.sum() == 1
+                and len(listed) == len(captioner.vocabulary.words) + 1)
         test_eq(listed[~listed.chosen].word.iloc[0], explained.runner_up[number])
     with expect_fail(MilanError, contains='place 9'): choices(reading, 9)
 
@@ -237,10 +209,9 @@ def test_a_picture_of_it():
 @pytest.mark.training
 def test_fifteen_exemplars_and_places():
     draw = np.random.default_rng(1)
-    images, masks = (
-        torch.stack(part)
-        for part in zip(*[painted('blue kite' if i in (3, 8) else None, 'stones', draw) for i in range(15)])
-    )
+    images, masks = (torch.stack(part)
+                     for part in zip(*[painted('blue kite' if i in (3, 8) else None, 'stones', draw)
+                                       for i in range(15)]))
     many = Exemplar('layer4', 7, images, masks, np.arange(15), np.ones(15))
     captioner, *_ = trained()
     figure(captioner, many)

@@ -29,28 +29,18 @@ from milan.images.sets import ShapeScenes
 def scenes(count, size=56):
     "Scenes with one thing each that is no letter, as variants; and their words."
     drawn = ShapeScenes(6 * count)
-    single = [
-        index
-        for index in range(len(drawn))
-        if len(drawn.regions(index)) == 1 and 'letter' not in drawn.table['description'][index]
-    ][:count]
+    single = [index for index in range(len(drawn)) if len(drawn.regions(index)) == 1
+              and 'letter' not in drawn.table['description'][index]][:count]
     return variants(drawn, single, size), [frozenset(drawn.regions(index)[0].words[2:]) for index in single]
 
 
 # 14_lessons.ipynb, section "Which descriptions mention it"
 def test_which_descriptions_mention_it():
-    mentions(
-        ['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
-        ['text', 'letter', 'body part'],
-    )
+    mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
+             ['text', 'letter', 'body part'])
 
-    test_eq(
-        mentions(
-            ['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
-            ['text', 'letter', 'body part'],
-        ).tolist(),
-        [True, False, False, True, True],
-    )
+    test_eq(mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
+                     ['text', 'letter', 'body part']).tolist(), [True, False, False, True, True])
     test_eq(mentions([], ['text']).shape, (0,))
 
 
@@ -68,22 +58,14 @@ def test_pictures_of_words():
 def test_regions_that_look_like_a_unit_s():
     pictures, _ = scenes(8)
     regions = lesson_regions(pictures, Views.of(pictures), [True] * 8)
-    Image.fromarray(
-        np.hstack(
-            [np.kron(mask.numpy() * np.uint8(255), np.ones((2, 2), np.uint8)) for mask in regions.masks[:8]]
-        )
-    )
+    Image.fromarray(np.hstack([np.kron(mask.numpy() * np.uint8(255), np.ones((2, 2), np.uint8))
+                               for mask in regions.masks[:8]]))
 
     test_eq(regions.ids.tolist(), [index for index in range(8) for _ in range(4)])
     for index in range(8):
         whole, part, grown, beside = regions.masks[regions.ids == index]
-        assert (
-            (part <= whole).all()
-            and (whole <= grown).all()
-            and not (beside & whole).any()
-            and part.any()
-            and beside.any()
-        )
+        assert ((part <= whole).all() and (whole <= grown).all() and not (beside & whole).any() and part.any()
+                and beside.any())
     test_eq(len(lesson_regions(pictures, Views.of(pictures), [False] * 8)), 24)
 
 
@@ -91,9 +73,8 @@ def test_regions_that_look_like_a_unit_s():
 def test_the_course():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)
-    course = small_course(
-        pictures, words, PyramidEncoder(network, network.layers), lettered(pictures.subset(range(60))), drawn=150
-    )
+    course = small_course(pictures, words, PyramidEncoder(network, network.layers),
+                          lettered(pictures.subset(range(60))), drawn=150)
     len(course.lesson), course.features.shape, course.lesson.annotations[:4]
 
     test_eq((len(course.lesson), len(course.exam), len(course.pictures)), (150, 20, 180))
@@ -111,9 +92,8 @@ def test_the_captioner():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)
     reader = PyramidEncoder(network, network.layers)
-    captioner = small_captioner(
-        'trial', pictures, words, reader, lettered(pictures.subset(range(60))), drawn=150, epochs=6
-    )
+    captioner = small_captioner('trial', pictures, words, reader, lettered(pictures.subset(range(60))), drawn=150,
+                                epochs=6)
     {word: round(share, 2) for word, share in captioner.card['exam'].items()}
 
     assert 0 <= captioner.card['exam']['all'] <= 1 and captioner.card['exam']['text'] > .5
@@ -133,14 +113,6 @@ def test_the_stamps_own():
     words_for(found, words, 'star')
 
     test_eq(words_for(found, words, 'star'), ['star'])
-    test_eq(
-        words_for(
-            found,
-            [
-                frozenset({'twinkle'}) if name == 'star' else frozenset({'round'})
-                for name in (found.names[label] for label in found.labels)
-            ],
-            'star',
-        ),
-        ['star', 'twinkle'],
-    )
+    test_eq(words_for(found, [frozenset({'twinkle'}) if name == 'star' else frozenset({'round'})
+                              for name in (found.names[label] for label in found.labels)], 'star'),
+            ['star', 'twinkle'])

@@ -31,9 +31,8 @@ def test_sentences_share_their_beginnings():
     ids = vocabulary.batch(sentences)
     test_close(model.read(ids), model.lstm(model.embedding(ids))[0], 1e-6)
     test_close(model.read(ids[:, :1]), model.read(ids)[:, :1], 1e-6)
-    test_close(
-        prefix_log_prob(model, vocabulary.batch(sentences, start=False), chunk=1), model.log_prob(sentences), 1e-6
-    )
+    test_close(prefix_log_prob(model, vocabulary.batch(sentences, start=False), chunk=1),
+               model.log_prob(sentences), 1e-6)
     with expect_fail(MilanError, contains='several'): model.log_prob('red circles')
 
     words = 2 + 1 # and the stop

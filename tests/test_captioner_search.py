@@ -31,9 +31,8 @@ def small_world(seed=0):
     optimizer = torch.optim.AdamW([*decoder.parameters(), *lm.parameters()], lr=.02)
     for _ in range(40):
         loss = F.nll_loss(decoder(features, ids)[0].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad)
-        loss = loss + F.cross_entropy(
-            lm(read)[:, :-1].flatten(0, 1), ids.flatten(), ignore_index=vocabulary.pad, label_smoothing=0.3
-        )
+        loss = loss + F.cross_entropy(lm(read)[:, :-1].flatten(0, 1), ids.flatten(),
+                                      ignore_index=vocabulary.pad, label_smoothing=0.3)
         optimizer.zero_grad(); loss.backward(); optimizer.step()
     return decoder.eval(), lm.eval(), features
 
@@ -78,10 +77,8 @@ def test_beam_search():
 # 06_search.ipynb, section "Sampling"
 def test_sampling():
     decoder, lm, features = small_world()
-    [
-        [decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]]
-        for seed in range(3)
-    ]
+    [[decoder.vocabulary.caption(i[0]) for i in sample(_speaker(decoder, features[6:9]), 8, seed)[0]]
+     for seed in range(3)]
 
     firsts = torch.stack([sample(_speaker(decoder, features[6:7]), 1, seed)[0][0, 0, 0] for seed in range(400)])
     with torch.inference_mode():
@@ -117,10 +114,8 @@ def test_the_whole_search():
     assert (found.beam_scores.diff(dim=1) <= 0).all()
     test_close(lm.log_prob(found.beam_tokens[3]), found.beam_lm[3], 1e-5)
     test_close(found.attentions[0, 0].sum(), torch.tensor(1.), 1e-5)
-    ordinary = [
-        search(decoder, features, lm, length=8, beam_size=20, temperature=weight).lm.mean().item()
-        for weight in (0.0, 0.2, 0.9)
-    ]
+    ordinary = [search(decoder, features, lm, length=8, beam_size=20, temperature=weight).lm.mean().item()
+                for weight in (0.0, 0.2, 0.9)]
     assert ordinary[0] >= ordinary[1] > ordinary[2]
     ordinary
 

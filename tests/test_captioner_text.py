@@ -45,10 +45,8 @@ def test_the_vocabulary():
     test_eq(len(vocabulary), len(vocabulary.words) + 4)
     test_eq(vocabulary.start, len(vocabulary.words))
     test_eq(vocabulary.index('red circles', start=False), [0, 1, vocabulary.stop])
-    test_eq(
-        vocabulary.index('circles on a red background', start=False, stop=False, length=2),
-        vocabulary.index('circles on')[1:3],
-    )
+    test_eq(vocabulary.index('circles on a red background', start=False, stop=False, length=2),
+            vocabulary.index('circles on')[1:3])
     test_eq(vocabulary.unindex([0, vocabulary.stop, 1]), ['red'])
     test_eq(Vocabulary.build(['red red blue'], minimum=2).words, ('red',))
     with expect_fail(MilanError, contains="'red' appears twice"): Vocabulary(['red', 'blue', 'red'])
@@ -72,11 +70,7 @@ def test_as_the_original_oracle():
 
 # 01_text.ipynb, section "Light to import"
 def test_light_to_import():
-    code = (
-        'import sys, milan.captioner.text; print([m for m in ("spacy", "transformers", "matplotlib") if m in'
-        ' sys.modules])'
-    )
-    test_eq(
-        subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip(),
-        '[]',
-    )
+    code = ('import sys, milan.captioner.text; print([m for m in ("spacy", "transformers", "matplotlib") if m in'
+            ' sys.modules])')
+    test_eq(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                           check=True).stdout.strip(), '[]')

@@ -25,19 +25,15 @@ from milan.testing import print_help, run_command, run_process
 
 print_help(run_process('--help').stdout)
 
-code = (
-    'import atexit, json, sys; atexit.register(lambda: print(json.dumps([n for n in sys.argv[2:] if n in'
-    ' sys.modules])))'
-)
+code = ('import atexit, json, sys; atexit.register(lambda: print(json.dumps([n for n in sys.argv[2:] if n in'
+        ' sys.modules])))')
 HEAVY = ['torch', 'pandas', 'numpy', 'matplotlib', 'spacy', 'transformers', 'torchvision', 'papermill']
 test_eq(json.loads(run_process('--help', *HEAVY, code=code).stdout.splitlines()[-1]), [])
 
-completed = subprocess.run(
-    [sys.executable, '-c', 'from milan.cli import app; app(prog_name="milan")'],
-    text=True,
-    capture_output=True,
-    env={**os.environ, '_MILAN_COMPLETE': 'complete_bash', 'COMP_WORDS': 'milan re', 'COMP_CWORD': '1'},
-)
+completed = subprocess.run([sys.executable, '-c', 'from milan.cli import app; app(prog_name="milan")'],
+                           text=True, capture_output=True,
+                           env={**os.environ, '_MILAN_COMPLETE': 'complete_bash', 'COMP_WORDS': 'milan re',
+                                'COMP_CWORD': '1'})
 test_eq(completed.stdout.split(), ['reproduce'])
 
 usage = [run_process('paint'), run_process('exemplars', 'planted/shapes', 'shapes', '--k', '0')]
@@ -83,12 +79,8 @@ def test_top_slow():
 
     threading.Thread(target=hang_up, daemon=True).start()
     folder = Path(tempfile.mkdtemp())
-    os.environ |= {
-        'HF_ENDPOINT': f'http://127.0.0.1:{deaf.getsockname()[1]}',
-        'HF_HOME': str(folder),
-        'MILAN_RESULTS_DIR': str(folder / 'results'),
-        'NO_PROXY': '127.0.0.1',
-    }
+    os.environ |= {'HF_ENDPOINT': f'http://127.0.0.1:{deaf.getsockname()[1]}', 'HF_HOME': str(folder),
+                   'MILAN_RESULTS_DIR': str(folder / 'results'), 'NO_PROXY': '127.0.0.1'}
     for name in ('HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE', 'MILAN_OFFLINE'): os.environ.pop(name, None)
     result = run_process('exemplars', 'hf:nobody/nothing', 'shapes', '--device', 'cpu')
     deaf.close()
@@ -130,47 +122,29 @@ def test_from_an_empty_folder_slow():
     for name in [name for name in os.environ if name.startswith('MILAN_') and name.endswith('_DIR')]:
         del os.environ[name]
     kept = dict(milan.captioner.demo.RECIPES), dict(milan.images.sets._MAKERS)
-    milan.captioner.demo.RECIPES['shapes'] = replace(
-        kept[0]['shapes'], scenes=60, drawn=60, components=16, epochs=1
-    )
+    milan.captioner.demo.RECIPES['shapes'] = replace(kept[0]['shapes'], scenes=60, drawn=60, components=16,
+                                                     epochs=1)
     milan.images.sets._MAKERS['shapes'] = lambda size: milan.images.ShapeScenes(40)
     os.chdir(home)
     ran = {}
     for words in examples():
         line = ' '.join(words[1:])
-        offline = words[0] == 'milan' and (
-            'planted' in line
-            or 'train shapes' in line
-            or words[1] == 'networks'
-            or words[1:3] in (['data', 'list'], ['data', 'verify'])
-            or line == 'reproduce'
-        )
+        offline = words[0] == 'milan' and ('planted' in line or 'train shapes' in line or words[1] == 'networks'
+                                           or words[1:3] in (['data', 'list'], ['data', 'verify'])
+                                           or line == 'reproduce')
         if offline and 'tuxpaint' not in line: ran[line] = run_command(*words[1:])
     for line, one in ran.items(): assert one.exit_code == 0, (line, one.output, one.exception)
     described = sorted((home/'results'/'descriptions').rglob('descriptions.csv'))
-    pages = [
-        re.search('milan browse (.*)', one.output)[1] for line, one in ran.items() if line.startswith('describe')
-    ]
+    pages = [re.search('milan browse (.*)', one.output)[1]
+             for line, one in ran.items() if line.startswith('describe')]
     os.chdir(before)
     list(ran)
 
     os.chdir(home)
     os.environ['PYTHONPATH'] = str(Path(milan.__file__).parent.parent)
-    browsing = subprocess.Popen(
-        [
-            sys.executable,
-            '-u',
-            '-c',
-            'from milan.cli import app; app(prog_name="milan")',
-            'browse',
-            pages[0],
-            '--port',
-            '0',
-            '--no-open',
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    browsing = subprocess.Popen([sys.executable, '-u', '-c', 'from milan.cli import app; app(prog_name="milan")',
+                                 'browse', pages[0], '--port', '0', '--no-open'], stdout=subprocess.PIPE,
+                                text=True)
     address = re.search(r'http://\S+', browsing.stdout.readline())[0]
     test_eq([ask(address), ask(address, '/style.css'), ask(address, '/nothing')], [200, 200, 404])
     browsing.terminate()

@@ -79,10 +79,8 @@ def test_descriptions_slow():
         "Stands in for a captioner."
         def describe(self, exemplars, **settings):
             given.append(settings)
-            return pd.DataFrame(
-                [(one.layer, one.unit, f'unit {one.unit}', 0.0) for one in exemplars],
-                columns=['layer', 'unit', 'description', 'score'],
-            )
+            return pd.DataFrame([(one.layer, one.unit, f'unit {one.unit}', 0.0) for one in exemplars],
+                                columns=['layer', 'unit', 'description', 'score'])
 
 
     home, given = Path(tempfile.mkdtemp()), []
@@ -94,58 +92,33 @@ def test_descriptions_slow():
     os.environ['MILAN_RESULTS_DIR'], os.environ['MILAN_DATA_DIR'] = str(home/'results'), str(home/'data')
     before = sys.modules.get('milan.captioner.demo')
     sys.modules['milan.captioner.demo'] = types.SimpleNamespace(train=lambda name, device=None: Numbers())
-    arguments = (
-        'describe',
-        'planted/shapes',
-        home / 'pictures',
-        '--units',
-        'colours:0-3',
-        '--k',
-        '2',
-        '--captioner',
-        'shapes',
-        '--device',
-        'cpu',
-        '--beam-size',
-        '5',
-    )
+    arguments = ('describe', 'planted/shapes', home / 'pictures', '--units', 'colours:0-3', '--k', '2',
+                 '--captioner', 'shapes', '--device', 'cpu', '--beam-size', '5')
     results = [run_command(*arguments) for _ in range(2)]
     print(results[0].stdout.replace(str(home), '…'))
-    (
-        sys.modules.pop('milan.captioner.demo')
-        if before is None
-        else sys.modules.update({'milan.captioner.demo': before})
-    )
+    (sys.modules.pop('milan.captioner.demo') if before is None
+     else sys.modules.update({'milan.captioner.demo': before}))
     test_eq([one.exit_code for one in results], [0, 0])
     test_eq(given[0], {'strategy': None, 'temperature': None, 'beam_size': 5})
     [table] = (home/'results').rglob('descriptions.csv')
     test_eq(pd.read_csv(table).description.tolist(), ['unit 0', 'unit 1', 'unit 2', 'unit 3'])
     assert (table.parent/'gallery'/'index.html').is_file()
     [made] = (home/'results'/'exemplars').rglob('exemplars.json')
-    test_eq(
-        table.parent.parent.relative_to(home / 'results' / 'descriptions'),
-        made.parent.relative_to(home / 'results' / 'exemplars'),
-    )
+    test_eq(table.parent.parent.relative_to(home / 'results' / 'descriptions'),
+            made.parent.relative_to(home / 'results' / 'exemplars'))
     assert table.parent.name.startswith('shapes-') # with a hash, as the beam is not the captioner's own
 
     planted = 'exemplars', 'planted/shapes', home/'pictures', '--random-weights'
     (home/'pictures'/'damaged.png').write_bytes(b'not a picture')
     tolerant = run_command(*planted, '--layers', 'colours', '--units', 'colours:0', '--k', '6', '--skip-broken')
-    test_eq(
-        (tolerant.exit_code, tolerant.stderr.count('left out: '), 'left out: damaged.png' in tolerant.stderr),
-        (0, 1, True),
-    )
+    test_eq((tolerant.exit_code, tolerant.stderr.count('left out: '), 'left out: damaged.png' in tolerant.stderr),
+            (0, 1, True))
     fatal = run_command(*planted, '--layers', 'colours', '--k', '6')
     test_eq((fatal.exit_code, 'damaged.png' in fatal.stderr), (1, True))
     (home/'pictures'/'damaged.png').unlink()
-    failures = [
-        run_command(*planted, '--layers', 'colour'),
-        run_command('exemplars', 'planted/shape', 'shapes'),
-        run_command(*planted, '--device', 'gpu7'),
-        run_command(*planted, '--units', 'colours'),
-        run_command(*planted, '--k', '7'),
-        run_command(*planted[:2], home / 'nothing'),
-    ]
+    failures = [run_command(*planted, '--layers', 'colour'), run_command('exemplars', 'planted/shape', 'shapes'),
+                run_command(*planted, '--device', 'gpu7'), run_command(*planted, '--units', 'colours'),
+                run_command(*planted, '--k', '7'), run_command(*planted[:2], home / 'nothing')]
     test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in failures], [(1, False)] * 6)
     for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
     shutil.rmtree(home)
@@ -160,36 +133,18 @@ def test_descriptions_slow():
     os.environ.update(MILAN_RESULTS_DIR=str(home/'results'), MILAN_DATA_DIR=str(home/'data'))
     for name in ('pictures', 'mine/gallery', 'made/gallery', 'table'): (home/name).mkdir(parents=True)
     Image.new('RGB', (70, 70)).save(home/'pictures'/'1.png')
-    for name in (
-        'file',
-        'mine/gallery/diary.txt',
-        'made/gallery/gallery.json',
-        'made/descriptions.csv',
-        'table/descriptions.csv',
-    ):
+    for name in ('file', 'mine/gallery/diary.txt', 'made/gallery/gallery.json', 'made/descriptions.csv',
+                 'table/descriptions.csv'):
         (home / name).touch()
     import milan.captioner.demo
     import milan.exemplars
     import milan.networks
     kept = milan.exemplars.compute, milan.captioner.demo.train, milan.networks.load
     milan.exemplars.compute = milan.captioner.demo.train = never
-    planted = (
-        'describe',
-        'planted/shapes',
-        'pictures',
-        '--random-weights',
-        '--captioner',
-        'shapes',
-        '--device',
-        'cpu',
-        '--k',
-        '1',
-    )
-    after_loading = [
-        run_command(*planted, '--k', '2'),
-        run_command(*planted, '--layers', 'colour'),
-        run_command(*planted, '--layers', 'shapes', '--units', 'colours:1'),
-    ]
+    planted = ('describe', 'planted/shapes', 'pictures', '--random-weights', '--captioner', 'shapes', '--device',
+               'cpu', '--k', '1')
+    after_loading = [run_command(*planted, '--k', '2'), run_command(*planted, '--layers', 'colour'),
+                     run_command(*planted, '--layers', 'shapes', '--units', 'colours:1')]
     milan.networks.load = never
     at_once = [
         run_command('describe', 'planted/shapes', './mypics'),

@@ -29,10 +29,8 @@ def test_networks():
     assert all(source in line for source, line in zip(table['weights'], lines[1:])) and not any(
         line.endswith(' ') for line in lines
     )
-    test_eq(
-        json.loads(run_command('networks', 'PLANTED', '--json').output),
-        table[table['name'] == 'planted/shapes'].to_dict('records'),
-    )
+    test_eq(json.loads(run_command('networks', 'PLANTED', '--json').output),
+            table[table['name'] == 'planted/shapes'].to_dict('records'))
     unknown = run_command('networks', 'zzz')
     test_eq((unknown.exit_code, unknown.stdout), (1, ''))
     print(unknown.stderr)

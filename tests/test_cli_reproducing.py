@@ -30,13 +30,9 @@ def test_the_command():
     print_help(run_process('reproduce', '--help').stdout)
 
     home = Path(tempfile.mkdtemp())
-    cells = [
-        nbformat.v4.new_markdown_cell('# Toy\n\n> Divides.'),
-        nbformat.v4.new_code_cell(
-            "profile = 'demo' # smoke | demo\nby = 2 # divisor", metadata={'tags': ['parameters']}
-        ),
-        nbformat.v4.new_code_cell('84 / by'),
-    ]
+    cells = [nbformat.v4.new_markdown_cell('# Toy\n\n> Divides.'),
+             nbformat.v4.new_code_cell("profile = 'demo' # smoke | demo\nby = 2 # divisor",
+                                       metadata={'tags': ['parameters']}), nbformat.v4.new_code_cell('84 / by')]
     (home/'guides').mkdir()
     nbformat.write(
         nbformat.v4.new_notebook(
@@ -51,22 +47,18 @@ def test_the_command():
     print_help(run_command('reproduce').output)
 
     runs = [run_command('reproduce', 'toy', '--profile', 'smoke', '-p', 'by=2') for _ in range(2)]
-    test_eq(
-        [(one.exit_code, one.stdout.splitlines()[1].split()[:2]) for one in runs],
-        [(0, ['toy', 'done']), (0, ['toy', 'skipped'])],
-    )
+    test_eq([(one.exit_code, one.stdout.splitlines()[1].split()[:2]) for one in runs],
+            [(0, ['toy', 'done']), (0, ['toy', 'skipped'])])
     failed = run_command('reproduce', '--all', '--profile', 'smoke', '-p', 'by=0', '--jobs', '1')
     test_eq((failed.exit_code, failed.stdout.splitlines()[1].split()[:2]), (1, ['toy', 'failed']))
     assert '1 of 1 failed' in failed.stderr
-    assert (
-        'ZeroDivisionError' in failed.stderr and Path('results/reports/toy/smoke/report.failed.ipynb').is_file()
-    )
+    assert ('ZeroDivisionError' in failed.stderr
+            and Path('results/reports/toy/smoke/report.failed.ipynb').is_file())
     print(runs[1].stdout, failed.stdout, failed.stderr.splitlines()[-1])
 
     test_eq(run_command('reproduce', 'toi').exit_code, 1)
-    test_eq(
-        [run_process('reproduce', *given, '--profile', 'bogus').returncode for given in (['toy'], ['--all'])], [2, 2]
-    )
+    test_eq([run_process('reproduce', *given, '--profile', 'bogus').returncode for given in (['toy'], ['--all'])],
+            [2, 2])
     test_eq(run_command('reproduce', 'toy', '--profile', 'smoke', '--out', 'elsewhere').exit_code, 0)
     assert Path('elsewhere/toy/smoke/report.ipynb').is_file() and not Path('reports').exists()
     test_eq(run_command('reproduce', 'toy', '-p', 'by').exit_code, 1)

@@ -60,9 +60,8 @@ def test_on_people_s_words_slow():
         ],
         columns=['layer', 'unit', 'summary'],
     ).to_csv(home / 'set' / 'annotations.csv', index=False)
-    result = run_command(
-        'train', home / 'set', '--encoder', 'planted/shapes', '--out', home / 'captioner', '--device', 'cpu'
-    )
+    result = run_command('train', home / 'set', '--encoder', 'planted/shapes', '--out', home / 'captioner',
+                         '--device', 'cpu')
     test_eq(result.exit_code, 0)
     assert 'milan describe' in result.stdout
     trained = milan.pretrained(home/'captioner', 'cpu')
@@ -82,29 +81,13 @@ def test_on_people_s_words_slow():
     for number, picture in enumerate(images[:8, 0]):
         Image.fromarray(picture.transpose(1, 2, 0)).save(home / 'pictures' / f'{number}.png')
     os.environ['MILAN_DATA_DIR'] = str(home/'data')
-    result = run_command(
-        'describe',
-        'planted/shapes',
-        home / 'pictures',
-        '--units',
-        'colours:0-7',
-        '--k',
-        '2',
-        '--captioner',
-        home / 'captioner',
-        '--device',
-        'cpu',
-        '--beam-size',
-        '4',
-        '--out',
-        home / 'described',
-    )
+    result = run_command('describe', 'planted/shapes', home / 'pictures', '--units', 'colours:0-7', '--k', '2',
+                         '--captioner', home / 'captioner', '--device', 'cpu', '--beam-size', '4', '--out',
+                         home / 'described')
     test_eq(result.exit_code, 0)
     table = pd.read_csv(home/'described'/'descriptions.csv', keep_default_na=False)
-    assert (
-        set(' '.join(table.description).lower().split()) <= {*words, *'plain picture all over'.split()}
-        and np.isfinite(table.score).all()
-    )
+    assert (set(' '.join(table.description).lower().split()) <= {*words, *'plain picture all over'.split()}
+            and np.isfinite(table.score).all())
     page = (home/'described'/'gallery'/'index.html').read_text()
     assert all(text in page for text in table.description)
     for name in ('MILAN_DATA_DIR', 'MILAN_RESULTS_DIR'): del os.environ[name]

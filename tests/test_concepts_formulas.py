@@ -182,9 +182,8 @@ def test_the_search():
     test_eq([kept.score for kept in best], sorted((kept.score for kept in best), reverse=True))
     [str(kept.formula) for kept in best]
 
-    test_eq(
-        _search(one, counts, areas, 'abcde', 1, 2)[0].score, np.max(one.common / (one.area + areas - one.common))
-    )
+    test_eq(_search(one, counts, areas, 'abcde', 1, 2)[0].score,
+            np.max(one.common / (one.area + areas - one.common)))
     [str(kept.formula) for kept in _search(one, counts, areas, 'abcde', 3, 5)]
 
     units, full = some_masks()

@@ -85,9 +85,8 @@ def test_masks_as_bits():
 def test_a_packed_data_set():
     some = ConceptMasks([Concept('a'), Concept('b')], Masks.of(np.eye(2, dtype=bool)[:, :, None, None]),
                         np.ones((2, 2), bool))
-    test_eq(
-        (some.names, some.frequent(2).names, some.subset(np.array([0])).masks.areas()), (['a', 'b'], [], [1, 0])
-    )
+    test_eq((some.names, some.frequent(2).names, some.subset(np.array([0])).masks.areas()),
+            (['a', 'b'], [], [1, 0]))
 
     test_eq(_masks([], 3, 2, (4, 4)).areas(), [0, 0, 0])
 

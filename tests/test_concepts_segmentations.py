@@ -99,10 +99,8 @@ def test_your_own_labels():
 
 # 01_segmentations.ipynb, section "Generated scenes"
 def test_generated_scenes():
-    test_eq(
-        [_category(name) for name in (next(iter(SHAPES)), next(iter(TEXTURES)), 'letter B')],
-        ['shape', 'texture', 'letter'],
-    )
+    test_eq([_category(name) for name in (next(iter(SHAPES)), next(iter(TEXTURES)), 'letter B')],
+            ['shape', 'texture', 'letter'])
 
     scenes = Scenes(ShapeScenes(20))
     scenes, areas(scenes, 1)

@@ -60,9 +60,8 @@ from milan.images.sets import COLUMNS, ImageSet
 def colours():
     "The planted colour units, which need no fitting, on few scenes."
     os.environ['MILAN_RESULTS_DIR'] = tempfile.mkdtemp()
-    case = planted_case(
-        240, network=networks.load('planted/shapes', 'cpu', pretrained=False), layers=['colours']
-    )
+    case = planted_case(240, network=networks.load('planted/shapes', 'cpu', pretrained=False),
+                        layers=['colours'])
     del os.environ['MILAN_RESULTS_DIR']
     return case
 
@@ -88,9 +87,8 @@ def everything():
 @functools.cache
 def discs():
     "Made-up pictures, a disc each, that somebody named by its colour, and the colour units."
-    names, paints = ['tomato', 'leaf', 'sea'], np.array(
-        [[225, 20, 20], [30, 160, 40], [20, 40, 220]], np.uint8
-    )
+    names, paints = ['tomato', 'leaf', 'sea'], np.array([[225, 20, 20], [30, 160, 40], [20, 40, 220]],
+                                                        np.uint8)
     y, x = np.mgrid[:112, :112]
     pixels, outlines = np.full((90, 112, 112, 3), 200, np.uint8), np.zeros((90, 112, 112), bool)
     for i in range(90):
@@ -102,15 +100,9 @@ def discs():
     ]
     os.environ['MILAN_RESULTS_DIR'] = tempfile.mkdtemp()
     network = networks.load('planted/shapes', 'cpu', pretrained=False)
-    case = pictures_case(
-        ImageSet(
-            'made up', table, pixels, np.stack([np.packbits(outline) for outline in outlines]), 'made up'
-        ),
-        network,
-        ['colours'],
-        ['textures'],
-        99,
-    )
+    case = pictures_case(ImageSet('made up', table, pixels,
+                                  np.stack([np.packbits(outline) for outline in outlines]), 'made up'),
+                         network, ['colours'], ['textures'], 99)
     del os.environ['MILAN_RESULTS_DIR']
     return case
 
@@ -123,10 +115,8 @@ def test_a_case():
     made, read = (observe_once(network, scenes, found) for _ in range(2))
     made.units, made.peaks.shape
 
-    test_eq(
-        (len(list(Path(place).glob('observed/*.npz'))), made.units, list(found.units)),
-        (1, read.units, made.units),
-    )
+    test_eq((len(list(Path(place).glob('observed/*.npz'))), made.units, list(found.units)),
+            (1, read.units, made.units))
     test_close(made.peaks, observe(network, scenes, 'colours', thresholds=found, units={'colours': [2, 7]}).peaks)
     observe_once(network, scenes.subset(range(9)), found)
     test_eq(len(list(Path(place).glob('observed/*.npz'))), 2)
@@ -142,8 +132,7 @@ def test_planted_units():
     test_eq((len(case), int(case.named.sum()), int(case.out.sum())), (12, 9, 120))
     test_eq({len(said) for said in case.references}, {3})
     agreeing = [
-        any(concept in text.lower() for text in said)
-        for concept, said in zip(case.truth, case.references)
+        any(concept in text.lower() for text in said) for concept, said in zip(case.truth, case.references)
         if concept
     ]
     assert np.mean(agreeing) > .8
@@ -153,9 +142,8 @@ def test_planted_units():
     case.truth[7], case.references[7], case.training[:2]
 
     with expect_fail(MilanError, contains='same units in the same order'):
-        Case(
-            case.network, case.found, case.observed, case.concepts, case.out, case.references[:-1], [], case.named
-        )
+        Case(case.network, case.found, case.observed, case.concepts, case.out, case.references[:-1], [],
+             case.named)
     test_eq(speaking([['dogs', ABSTAIN, 'cats'], [ABSTAIN, ABSTAIN, 'dogs']]), [True, False])
 
 
@@ -171,21 +159,15 @@ def test_a_captioner_in_seconds():
     again = planted_captioner(*SMALL, network=case.network, device='cpu')
     del os.environ['MILAN_MODELS_DIR']
     test_eq(len(list((place/'captioners').iterdir())), 1)
-    said = [
-        one.describe(case.found, strategy='greedy', cache=False, progress=False).description.tolist()
-        for one in (captioner, again)
-    ]
+    said = [one.describe(case.found, strategy='greedy', cache=False, progress=False).description.tolist()
+            for one in (captioner, again)]
     test_eq(said[0], said[1])
 
     features, lesson = scene_groups(captioner.encoder, images.ShapeScenes(12, seed=9), 6, seed=2)
     test_eq(features.shape[1], captioner.decoder.features)
     test_eq([len(group) for group in lesson.groups], [15] * 6)
-    list(
-        zip(
-            captioner.decode(features[torch.stack(lesson.groups)]).captions,
-            [said[0] for said in lesson.annotations],
-        )
-    )[:3]
+    list(zip(captioner.decode(features[torch.stack(lesson.groups)]).captions,
+             [said[0] for said in lesson.annotations]))[:3]
 
 
 # 10_comparison.ipynb, section "Photographs"
@@ -203,13 +185,10 @@ def test_photographs():
 # 10_comparison.ipynb, section "Annotated units"
 def test_annotated_units():
     one = colours()
-    table = pd.DataFrame(
-        [(*unit, text) for unit, said in zip(one.found.units, one.references) for text in said],
-        columns=['layer', 'unit', 'summary'],
-    )
-    case = annotated_case(
-        annotate(one.found, table, 'planted/made up'), one.network, one.pictures, [['things']], progress=False
-    )
+    table = pd.DataFrame([(*unit, text) for unit, said in zip(one.found.units, one.references) for text in said],
+                         columns=['layer', 'unit', 'summary'])
+    case = annotated_case(annotate(one.found, table, 'planted/made up'), one.network, one.pictures, [['things']],
+                          progress=False)
     case
 
     test_eq((case.references, case.observed.units), (one.references, one.observed.units))
@@ -234,11 +213,8 @@ def test_what_every_method_says():
 # 10_comparison.ipynb, section "Did a method find what was planted?"
 def test_did_a_method_find_what_was_planted():
     concepts = [Concept(name) for name in ('red', 'circle', 'star', 'letter', 'letter A')]
-    table = recovered(
-        ['(red AND NOT star)', 'Red circles', 'red things', 'blue', '', 'the letter A', 'NOT red', 'red'],
-        [*['red'] * 4, '', 'letter', 'red', 'red'],
-        concepts,
-    )
+    table = recovered(['(red AND NOT star)', 'Red circles', 'red things', 'blue', '', 'the letter A', 'NOT red',
+                       'red'], [*['red'] * 4, '', 'letter', 'red', 'red'], concepts)
     table
 
     test_eq(table.named.tolist(), [True, True, True, False, False, False, True])
@@ -253,13 +229,10 @@ def test_agreement():
 
     value = table.set_index('row').value
     assert value[NETDISSECT] > value[f'{NETDISSECT}, shuffled'] and 0 < value['constant'] < 1
-    test_eq(
-        (int(table.n.unique()[0]), list(table.row).count('constant'), 'annotators' in table.row.tolist()),
-        (9, 1, True),
-    )
-    test_close(
-        value[NETDISSECT], metrics.word_f1(said[NETDISSECT].description[:9].tolist(), case.references[:9]).value
-    )
+    test_eq((int(table.n.unique()[0]), list(table.row).count('constant'), 'annotators' in table.row.tolist()),
+            (9, 1, True))
+    test_close(value[NETDISSECT], metrics.word_f1(said[NETDISSECT].description[:9].tolist(),
+                                                  case.references[:9]).value)
     with expect_fail(MilanError, contains='other units'): agreement_of({'mine': said[PMI][::-1]}, case)
 
 
@@ -269,10 +242,8 @@ def test_what_a_change_is_worth():
     table = gain(said, NETDISSECT, GREEDY, case, case.named, ['word_f1'], ['pearson'])
     table.round(2)
 
-    first, second = (
-        unit_scores(said[name][:9], case.observed, case.judge, case.out, measures=['pearson'])[:9].pearson
-        for name in (NETDISSECT, GREEDY)
-    )
+    first, second = (unit_scores(said[name][:9], case.observed, case.judge, case.out,
+                                 measures=['pearson'])[:9].pearson for name in (NETDISSECT, GREEDY))
     test_close(table.value[1], (first - second).mean())
     test_eq(gain(said, PMI, PMI, case, checks=['f1']).value.tolist(), [0, 0, 0])
 
@@ -280,17 +251,11 @@ def test_what_a_change_is_worth():
 # 10_comparison.ipynb, section "Figures"
 def test_figures():
     case, said = colours(), everything()
-    scores = verify(
-        {name: table.iloc[:9] for name, table in said.items()},
-        case.observed,
-        case.judge,
-        case.out,
-        measures=['pearson', 'pixel iou'],
-    )
-    figure = plot_methods(
-        pd.concat([agreement_of(said, case, case.named, ['word_f1']), scores]),
-        {'word_f1': 'agreement (word F1)', 'pearson': 'correlation', 'pixel iou': 'IoU of regions'},
-    )
+    scores = verify({name: table.iloc[:9] for name, table in said.items()}, case.observed, case.judge, case.out,
+                    measures=['pearson', 'pixel iou'])
+    figure = plot_methods(pd.concat([agreement_of(said, case, case.named, ['word_f1']), scores]),
+                          {'word_f1': 'agreement (word F1)', 'pearson': 'correlation',
+                           'pixel iou': 'IoU of regions'})
     test_eq(
         [tick.get_text() for tick in figure.axes[0].get_yticklabels()],
         [NETDISSECT, COMPEXP, GREEDY, BEAM, PMI, 'constant', 'annotators', 'oracle'],
@@ -298,18 +263,15 @@ def test_figures():
     figure
 
     figure = plot_units(
-        case.found,
-        {'planted': case.truth, **{name: table.description.tolist() for name, table in said.items()}},
-        [0, 5],
+        case.found, {'planted': case.truth, **{name: table.description.tolist() for name, table in said.items()}},
+        [0, 5]
     )
     test_eq(figure.axes[0].get_title(loc='left'), 'colours, unit 0')
     figure
 
     figure = plot_held_out(
-        case,
-        {'planted': case.truth, **{name: said[name].description.tolist() for name in (NETDISSECT, GREEDY)}},
-        [0, 5],
-        shown=120,
+        case, {'planted': case.truth, **{name: said[name].description.tolist() for name in (NETDISSECT, GREEDY)}},
+        [0, 5], shown=120
     )
     test_eq(len(figure.axes), 2)
     figure

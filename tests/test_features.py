@@ -25,13 +25,8 @@ from milan.testing import counted, some_units
 def tiny(seed=0, size=None):
     "Two layers of a small seeded network."
     torch.manual_seed(seed)
-    return PyramidEncoder(
-        nn.Sequential(
-            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1)
-        ),
-        ['0', '3'],
-        size=size,
-    )
+    return PyramidEncoder(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                                        nn.Conv2d(4, 6, 3, padding=1)), ['0', '3'], size=size)
 
 
 # 03_features.ipynb, section "Known again"
@@ -83,10 +78,8 @@ def test_sets_on_disk():
     features = encode_exemplars(encoder, on_disk, cache=folder/'kept')
     test_close(features, encoder.encode(images, masks), 1e-5)
     passes.clear()
-    test_eq(
-        encode_exemplars(encoder, Exemplars.open(folder / 'set'), cache=folder / 'kept').tolist(),
-        features.tolist(),
-    )
+    test_eq(encode_exemplars(encoder, Exemplars.open(folder / 'set'), cache=folder / 'kept').tolist(),
+            features.tolist())
     test_eq(passes, [])
     keys = [exemplars_key(one) for one in (on_disk, on_disk.view(size=8), on_disk.select(k=2))]
     np.save(folder/'set'/'conv'/'masks.npy', 1 - masks.byte())

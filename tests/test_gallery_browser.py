@@ -55,24 +55,13 @@ def test_the_server():
     (folder/'mine'/'gallery'/'same.html').symlink_to('index.html')
     os.mkfifo(folder/'mine'/'gallery'/'waits')
     with serving(folder/'mine') as address:
-        inside, outside = ('/', '/index.html', '/same.html'), (
-            '/diary.txt',
-            '/outside/diary.txt',
-            '/outside/',
-            '/page/',
-            '/../diary.txt',
-            '/%2e%2e/diary.txt',
-            '/empty/',
-            '/waits',
-        )
+        inside, outside = ('/', '/index.html', '/same.html'), ('/diary.txt', '/outside/diary.txt', '/outside/',
+                                                               '/page/', '/../diary.txt', '/%2e%2e/diary.txt',
+                                                               '/empty/', '/waits')
         test_eq([ask(address, path) for path in (*inside, *outside)], [200] * len(inside) + [404] * len(outside))
         ours, others = ('localhost', 'LOCALHOST:8000', '127.0.0.1', '[::1]:80'), (
-            'evil.example',
-            f'evil.example:{taken}',
-            '127.0.0.1.evil.example',
-            '',
-            '192.168.0.1',
-            'localhost@evil.example',
+            'evil.example', f'evil.example:{taken}', '127.0.0.1.evil.example', '', '192.168.0.1',
+            'localhost@evil.example'
         )
         test_eq([ask(address, host=host) for host in (*ours, *others)], [200] * len(ours) + [403] * len(others))
     (folder/'linked').mkdir()

@@ -50,10 +50,8 @@ def temporary():
 
 def described(exemplars, words='a round blob', **columns):
     "A table with one row per unit."
-    rows = [
-        {'layer': layer, 'unit': unit, 'description': f'{words} {unit}', 'score': -unit / 4}
-        for layer, unit in exemplars.units
-    ]
+    rows = [{'layer': layer, 'unit': unit, 'description': f'{words} {unit}', 'score': -unit / 4}
+            for layer, unit in exemplars.units]
     return pd.DataFrame(rows).assign(**columns)
 
 
@@ -97,16 +95,8 @@ def test_what_goes_on_a_page():
 
     test_eq(_facts({'score': .5, 'rated': 'no'}, ['score'], ['rated']), ['score 0.50', 'rated: no'])
 
-    print(
-        _card(
-            {'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': 0.51, 'purity': 0.2},
-            ['score', 'purity'],
-            [],
-            '3.jpg',
-            (9, 9),
-            8,
-        )
-    )
+    print(_card({'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': 0.51, 'purity': 0.2},
+                ['score', 'purity'], [], '3.jpg', (9, 9), 8))
 
 
 # 01_pages.ipynb, section "Look and behaviour"
@@ -151,9 +141,8 @@ def test_the_pages():
 
     found = Exemplars.open(made_up_exemplars())
     folder = temporary()/'gallery'
-    index = write(
-        found, described(found, purity=0.4, rated='yes'), folder, title='Blobs', note='Nobody looked at these.'
-    )
+    index = write(found, described(found, purity=0.4, rated='yes'), folder, title='Blobs',
+                  note='Nobody looked at these.')
     sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
     for page in folder.rglob('*.html'):
@@ -224,26 +213,16 @@ def test_odd_tables():
     layers = ['x' * 250, 'x' * 249 + 'y', 'é' * 120]
     found, place = Exemplars.open(made_up_exemplars(['a', 'b', 'c'], units=2)), temporary()
     found = Renamed(found, dict(zip(layers, found.layers)))
-    table = pd.DataFrame(
-        [
-            (layer, str(unit), None if unit else 'NA', value, ['two', 'words'], unit == 0, '\ud800')
-            for layer in layers
-            for unit, value in enumerate((np.nan, np.inf))
-        ],
-        columns=['layer', 'unit', 'description', 'score', 'annotations', 'rated', 0],
-    )
+    table = pd.DataFrame([(layer, str(unit), None if unit else 'NA', value, ['two', 'words'], unit == 0, '\ud800')
+                          for layer in layers for unit, value in enumerate((np.nan, np.inf))],
+                         columns=['layer', 'unit', 'description', 'score', 'annotations', 'rated', 0])
     write(found, table, place/'gallery')
     pages = sorted((place/'gallery'/'layers').iterdir())
     test_eq((len(pages), max(len(page.name) for page in pages) < 150), (3, True))
     page = pages[0].read_text()
     test_eq(Links(pages[0]).images[0].count('bright where it is active'), 1)
-    assert (
-        'score inf' in page
-        and 'nan' not in page.lower().replace('&#x27;', '')
-        and 'two' in page
-        and 'rated: True' in page
-        and 'rated: False' not in page
-    )
+    assert ('score inf' in page and 'nan' not in page.lower().replace('&#x27;', '') and 'two' in page
+            and 'rated: True' in page and 'rated: False' not in page)
     [page.name[:12] + '…' for page in pages]
 
     shutil.rmtree(place)
@@ -254,32 +233,14 @@ def test_odd_tables():
 def test_errors():
     found, place = Exemplars.open(made_up_exemplars()), temporary()
     table = described(found)
-    for unit, told in (
-        (np.nan, 'nan'),
-        (None, 'None'),
-        ('first', "'first'"),
-        (1.5, '1.5'),
-        (-1, '-1'),
-        (np.inf, 'inf'),
-        (2**40, str(2**40)),
-        ('1e99', '1e99'),
-        (pd.NA, '<NA>'),
-        ('', "''"),
-    ):
+    for unit, told in ((np.nan, 'nan'), (None, 'None'), ('first', "'first'"), (1.5, '1.5'), (-1, '-1'),
+                       (np.inf, 'inf'), (2**40, str(2**40)), ('1e99', '1e99'), (pd.NA, '<NA>'), ('', "''")):
         odd = table.astype({'unit': object})
         odd.loc[2, 'unit'] = unit
         with expect_fail(MilanError, contains='row 3 of the table: unit'): write(found, odd, place/'gallery')
         with expect_fail(MilanError, contains=told): write(found, odd, place/'gallery')
-    for named in (
-        {'width': 0},
-        {'width': -3},
-        {'width': 2.5},
-        {'width': 10**9},
-        {'count': 0},
-        {'count': -1},
-        {'megabytes': 0},
-        {'megabytes': np.nan},
-    ):
+    for named in ({'width': 0}, {'width': -3}, {'width': 2.5}, {'width': 10**9}, {'count': 0}, {'count': -1},
+                  {'megabytes': 0}, {'megabytes': np.nan}):
         with expect_fail(MilanError, contains=[*named][0]): write(found, table, place/'gallery', **named)
     for named in ({'width': 0}, {'count': 0}):
         with expect_fail(MilanError, contains=[*named][0]): strip(found[0], **named)

@@ -100,24 +100,16 @@ def state_of(folder):
             about = os.lstat(path)
             content = os.readlink(path) if stat.S_ISLNK(about.st_mode) else None
             if stat.S_ISREG(about.st_mode):
-                content = (
-                    hashlib.sha1(open(path, 'rb').read()).hexdigest()
-                    if about.st_size < 10**7
-                    else about.st_size
-                )
+                content = (hashlib.sha1(open(path, 'rb').read()).hexdigest() if about.st_size < 10**7
+                           else about.st_size)
             found[os.path.relpath(path, folder)] = stat.S_IFMT(about.st_mode), content
     return found
 
 
 def losses(before, after, may, adds):
     "What was changed, removed, or written where nothing belongs."
-    changed = [
-        path
-        for path, content in before.items()
-        if after.get(path) != content
-        and path.split(os.sep)[0] not in may
-        and stat.S_ISDIR(content[0]) <= (path not in after)
-    ]
+    changed = [path for path, content in before.items() if after.get(path) != content
+               and path.split(os.sep)[0] not in may and stat.S_ISDIR(content[0]) <= (path not in after)]
     made = [
         path
         for path in after
@@ -152,12 +144,8 @@ def settle(folder):
     for name in ('data', 'models', 'results', 'home', 'here'):
         (folder / name).mkdir()
         os.environ[f'MILAN_{name.upper()}_DIR'] = str(folder / name)
-    os.environ |= {
-        'HOME': str(folder / 'home'),
-        'MILAN_OFFLINE': '1',
-        'HF_HUB_OFFLINE': '1',
-        'COLUMNS': '500',
-    }
+    os.environ |= {'HOME': str(folder / 'home'), 'MILAN_OFFLINE': '1', 'HF_HUB_OFFLINE': '1',
+                   'COLUMNS': '500'}
     os.chdir(folder / 'here')
 
 
@@ -175,18 +163,11 @@ def verdict(case, folder):
         return 'clear error' if any(name in text for name in case.named) else 'unclear error', text
     except BaseException as error:
         short = isinstance(error, MemoryError) or 'allocate memory' in str(error)
-        where = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if 'milan' in frame.filename.split('hostile')[-1]
-        ][-1:]
-        return (
-            'out of memory' if short else 'raw traceback',
-            (
-                f'{type(error).__name__}: {str(error).strip()[:300]}'
-                f' {[f"{Path(one.filename).name}:{one.lineno}" for one in where]}'
-            ),
-        )
+        where = [frame for frame in traceback.extract_tb(error.__traceback__) if 'milan'
+                 in frame.filename.split('hostile')[-1]][-1:]
+        return ('out of memory' if short else 'raw traceback',
+                (f'{type(error).__name__}: {str(error).strip()[:300]}'
+                 f' {[f"{Path(one.filename).name}:{one.lineno}" for one in where]}'))
 
 
 def child(case, folder, pipe):
@@ -236,13 +217,8 @@ def attempt(case, root):
     before = pickle.load(told)
     rest = told.read()
     outcome, text = (
-        pickle.loads(rest)
-        if rest
-        else (
-            ('hang', 'no end')
-            if time.monotonic() - begun >= SECONDS
-            else ('out of memory', f'ended with status {status}')
-        )
+        pickle.loads(rest) if rest else (('hang', 'no end') if time.monotonic() - begun >= SECONDS
+                                         else ('out of memory', f'ended with status {status}'))
     )
     lost = losses(before, state_of(folder), case.may, case.adds)
     shutil.rmtree(folder.parent, ignore_errors=True)
@@ -255,15 +231,9 @@ def tried(section, cases):
     for case in cases:
         begun = time.monotonic()
         outcome, text = attempt(case, root)
-        rows.append(
-            {
-                'section': section,
-                'case': case.name,
-                'outcome': outcome,
-                'text': (text.strip().splitlines() or [''])[-1],
-                'seconds': round(time.monotonic() - begun, 2),
-            }
-        )
+        rows.append({'section': section, 'case': case.name, 'outcome': outcome,
+                     'text': (text.strip().splitlines() or [''])[-1],
+                     'seconds': round(time.monotonic() - begun, 2)})
     shutil.rmtree(root, ignore_errors=True)
     assert len({row['case'] for row in rows}) == len(rows), 'two cases of one name'
     SEEN.extend(rows)
@@ -302,23 +272,11 @@ def table_of(make, use, table, **more):
 
         return both
 
-    return [
-        Case(name, made(damage), use, (named,) if isinstance(named, str) else named, *right, **more)
-        for name, (damage, named, *right) in table.items()
-    ]
+    return [Case(name, made(damage), use, (named,) if isinstance(named, str) else named, *right, **more)
+            for name, (damage, named, *right) in table.items()]
 
-RAMP = (
-    np.stack(
-        [
-            np.linspace(0, 255, 16 * 12).reshape(12, 16),
-            np.linspace(255, 0, 16 * 12).reshape(12, 16),
-            np.full((12, 16), 60),
-        ],
-        2,
-    )
-    .round()
-    .astype(np.uint8)
-)
+RAMP = (np.stack([np.linspace(0, 255, 16 * 12).reshape(12, 16), np.linspace(255, 0, 16 * 12).reshape(12, 16),
+                  np.full((12, 16), 60)], 2).round().astype(np.uint8))
 GREY = RAMP[..., 0]
 
 
@@ -341,13 +299,8 @@ def png(width, height, rows=b'', depth=8, colour=2, filtered=0, interlaced=0, be
         )
 
     head = struct.pack('>IIBBBBB', width, height, depth, colour, 0, filtered, interlaced)
-    return (
-        b'\x89PNG\r\n\x1a\n'
-        + chunk(b'IHDR', head, crc)
-        + before
-        + chunk(b'IDAT', zlib.compress(rows, 9))
-        + chunk(b'IEND', b'')
-    )
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head, crc) + before + chunk(b'IDAT', zlib.compress(rows, 9))
+            + chunk(b'IEND', b''))
 
 
 def written(body, name='x.png'):
@@ -371,12 +324,8 @@ def small_network():
 
 def seen_by(images, network=None, layers=('0', '2'), k=2, **more):
     "Exemplars of a small network."
-    return compute(
-        small_network() if network is None else network,
-        images,
-        list(layers),
-        **{'k': k, 'size': None, 'quantile': 0.8, 'quiet': True, **more},
-    )
+    return compute(small_network() if network is None else network, images, list(layers),
+                   **{'k': k, 'size': None, 'quantile': 0.8, 'quiet': True, **more})
 
 
 def content(found):
@@ -387,17 +336,11 @@ def content(found):
 def same_content(found, expected, shown=True):
     "Whether two sets show the same images of the same units."
     pairs = list(zip(content(found), expected, strict=True))
-    return all(
-        one[:3] == other[:3] and np.allclose(one[3], other[3], atol=1e-4) for one, other in pairs
-    ) and (
-        not shown
-        or all(
-            torch.allclose(one[4], other[4], atol=0.003)
-            and one[5].shape == other[5].shape
-            and (one[5] != other[5]).float().mean() < 0.02
-            for one, other in pairs
-        )
-    )
+    return all(one[:3] == other[:3] and np.allclose(one[3], other[3], atol=1e-4)
+               for one, other in pairs) and (not shown or all(torch.allclose(one[4], other[4], atol=0.003)
+                                                              and one[5].shape == other[5].shape
+                                                              and (one[5] != other[5]).float().mean() < 0.02
+                                                              for one, other in pairs))
 
 
 noise = list(torch.randint(256, (8, 3, 9, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)))
@@ -444,13 +387,8 @@ def small_captioner(encoder=False):
     words = Vocabulary('a red blue dog cat thing with many round shapes'.split())
     eye = PyramidEncoder('tiny/shapes', ['0', '2']) if encoder else None
     features = eye.encode(torch.rand(2, 2, 3, 9, 9)).shape[-1] if encoder else 8
-    return Captioner(
-        Decoder(words, features, embedding_size=4, hidden_size=6),
-        LanguageModel(words, 4, 6),
-        eye,
-        {'data': 'nothing'},
-        {'length': 5, 'beam_size': 3},
-    )
+    return Captioner(Decoder(words, features, embedding_size=4, hidden_size=6), LanguageModel(words, 4, 6),
+                     eye, {'data': 'nothing'}, {'length': 5, 'beam_size': 3})
 
 
 def entry(*path, value=MISSING, file='in/captioner.json'):
@@ -541,40 +479,24 @@ def test_pictures():
     def looks(expected, most=3):
         "A check that a picture is the expected array, except for a few levels."
         expected = np.repeat(expected[..., None], 3, 2) if expected.ndim == 2 else expected
-        return (
-            lambda picture: np.asarray(picture).shape == expected.shape
-            and np.abs(np.asarray(picture).astype(int) - expected).max() <= most
-        )
+        return (lambda picture: np.asarray(picture).shape == expected.shape
+                and np.abs(np.asarray(picture).astype(int) - expected).max() <= most)
 
 
     def turned(orientation):
         "A JPEG stored in another orientation than it is to be seen in."
-        undo = {
-            1: None,
-            2: 'FLIP_LEFT_RIGHT',
-            3: 'ROTATE_180',
-            4: 'FLIP_TOP_BOTTOM',
-            5: 'TRANSPOSE',
-            6: 'ROTATE_90',
-            7: 'TRANSVERSE',
-            8: 'ROTATE_270',
-        }[orientation]
+        undo = {1: None, 2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE',
+                6: 'ROTATE_90', 7: 'TRANSVERSE', 8: 'ROTATE_270'}[orientation]
         picture = Image.fromarray(RAMP)
         exif = Image.Exif()
         exif[0x0112] = orientation
-        return packed(
-            picture.transpose(Image.Transpose[undo]) if undo else picture,
-            'JPEG',
-            quality=100,
-            subsampling=0,
-            exif=exif,
-        )
+        return packed(picture.transpose(Image.Transpose[undo]) if undo else picture, 'JPEG', quality=100,
+                      subsampling=0, exif=exif)
 
 
     def as_picture(folder):
-        return milan.images.files.open_picture(
-            next(iter(sorted((folder / 'in').iterdir())), folder / 'in/x.png'), 'RGB', 8
-        )
+        return milan.images.files.open_picture(next(iter(sorted((folder / 'in').iterdir())), folder / 'in/x.png'),
+                                               'RGB', 8)
 
 
     wide = Image.fromarray((GREY.astype(np.uint16) * 257))
@@ -866,55 +788,27 @@ def test_image_folders():
     }
     classes_table = {
         'two links to .': (two_links, ('one', 'two'), lambda found: found == (9, 9)),
-        'whole': (nothing, 'in', is_three),
-        'an empty class': (lambda folder: (folder / 'in/c').mkdir(), 'c'),
+        'whole': (nothing, 'in', is_three), 'an empty class': (lambda folder: (folder / 'in/c').mkdir(), 'c'),
         'a class of texts': (lambda folder: ((folder / 'in/c').mkdir(), put(b'x', 'c/x.txt')(folder)), 'c'),
-        'no classes': (
-            lambda folder: (emptied(folder), (folder / 'in').mkdir(), put(packed(RAMP), '9.png')(folder)),
-            'in',
-        ),
-        'missing': (emptied, 'in'),
+        'no classes': (lambda folder: (emptied(folder), (folder / 'in').mkdir(),
+                                       put(packed(RAMP), '9.png')(folder)), 'in'), 'missing': (emptied, 'in'),
         'a file': (lambda folder: (emptied(folder), (folder / 'in').write_text('x')), 'in'),
         'a pipe': (lambda folder: os.mkfifo(folder / 'in/a/x.jpg'), 'x.jpg', is_three),
-        'a link to ..': (linked('a/up', '../..'), 'up', is_three),
-        'a text called 9.png': (put(b'text'), '9.png'),
-        'a cut picture': (put(packed(RAMP)[:60]), '9.png'),
+        'a link to ..': (linked('a/up', '../..'), 'up', is_three), 'a text called 9.png': (put(b'text'), '9.png'),
+        'a cut picture': (put(packed(RAMP)[:60]), '9.png')
     }
     sizes = {f'size {size!r}': (size, str(size)) for size in (0, -1, 10**6, 10**12, 1.5, 'big', float('nan'))}
     size_cases = [
-        Case(
-            name,
-            three,
-            lambda folder, size=size: milan.images.ImageFolder(folder / 'in', size)[0].shape,
-            (named, 'size'),
-        )
-        for name, (size, named) in sizes.items()
+        Case(name, three, lambda folder, size=size: milan.images.ImageFolder(folder / 'in', size)[0].shape,
+             (named, 'size')) for name, (size, named) in sizes.items()
     ]
-    names = [
-        'nosuchset',
-        '',
-        'a/b/c',
-        'imagenet',
-        'imagenet/tests',
-        'imagenet/../mine',
-        'places365',
-        'imagenet-spurious-text',
-        'imagenet-spurious-text/5pct/tests',
-        'imagenet-spurious-text/../..',
-        'shapes/',
-        '/dev/null',
-        'x' * 5000,
-        'a\0b',
-    ]
-    name_cases = [
-        Case(
-            f'load {name[:40]!r}',
-            lambda folder: None,
-            lambda folder, name=name: milan.images.load(name),
-            (name[:20].strip('.') or 'images', repr(name)[1:4], 'ImageNet', 'Places', 'set', 'null'),
-        )
-        for name in names
-    ]
+    names = ['nosuchset', '', 'a/b/c', 'imagenet', 'imagenet/tests', 'imagenet/../mine', 'places365',
+             'imagenet-spurious-text', 'imagenet-spurious-text/5pct/tests', 'imagenet-spurious-text/../..',
+             'shapes/', '/dev/null', 'x' * 5000, 'a\0b']
+    name_cases = [Case(f'load {name[:40]!r}', lambda folder: None, lambda folder,
+                       name=name: milan.images.load(name), (name[:20].strip('.') or 'images', repr(name)[1:4],
+                                                            'ImageNet', 'Places', 'set', 'null'))
+                  for name in names]
 
     check(
         'Image folders',
@@ -1087,57 +981,28 @@ def test_data_sets():
         )
         for name, (make, named, *right) in data_sets.items()
     ]
-    settings = {
-        'k=0': dict(k=0),
-        'k=-1': dict(k=-1),
-        'k=99': dict(k=99),
-        'k=1.5': dict(k=1.5),
-        "k='two'": dict(k='two'),
-        'k=None': dict(k=None),
-        'quantile=2': dict(quantile=2),
-        'quantile=nan': dict(quantile=float('nan')),
-        "quantile='x'": dict(quantile='x'),
-        'size=0': dict(size=0),
-        'size=-5': dict(size=-5),
-        'size=1.5': dict(size=1.5),
-        "size='x'": dict(size='x'),
-        'batch_size=0': dict(batch_size=0),
-        'batch_size=2.5': dict(batch_size=2.5),
-        'batch_size=None': dict(batch_size=None),
-        'workers=-1': dict(workers=-1),
-        "workers='two'": dict(workers='two'),
-        'seed=-1': dict(seed=-1),
-        'seed=1.5': dict(seed=1.5),
-        "borders='x'": dict(borders='x'),
-        "device='tpu'": dict(device='tpu'),
-        "device='cuda:99'": dict(device='cuda:99'),
-        "units={'0': [9]}": dict(units={'0': [9]}),
-        "units={'0': [-1]}": dict(units={'0': [-1]}),
-        "units={'0': []}": dict(units={'0': []}),
-        "units={'9': [0]}": dict(units={'9': [0]}),
-        "units={'0': 3}": dict(units={'0': 3}),
-        "units={'0': ['a']}": dict(units={'0': ['a']}),
-        'units=[0]': dict(units=[0]),
-        'save_every=nan': dict(save_every=float('nan')),
-        'save_every=-1': dict(save_every=-1),
-        'drop_tokens=-1': dict(drop_tokens=-1),
-        'transform=5': dict(transform=5),
-        'transform that returns None': dict(transform=lambda images: None),
-        'transform that fails': dict(transform=lambda images: 1 / 0),
-        'transform to 4 dimensions more': dict(transform=lambda images: images[None]),
-        'autocast=int': dict(autocast=torch.int32),
-    }
+    settings = {'k=0': dict(k=0), 'k=-1': dict(k=-1), 'k=99': dict(k=99), 'k=1.5': dict(k=1.5),
+                "k='two'": dict(k='two'), 'k=None': dict(k=None), 'quantile=2': dict(quantile=2),
+                'quantile=nan': dict(quantile=float('nan')), "quantile='x'": dict(quantile='x'),
+                'size=0': dict(size=0), 'size=-5': dict(size=-5), 'size=1.5': dict(size=1.5),
+                "size='x'": dict(size='x'), 'batch_size=0': dict(batch_size=0),
+                'batch_size=2.5': dict(batch_size=2.5), 'batch_size=None': dict(batch_size=None),
+                'workers=-1': dict(workers=-1), "workers='two'": dict(workers='two'), 'seed=-1': dict(seed=-1),
+                'seed=1.5': dict(seed=1.5), "borders='x'": dict(borders='x'), "device='tpu'": dict(device='tpu'),
+                "device='cuda:99'": dict(device='cuda:99'), "units={'0': [9]}": dict(units={'0': [9]}),
+                "units={'0': [-1]}": dict(units={'0': [-1]}), "units={'0': []}": dict(units={'0': []}),
+                "units={'9': [0]}": dict(units={'9': [0]}), "units={'0': 3}": dict(units={'0': 3}),
+                "units={'0': ['a']}": dict(units={'0': ['a']}), 'units=[0]': dict(units=[0]),
+                'save_every=nan': dict(save_every=float('nan')), 'save_every=-1': dict(save_every=-1),
+                'drop_tokens=-1': dict(drop_tokens=-1), 'transform=5': dict(transform=5),
+                'transform that returns None': dict(transform=lambda images: None),
+                'transform that fails': dict(transform=lambda images: 1 / 0),
+                'transform to 4 dimensions more': dict(transform=lambda images: images[None]),
+                'autocast=int': dict(autocast=torch.int32)}
     may_be_fine = {'seed=1.5', 'save_every=-1', 'save_every=nan', 'drop_tokens=-1', 'k=1.5', 'batch_size=2.5'}
-    setting_cases = [
-        Case(
-            name,
-            nothing,
-            lambda folder, more=more: seen_by(noise, **more),
-            (*more, *map(str, more.values())),
-            is_expected if name in may_be_fine - {'k=1.5'} else None,
-        )
-        for name, more in settings.items()
-    ]
+    setting_cases = [Case(name, nothing, lambda folder, more=more: seen_by(noise, **more),
+                          (*more, *map(str, more.values())), is_expected if name in may_be_fine - {'k=1.5'}
+                          else None) for name, more in settings.items()]
 
 
     def in_place(images):
@@ -1173,11 +1038,8 @@ def test_data_sets():
         items = [image.clone() for image in (noise * 40)[:300]]
         first = seen_by(Items(items), out=folder / 'results/twice')
         change(items)
-        return (
-            content(seen_by(Items(items), out=folder / 'results/twice')),
-            content(seen_by(Items(items), out=folder / 'results/anew')),
-            first,
-        )
+        return (content(seen_by(Items(items), out=folder / 'results/twice')),
+                content(seen_by(Items(items), out=folder / 'results/anew')), first)
 
 
     def both_same(found):
@@ -1456,13 +1318,8 @@ def test_networks():
         ),
     }
     network_cases = [
-        Case(
-            name,
-            nothing,
-            lambda folder, make=make, layers=layers: seen_by(noise, make(), layers, batch_size=2),
-            (named,) if isinstance(named, str) else named,
-            *right,
-        )
+        Case(name, nothing, lambda folder, make=make, layers=layers: seen_by(noise, make(), layers, batch_size=2),
+             (named,) if isinstance(named, str) else named, *right)
         for name, (make, layers, named, *right) in odd_networks.items()
     ]
 
@@ -1532,14 +1389,8 @@ def test_networks():
 
 # 06_hostile.ipynb, section "Network YAML"
 def test_network_yaml():
-    WHOLE = {
-        'name': 'mine/pictures',
-        'build': 'torchvision:squeezenet1_1',
-        'layers': ['features.3'],
-        'size': 32,
-        'mean': [0.5, 0.5, 0.5],
-        'std': [0.2, 0.2, 0.2],
-    }
+    WHOLE = {'name': 'mine/pictures', 'build': 'torchvision:squeezenet1_1', 'layers': ['features.3'], 'size': 32,
+             'mean': [0.5, 0.5, 0.5], 'std': [0.2, 0.2, 0.2]}
 
 
     def card(**changes):
@@ -1557,11 +1408,8 @@ def test_network_yaml():
 
     def built(folder):
         network = milan.networks.load(folder / 'in/n.yaml', 'cpu', pretrained=(folder / 'in/w.pth').exists())
-        return (
-            compute(network, noise_32, None, k=1, size=None, quiet=True, units={network.layers[0]: [0]})
-            if len(network.layers) == 1
-            else network.layers
-        )
+        return (compute(network, noise_32, None, k=1, size=None, quiet=True, units={network.layers[0]: [0]})
+                if len(network.layers) == 1 else network.layers)
 
 
     def is_one(found):
@@ -1569,10 +1417,8 @@ def test_network_yaml():
 
 
     def from_beside(code):
-        return lambda folder: (
-            (folder / 'in/own.py').write_text(code.replace('CANARY', str(folder / 'canary'))),
-            card(build='own:make')(folder),
-        )
+        return lambda folder: ((folder / 'in/own.py').write_text(code.replace('CANARY', str(folder / 'canary'))),
+                               card(build='own:make')(folder))
 
 
     def called(build, *arguments, **named):
@@ -1585,12 +1431,10 @@ def test_network_yaml():
         )(folder)
 
 
-    noise_32 = list(
-        torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    )
-    bomb = 'a: &a [x, x, x, x, x, x, x, x, x]\n' + ''.join(
-        f'{b}: &{b} [{", ".join([f"*{a}"] * 9)}]\n' for a, b in zip('abcdefgh', 'bcdefghi', strict=True)
-    )
+    noise_32 = list(torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8,
+                                  generator=torch.Generator().manual_seed(1)))
+    bomb = 'a: &a [x, x, x, x, x, x, x, x, x]\n' + ''.join(f'{b}: &{b} [{", ".join([f"*{a}"] * 9)}]\n'
+                                                           for a, b in zip('abcdefgh', 'bcdefghi', strict=True))
     yaml_table = {
         'whole': (card(), 'n.yaml', is_one),
         'missing': (nothing, 'n.yaml'),
@@ -1830,10 +1674,8 @@ def test_captioner_folders():
 
 
     def saved_here(kind):
-        return lambda folder: (
-            (folder / 'in').mkdir(),
-            [(folder / 'in' / name).write_bytes(body) for name, body in saved_captioners[kind].items()],
-        )
+        return lambda folder: ((folder / 'in').mkdir(), [(folder / 'in' / name).write_bytes(body)
+                                                         for name, body in saved_captioners[kind].items()])
 
 
     def loaded(folder):
@@ -1841,18 +1683,8 @@ def test_captioner_folders():
 
 
     plain_ok, named_ok = as_before(), as_before(True)
-    numbers = {
-        'missing': MISSING,
-        'null': None,
-        '0': 0,
-        '-1': -1,
-        '10^10': 10**10,
-        '1.5': 1.5,
-        'a text': 'x',
-        'a list': [],
-        'true': True,
-        'other': 7,
-    }
+    numbers = {'missing': MISSING, 'null': None, '0': 0, '-1': -1, '10^10': 10**10, '1.5': 1.5, 'a text': 'x',
+               'a list': [], 'true': True, 'other': 7}
     captioner_table = {
         'whole': (lambda folder: None, 'in', plain_ok),
         **{f'captioner.json: {name}': more for name, more in broken_json('in/captioner.json').items()},
@@ -2022,9 +1854,8 @@ def test_captioner_folders():
 
 
     def yaml_beside(folder, name='in/net.yaml', **more):
-        (folder / name).write_text(
-            yaml.safe_dump({**own_net, 'arguments': {'command': f'touch {folder}/canary'}, **more})
-        )
+        (folder / name).write_text(yaml.safe_dump({**own_net, 'arguments': {'command': f'touch {folder}/canary'},
+                                                   **more}))
         return folder / name
 
 
@@ -2134,13 +1965,8 @@ def test_checkpoints():
 
     torch.manual_seed(0)
     ten_words = Vocabulary('a red blue dog cat thing with many round shapes'.split())
-    unsaved = Captioner(
-        Decoder(ten_words, 8, embedding_size=4, hidden_size=6),
-        LanguageModel(ten_words, 4, 6),
-        None,
-        None,
-        {'length': 5, 'beam_size': 3},
-    )
+    unsaved = Captioner(Decoder(ten_words, 8, embedding_size=4, hidden_size=6), LanguageModel(ten_words, 4, 6),
+                        None, None, {'length': 5, 'beam_size': 3})
     with tempfile.TemporaryDirectory() as aside:
         checkpoint = checkpoints.save(unsaved, Path(aside) / 'c.pth', encoder=False).read_bytes()
         with warnings.catch_warnings():  # it has no encoder
@@ -2203,8 +2029,7 @@ def test_checkpoints():
 
 
     vocabulary, weight = ('properties', 'indexer', 'properties', 'vocab', 'properties', 'tokens'), (
-        'state_dict',
-        'embedding.weight',
+        'state_dict', 'embedding.weight'
     )
     checkpoint_table = {
         'whole': (lambda folder: None, 'c.pth', is_published),
@@ -2371,14 +2196,10 @@ def test_checkpoints():
     many_words = Vocabulary(['a' * 60 + 'b'] + [f'w{number}' for number in range(9)])
     long_words = within(*vocabulary, value=lambda words: ['a' * 60 + 'b', *words[1:]])
     checkpoint_table['tokeniser: an expression without end, and a word for it'] = (
-        lambda folder: (long_words(folder), rules(prefix_search='(a+)+$')(folder)),
-        'c.pth',
-        lambda said: True,
+        lambda folder: (long_words(folder), rules(prefix_search='(a+)+$')(folder)), 'c.pth', lambda said: True
     )
     checkpoint_table['a word of a million letters'] = (
-        within(*vocabulary, value=lambda words: ['a-' * 500_000, *words[1:]]),
-        'c.pth',
-        lambda said: True,
+        within(*vocabulary, value=lambda words: ['a-' * 500_000, *words[1:]]), 'c.pth', lambda said: True
     )
 
     check(
@@ -2422,13 +2243,8 @@ def test_exemplar_folders():
         shown = content(found)
         with contextlib.suppress(MilanError):  # sets in the published layout keep neither
             found.dead(), content(found.view(quantile=0.9, size=5))
-        return (
-            found.k,
-            len(found),
-            [found.masks(layer, 4).sum() for layer in found.layers],
-            found.select(k=1).k,
-            shown,
-        )
+        return (found.k, len(found), [found.masks(layer, 4).sum() for layer in found.layers], found.select(k=1).k,
+                shown)
 
 
     def array(name, change):
@@ -2464,19 +2280,17 @@ def test_exemplar_folders():
 
 
     changes = {
-        'empty': lambda folder, file: (folder / 'in' / file).write_bytes(b''),
-        'text': lambda folder, file: (folder / 'in' / file).write_text('1,2,3'),
-        'cut': lambda folder, file: (folder / 'in' / file).write_bytes((folder / 'in' / file).read_bytes()[:-3]),
-        'missing': lambda folder, file: (folder / 'in' / file).unlink(),
-        'code': lambda folder, file: np.save(
-            folder / 'in' / file, np.array([Runs(folder / 'canary')], dtype=object), allow_pickle=True
-        ),
-        'a number': lambda folder, file: np.save(folder / 'in' / file, np.array(3)),
-        'texts': lambda folder, file: array(file, lambda values: values.astype(str))(folder),
-        'one dimension less': lambda folder, file: array(file, lambda values: values[0])(folder),
-        'a row less': lambda folder, file: array(file, lambda values: values[:-1])(folder),
-        'complex': lambda folder, file: array(file, lambda values: values.astype(complex))(folder),
-        'no rows': lambda folder, file: array(file, lambda values: values[:0])(folder),
+        'empty': lambda folder, file: (folder / 'in' / file).write_bytes(b''), 'text': lambda folder,
+        file: (folder / 'in' / file).write_text('1,2,3'), 'cut': lambda folder,
+        file: (folder / 'in' / file).write_bytes((folder / 'in' / file).read_bytes()[:-3]),
+        'missing': lambda folder, file: (folder / 'in' / file).unlink(), 'code': lambda folder,
+        file: np.save(folder / 'in' / file, np.array([Runs(folder / 'canary')], dtype=object), allow_pickle=True),
+        'a number': lambda folder, file: np.save(folder / 'in' / file, np.array(3)), 'texts': lambda folder,
+        file: array(file, lambda values: values.astype(str))(folder), 'one dimension less': lambda folder,
+        file: array(file, lambda values: values[0])(folder), 'a row less': lambda folder,
+        file: array(file, lambda values: values[:-1])(folder), 'complex': lambda folder,
+        file: array(file, lambda values: values.astype(complex))(folder), 'no rows': lambda folder,
+        file: array(file, lambda values: values[:0])(folder)
     }
     per_file = {
         f'{file}: {name}': (
@@ -2616,17 +2430,9 @@ def test_exemplar_folders():
         'missing': (lambda folder: shutil.rmtree(folder / 'in'), 'in'),
         'a file': (lambda folder: (shutil.rmtree(folder / 'in'), (folder / 'in').write_text('x')), 'in'),
     }
-    csv_changes = {
-        'empty': '',
-        'text': 'hello',
-        'too few rows': '1,2,3\n',
-        'too few columns': '1,2\n' * 4,
-        'ragged': '1,2,3\n1,2\n1,2,3\n1,2,3\n',
-        'not text': b'\xff\xfe',
-        'nan': 'nan,nan,nan\n' * 4,
-        'huge': f'{10**30},1,2\n' * 4,
-        'inf': 'inf,inf,inf\n' * 4,
-    }
+    csv_changes = {'empty': '', 'text': 'hello', 'too few rows': '1,2,3\n', 'too few columns': '1,2\n' * 4,
+                   'ragged': '1,2,3\n1,2\n1,2,3\n1,2,3\n', 'not text': b'\xff\xfe', 'nan': 'nan,nan,nan\n' * 4,
+                   'huge': f'{10**30},1,2\n' * 4, 'inf': 'inf,inf,inf\n' * 4}
     published_table = {
         'whole': (lambda folder: None, 'in', is_native),
         **{
@@ -2681,24 +2487,15 @@ def test_exemplar_folders():
         ),
         'images missing': (lambda folder: (folder / 'in/0/images.npy').unlink(), 'images.npy'),
     }
-    published_table['0/images.npy: missing'] = (
-        published_table['0/images.npy: missing'][0],
-        ('images.npy', '/in'),
-    )
+    published_table['0/images.npy: missing'] = published_table['0/images.npy: missing'][0], ('images.npy', '/in')
     published_table.pop('images missing')
 
     check(
-        'Exemplar folders',
-        [
-            case._replace(named=(*case.named, '/in'))
-            for case in [
-                *table_of(unpacked('native'), everything, native_table),
-                *[
-                    case._replace(name=f'published: {case.name}')
-                    for case in table_of(unpacked('published'), everything, published_table)
-                ],
-            ]
-        ],
+        'Exemplar folders', [case._replace(named=(*case.named, '/in'))
+                             for case in [*table_of(unpacked('native'), everything, native_table),
+                                          *[case._replace(name=f'published: {case.name}')
+                                            for case in table_of(unpacked('published'), everything,
+                                                                 published_table)]]]
     )
 
 
@@ -2709,15 +2506,11 @@ def test_annotation_sets():
         seen_by(noise, out=Path(aside) / 'native', k=3).export(Path(aside) / 'published')
         published_set = {
             str(path.relative_to(Path(aside) / 'published')): path.read_bytes()
-            for path in (Path(aside) / 'published').rglob('*')
-            if path.is_file()
+            for path in (Path(aside) / 'published').rglob('*') if path.is_file()
         }
-    said_of = 'layer,unit,summary\n' + ''.join(
-        f'{layer},{unit},"a {layer}, and {unit}"\n'
-        for layer, units in ((0, 4), (2, 2))
-        for unit in range(units)
-        for _ in range(3)
-    )
+    said_of = 'layer,unit,summary\n' + ''.join(f'{layer},{unit},"a {layer}, and {unit}"\n'
+                                               for layer, units in ((0, 4), (2, 2)) for unit in range(units)
+                                               for _ in range(3))
 
 
     def annotated(folder):
@@ -2732,11 +2525,8 @@ def test_annotation_sets():
         return [(one.layer, one.unit, one.annotations) for one in found]
 
 
-    whole_set = [
-        (str(layer), unit, [f'a {layer}, and {unit}'] * 3)
-        for layer, units in ((0, 4), (2, 2))
-        for unit in range(units)
-    ]
+    whole_set = [(str(layer), unit, [f'a {layer}, and {unit}'] * 3) for layer, units in ((0, 4), (2, 2))
+                 for unit in range(units)]
 
 
     def is_whole(found):
@@ -2799,15 +2589,9 @@ def test_annotation_sets():
         'fewer than three each': (csv_of('layer,unit,summary\n0,1,x\n'), 'set'),
         'nothing at all': (lambda folder: shutil.rmtree(folder / 'in/set'), 'set'),
     }
-    key_cases = [
-        Case(
-            f'key {key!r}',
-            nothing,
-            lambda folder, key=key: milan.annotations.load(key),
-            (str(key)[:20], 'alexnet'),
-        )
-        for key in ('nosuch', '', 'base', 'alexnet/imagenet', '../x', 'a\0b', 'x' * 5000, '/dev/null')
-    ]
+    key_cases = [Case(f'key {key!r}', nothing, lambda folder, key=key: milan.annotations.load(key),
+                      (str(key)[:20], 'alexnet')) for key in ('nosuch', '', 'base', 'alexnet/imagenet', '../x',
+                                                              'a\0b', 'x' * 5000, '/dev/null')]
 
 
     def broden(folder):
@@ -2823,21 +2607,16 @@ def test_annotation_sets():
         }.items():
             (folder / 'in' / name).write_text(body)
         Image.fromarray(RAMP).save(folder / 'in/images/a.png')
-        Image.fromarray(
-            np.dstack([np.repeat([[1] * 4 + [2] * 4], 6, 0), np.zeros((6, 8, 2))]).astype(np.uint8)
-        ).save(folder / 'in/images/a_object.png')
+        Image.fromarray(np.dstack([np.repeat([[1] * 4 + [2] * 4], 6, 0),
+                                   np.zeros((6, 8, 2))]).astype(np.uint8)).save(folder / 'in/images/a_object.png')
 
 
     def labels(folder):
         found = milan.concepts.segmentations.load(folder / 'in')
-        return (
-            [concept.name for concept in found.concepts],
-            [
-                (one.sum().item(), {number: int(mask.sum()) for number, mask in found.regions(index).items()})
-                for index, one in ((index, found[index].int()) for index in range(len(found)))
-            ],
-            np.stack([*found.regions(0).values(), np.zeros(1)][:1]).shape,
-        )
+        return ([concept.name for concept in found.concepts],
+                [(one.sum().item(), {number: int(mask.sum()) for number, mask in found.regions(index).items()})
+                 for index, one in ((index, found[index].int()) for index in range(len(found)))],
+                np.stack([*found.regions(0).values(), np.zeros(1)][:1]).shape)
 
 
     def is_labelled(found):
@@ -2926,42 +2705,27 @@ def test_annotation_sets():
 
     cleaning_table = {
         f'cleaning: {name}': (written(body if isinstance(body, bytes) else body.encode(), 'c.yaml'), ('c.yaml',))
-        for name, body in {
-            'a list': '- a',
-            'not YAML': 'a: [',
-            'not text': b'\xff\xfe\x00',
-            'unknown': 'prefixes: {}',
-            'numbers': 'prefix: [1]',
-            'a number': 'prefix: 5',
-            'empty texts': 'prefix: [""]',
-            'at_most a text': 'at_most: x',
-            'at_most -1': 'at_most: -1',
-            'at_most 0': 'at_most: 0',
-            'workers a list': 'workers: [a]',
-            'workers of numbers': 'workers: {a: 1}',
-            'spelling a text': 'spelling: "yes"',
-            'columns unknown': 'columns: {nosuch: a}',
-            'columns of numbers': 'columns: {layer: 1}',
-            'code': '!!python/object/apply:os.system ["touch ../canary"]',
-            'very deep': '[' * 20_000,
-            'a circle': 'prefix: &a [*a]',
-            'ignore of lists': 'ignore: [[a]]',
-            'empty': '',
-        }.items()
+        for name, body in {'a list': '- a', 'not YAML': 'a: [', 'not text': b'\xff\xfe\x00',
+                           'unknown': 'prefixes: {}', 'numbers': 'prefix: [1]', 'a number': 'prefix: 5',
+                           'empty texts': 'prefix: [""]', 'at_most a text': 'at_most: x',
+                           'at_most -1': 'at_most: -1', 'at_most 0': 'at_most: 0',
+                           'workers a list': 'workers: [a]', 'workers of numbers': 'workers: {a: 1}',
+                           'spelling a text': 'spelling: "yes"', 'columns unknown': 'columns: {nosuch: a}',
+                           'columns of numbers': 'columns: {layer: 1}',
+                           'code': '!!python/object/apply:os.system ["touch ../canary"]',
+                           'very deep': '[' * 20_000, 'a circle': 'prefix: &a [*a]',
+                           'ignore of lists': 'ignore: [[a]]', 'empty': ''}.items()
     }
     question = {
-        'title': 'A test',
-        'instructions': 'Choose.',
-        'questions': [
-            {'id': 'q1', 'image_urls': ['https://example.org/1.png'], 'options': ['a', 'b'], 'answer_index': 0}
-        ],
+        'title': 'A test', 'instructions': 'Choose.',
+        'questions': [{'id': 'q1', 'image_urls': ['https://example.org/1.png'], 'options': ['a', 'b'],
+                       'answer_index': 0}]
     }
 
 
     def asked(**more):
-        return written(
-            yaml.safe_dump({**question, 'questions': [{**question['questions'][0], **more}]}).encode(), 'q.yaml'
-        )
+        return written(yaml.safe_dump({**question, 'questions': [{**question['questions'][0], **more}]}).encode(),
+                       'q.yaml')
 
 
     test_table = {
@@ -2992,16 +2756,9 @@ def test_annotation_sets():
 
     def cleaned(folder):
         return milan.annotations.crowdsourcing.clean(
-            pd.DataFrame(
-                {
-                    'Input.layer': ['0'],
-                    'Input.unit': ['1'],
-                    'Answer.summary': ['x'],
-                    'RejectionTime': [''],
-                    'WorkerId': ['w'],
-                }
-            ),
-            milan.annotations.crowdsourcing.Cleaning.read(folder / 'in/c.yaml'),
+            pd.DataFrame({'Input.layer': ['0'], 'Input.unit': ['1'], 'Answer.summary': ['x'],
+                          'RejectionTime': [''], 'WorkerId': ['w']}),
+            milan.annotations.crowdsourcing.Cleaning.read(folder / 'in/c.yaml')
         )
 
 
@@ -3009,14 +2766,9 @@ def test_annotation_sets():
         return milan.annotations.crowdsourcing.Qualification.read(folder / 'in/q.yaml').question_form()
 
 
-    cleaning_table['cleaning: empty'] = (
-        *cleaning_table['cleaning: empty'],
-        lambda found: len(found.answers) == 1,
-    )
-    cleaning_table['cleaning: ignore of lists'] = (
-        *cleaning_table['cleaning: ignore of lists'],
-        lambda found: len(found.answers) == 1,
-    )
+    cleaning_table['cleaning: empty'] = *cleaning_table['cleaning: empty'], lambda found: len(found.answers) == 1
+    cleaning_table['cleaning: ignore of lists'] = (*cleaning_table['cleaning: ignore of lists'],
+                                                   lambda found: len(found.answers) == 1)
 
     check(
         'Annotation sets',
@@ -3039,17 +2791,10 @@ def test_manifests_and_lock_files():
     BODY = packed(RAMP)
     SHA = hashlib.sha256(BODY).hexdigest()
     manifest = {
-        'title': 'Things',
-        'licence': {'spdx': 'CC0-1.0', 'sentence': 'Free.'},
-        'credit': 'Somebody',
+        'title': 'Things', 'licence': {'spdx': 'CC0-1.0', 'sentence': 'Free.'}, 'credit': 'Somebody',
         'homepage': 'https://example.org',
-        'parts': [
-            {
-                'name': 'part',
-                'at_most': 100_000,
-                'sources': [{'kind': 'local', 'file': 'things.png', 'sha256': SHA, 'unpack': 'none'}],
-            }
-        ],
+        'parts': [{'name': 'part', 'at_most': 100_000,
+                   'sources': [{'kind': 'local', 'file': 'things.png', 'sha256': SHA, 'unpack': 'none'}]}]
     }
 
 
@@ -3067,12 +2812,8 @@ def test_manifests_and_lock_files():
         names = milan.data.manifests.names()
         milan.data.manifests.table(), milan.data.manifests.state('things')
         place = milan.data.manifests.fetch('things', quiet=True)
-        return (
-            names,
-            place.relative_to(folder / 'data'),
-            milan.data.manifests.verify('things'),
-            [path.read_bytes() for path in sorted(place.rglob('*.png'))],
-        )
+        return (names, place.relative_to(folder / 'data'), milan.data.manifests.verify('things'),
+                [path.read_bytes() for path in sorted(place.rglob('*.png'))])
 
 
     def is_fetched(found):
@@ -3113,14 +2854,8 @@ def test_manifests_and_lock_files():
         )
 
 
-    outside = (
-        '../../mine/x',
-        '/tmp/milan-hostile-x',
-        '..',
-        'a/../../../x',
-        'sub/../../things/../../mine/notes.txt',
-        '',
-    )
+    outside = ('../../mine/x', '/tmp/milan-hostile-x', '..', 'a/../../../x',
+               'sub/../../things/../../mine/notes.txt', '')
     manifest_table = {
         'whole': (lambda folder: None, 'things', is_fetched),
         'empty': (replaced('in/things.yaml', ''), 'things.yaml'),
@@ -3396,25 +3131,15 @@ def test_manifests_and_lock_files():
 
 
     def added(name, body):
-        return Case(
-            f'add {name}',
-            lambda folder: (folder / 'here' / name.rpartition(', ')[2]).write_bytes(body),
-            lambda folder: milan.data.manifests.add([folder / 'here' / name.rpartition(', ')[2]], quiet=True),
-            (name.rpartition(', ')[2],),
-        )
+        return Case(f'add {name}', lambda folder: (folder / 'here' / name.rpartition(', ')[2]).write_bytes(body),
+                    lambda folder: milan.data.manifests.add([folder / 'here' / name.rpartition(', ')[2]],
+                                                            quiet=True), (name.rpartition(', ')[2],))
 
 
-    adding = [
-        added(f'{kind}, {name}', body)
-        for name in ('milan-base.pth', 'alexnet-places365.zip', 'resnet18_places365-2f475921.pth')
-        for kind, body in (
-            ('garbage', b'garbage'),
-            ('nothing', b''),
-            ('a web page', b'<!doctype html>'),
-            ('a pickle', pickle.dumps(5)),
-            ('a cut zip', b'PK\x03\x04' + bytes(50)),
-        )
-    ]
+    adding = [added(f'{kind}, {name}', body) for name in ('milan-base.pth', 'alexnet-places365.zip',
+                                                          'resnet18_places365-2f475921.pth')
+              for kind, body in (('garbage', b'garbage'), ('nothing', b''), ('a web page', b'<!doctype html>'),
+                                 ('a pickle', pickle.dumps(5)), ('a cut zip', b'PK\x03\x04' + bytes(50)))]
     adding += [
         Case(
             'add a folder',
@@ -3448,16 +3173,9 @@ def test_manifests_and_lock_files():
     ]
     kept_here = ('stamp: ', "lock: a link to the user's file")  # what is ours may be written again
 
-    check(
-        'Manifests and lock files',
-        [
-            case._replace(
-                named=(*case.named, 'things.yaml'), may=('data',) if case.name.startswith(kept_here) else ()
-            )
-            for case in table_of(manifested, fetched, manifest_table)
-        ]
-        + adding,
-    )
+    check('Manifests and lock files',
+          [case._replace(named=(*case.named, 'things.yaml'), may=('data',) if case.name.startswith(kept_here)
+                         else ()) for case in table_of(manifested, fetched, manifest_table)] + adding)
 
 
 # 06_hostile.ipynb, section "Archives"
@@ -3487,17 +3205,9 @@ def test_archives():
 
     def ar(*members):
         "A Debian package, whatever it claims; each member a name, a body and perhaps another size."
-        return b'!<arch>\n' + b''.join(
-            name.encode().ljust(16)[:16]
-            + b'0'.ljust(12)
-            + b'0'.ljust(6) * 2
-            + b'644'.ljust(8)
-            + str(size[0] if size else len(body)).encode().ljust(10)
-            + b'`\n'
-            + body
-            + b'\n' * (len(body) % 2)
-            for name, body, *size in members
-        )
+        return b'!<arch>\n' + b''.join(name.encode().ljust(16)[:16] + b'0'.ljust(12) + b'0'.ljust(6) * 2
+                                       + b'644'.ljust(8) + str(size[0] if size else len(body)).encode().ljust(10)
+                                       + b'`\n' + body + b'\n' * (len(body) % 2) for name, body, *size in members)
 
 
     def link(name):
@@ -3508,59 +3218,36 @@ def test_archives():
 
     def rcc(*nodes, version=2, names=None):
         "A Qt resource archive: nodes (flags, first, second), one for each name."
-        named = b''.join(
-            struct.pack('>HI', len(name), 0) + name.encode('utf-16-be') for name in names or ['a.png']
-        )
+        named = b''.join(struct.pack('>HI', len(name), 0) + name.encode('utf-16-be') for name in names
+                         or ['a.png'])
         at = np.cumsum([0, *(6 + 2 * len(name) for name in (names or ['a.png']))]).tolist()
-        tree = b''.join(
-            struct.pack(
-                '>IHII', at[max(0, number - 1)] if number <= len(names or ['a.png']) else 0, flags, first, second
-            )
-            + bytes(8)
-            for number, (flags, first, second) in enumerate(nodes)
-        )
+        tree = b''.join(struct.pack('>IHII', at[max(0, number - 1)] if number <= len(names or ['a.png']) else 0,
+                                    flags, first, second) + bytes(8)
+                        for number, (flags, first, second) in enumerate(nodes))
         body = struct.pack('>I', 5) + b'bytes'
-        return (
-            b'qres'
-            + struct.pack('>IIII', version, 20 + len(body) + len(named), 20, 20 + len(body))
-            + body
-            + named
-            + tree
-        )
+        return (b'qres' + struct.pack('>IIII', version, 20 + len(body) + len(named), 20, 20 + len(body)) + body
+                + named + tree)
 
 
     def opened(folder):
         (folder / 'results/out').mkdir()
         how = json.loads((folder / 'in/how.json').read_text())
-        milan.data.archives.unpack(
-            folder / 'in/archive.bin', folder / 'results/out', {'file': 'archive.bin', **how}, 10**6
-        )
+        milan.data.archives.unpack(folder / 'in/archive.bin', folder / 'results/out',
+                                   {'file': 'archive.bin', **how}, 10**6)
         return {
             str(path.relative_to(folder / 'results/out')): path.read_bytes()
-            for path in (folder / 'results/out').rglob('*')
-            if path.is_file()
+            for path in (folder / 'results/out').rglob('*') if path.is_file()
         }
 
 
     def archive(body, unpack, **more):
-        return lambda folder: (
-            (folder / 'in/archive.bin').write_bytes(body),
-            (folder / 'in/how.json').write_text(json.dumps({'unpack': unpack, **more})),
-        )
+        return lambda folder: ((folder / 'in/archive.bin').write_bytes(body),
+                               (folder / 'in/how.json').write_text(json.dumps({'unpack': unpack, **more})))
 
 
     one, is_one_file = ('a.png', b'bytes'), (lambda found: found == {'a.png': b'bytes'})
-    escapes = (
-        '../x',
-        '/tmp/milan-hostile',
-        'a/../../x',
-        '..\\..\\x',
-        'C:\\x',
-        'C:x',
-        '//server/x',
-        'a/../..',
-        '..',
-    )
+    escapes = ('../x', '/tmp/milan-hostile', 'a/../../x', '..\\..\\x', 'C:\\x', 'C:x', '//server/x', 'a/../..',
+               '..')
     whole_rcc, lies = rcc((2, 1, 1), (0, 0, 0)), zipped(('a.png', b'a' * 10**5), compression=zipfile.ZIP_DEFLATED)
     where = lies.index(b'PK\x01\x02') + 24
     archive_table = {
@@ -3867,42 +3554,17 @@ def test_downloads():
             lambda found: True,
         ),
     }
-    download_cases = [
-        Case(
-            name,
-            nothing,
-            lambda folder, answer=answer: downloaded(folder, answer),
-            (named,) if isinstance(named, str) else named,
-            *right,
-        )
-        for name, (answer, named, *right) in answers_table.items()
-    ]
-    addresses_table = (
-        'file:///etc/passwd',
-        'ftp://example.org/x',
-        'http://',
-        'https://[::1',
-        'https://exa mple.org/x',
-        'https://example.org:99999/x',
-        'https://example.org:x/',
-        'nothing',
-        '',
-        'javascript:alert(1)',
-        'https://example.org/a\r\nHost: b',
-        'https://user:pass@example.org/x',
-        'http://\0/',
-        'https://' + 'a' * 300 + '/x',
-        '-o/tmp/x',
-    )
+    download_cases = [Case(name, nothing, lambda folder, answer=answer: downloaded(folder, answer),
+                           (named,) if isinstance(named, str) else named, *right)
+                      for name, (answer, named, *right) in answers_table.items()]
+    addresses_table = ('file:///etc/passwd', 'ftp://example.org/x', 'http://', 'https://[::1',
+                       'https://exa mple.org/x', 'https://example.org:99999/x', 'https://example.org:x/',
+                       'nothing', '', 'javascript:alert(1)', 'https://example.org/a\r\nHost: b',
+                       'https://user:pass@example.org/x', 'http://\0/', 'https://' + 'a' * 300 + '/x', '-o/tmp/x')
     download_cases += [
-        Case(
-            f'address {address[:30]!r}',
-            nothing,
-            lambda folder, address=address: milan.data.downloads.download(
-                address, folder / 'results/a.bin', at_most=99
-            ),
-            (address[:20], 'host', 'address', 'port', 'connection', 'URL', 'label'),
-        )
+        Case(f'address {address[:30]!r}', nothing, lambda folder,
+             address=address: milan.data.downloads.download(address, folder / 'results/a.bin', at_most=99),
+             (address[:20], 'host', 'address', 'port', 'connection', 'URL', 'label'))
         for address in addresses_table
     ]
 
@@ -3924,13 +3586,9 @@ def test_downloads():
     def goes_on(handler, body=b'bytes'):
         wanted = handler.headers.get('Range')
         start = int(wanted[6:-1]) if wanted else 0
-        says(
-            body[start:],
-            206 if start else 200,
-            ETag='"e"',
-            **({'Content-Range': f'bytes {start}-{len(body) - 1}/{len(body)}'} if start else {}),
-            Content_Length=len(body) - start,
-        )(handler)
+        says(body[start:], 206 if start else 200, ETag='"e"',
+             **({'Content-Range': f'bytes {start}-{len(body) - 1}/{len(body)}'} if start else {}),
+             Content_Length=len(body) - start)(handler)
 
 
     is_bytes = lambda found: found == b'bytes'
@@ -3950,16 +3608,8 @@ def test_downloads():
         ),
         'notes of numbers': begun(notes={'etag': 5, 'modified': 5, 'total': 'x', 'address': 7}),
     }.items():
-        download_cases.append(
-            Case(
-                f'begun: {name}',
-                make,
-                lambda folder: downloaded(folder, goes_on),
-                ('a.bin.partial',),
-                is_bytes,
-                ('data',),
-            )
-        )
+        download_cases.append(Case(f'begun: {name}', make, lambda folder: downloaded(folder, goes_on),
+                                   ('a.bin.partial',), is_bytes, ('data',)))
     for name, answer in {
         'another range': lambda handler: says(b'xx', 206, Content_Range='bytes 0-1/5')(handler),
         'a range that is none': lambda handler: says(b'xx', 206, Content_Range='garbage')(handler),
@@ -3968,13 +3618,8 @@ def test_downloads():
         '416 with garbage': lambda handler: says(b'', 416, Content_Range='bytes */x')(handler),
     }.items():
         download_cases.append(
-            Case(
-                f'going on: {name}',
-                nothing,
-                lambda folder, answer=answer: resumed(folder, answer),
-                ('piece', 'server', '416', 'range'),
-                is_bytes,
-            )
+            Case(f'going on: {name}', nothing, lambda folder, answer=answer: resumed(folder, answer),
+                 ('piece', 'server', '416', 'range'), is_bytes)
         )
 
 
@@ -4019,15 +3664,9 @@ def test_downloads():
         (folder / 'in').mkdir()
         source = {'kind': 'url', 'address': serving(answer) + '/a.bin', 'file': 'a.bin', 'sha256': None, **more}
         (folder / 'in/things.yaml').write_text(
-            yaml.safe_dump(
-                {
-                    'title': 'x',
-                    'licence': {'spdx': 'x', 'sentence': 'x'},
-                    'credit': 'x',
-                    'homepage': 'https://example.org',
-                    'parts': [{'name': 'p', 'at_most': 10**6, 'sources': [source]}],
-                }
-            )
+            yaml.safe_dump({'title': 'x', 'licence': {'spdx': 'x', 'sentence': 'x'}, 'credit': 'x',
+                            'homepage': 'https://example.org',
+                            'parts': [{'name': 'p', 'at_most': 10**6, 'sources': [source]}]})
         )
         place = milan.data.manifests.fetch('things', quiet=True)
         return [path.read_bytes() for path in place.rglob('*') if path.name != 'manifest.json']
@@ -4035,31 +3674,16 @@ def test_downloads():
 
     for unpack in ('none', 'zip', 'tar', 'deb'):
         download_cases.append(
-            Case(
-                f'manifest: {unpack} without end',
-                nothing,
-                lambda folder, unpack=unpack: through_manifest(
-                    folder, says(b'x' * 10**6, repeat=300), unpack=unpack
-                ),
-                ('allow', 'more than'),
-                may=('in',),
-            )
+            Case(f'manifest: {unpack} without end', nothing, lambda folder,
+                 unpack=unpack: through_manifest(folder, says(b'x' * 10**6, repeat=300), unpack=unpack),
+                 ('allow', 'more than'), may=('in',))
         )
-    for name, mirror in {
-        'a file': 'file:///etc',
-        'nothing': 'nothing',
-        'a line break': 'https://a\n.org',
-        'broken': 'https://[::1',
-    }.items():
+    for name, mirror in {'a file': 'file:///etc', 'nothing': 'nothing', 'a line break': 'https://a\n.org',
+                         'broken': 'https://[::1'}.items():
         download_cases.append(
-            Case(
-                f'mirror: {name}',
-                nothing,
-                lambda folder, mirror=mirror: milan.data.manifests.fetch(
-                    'milan-base', quiet=True, mirror=mirror, offline=False
-                ),
-                (mirror[:9], 'mirror'),
-            )
+            Case(f'mirror: {name}', nothing, lambda folder,
+                 mirror=mirror: milan.data.manifests.fetch('milan-base', quiet=True, mirror=mirror,
+                                                           offline=False), (mirror[:9], 'mirror'))
         )
 
     check('Downloads', download_cases)
@@ -4071,11 +3695,8 @@ def test_command_line():
         "The command in this process; its error, as an exception."
         shown, wrong = io.StringIO(), io.StringIO()
         try:
-            with (
-                contextlib.redirect_stdout(shown),
-                contextlib.redirect_stderr(wrong),
-                unittest.mock.patch('rich.console._is_jupyter', return_value=False),
-            ):
+            with (contextlib.redirect_stdout(shown), contextlib.redirect_stderr(wrong),
+                  unittest.mock.patch('rich.console._is_jupyter', return_value=False)):
                 milan.cli.app([str(word) for word in words], prog_name='milan')
         except SystemExit as end:
             if end.code in (0, None):
@@ -4115,15 +3736,7 @@ def test_command_line():
 
 
     find, speak = ('exemplars', 'tiny/shapes', 'pics', '--device', 'cpu', '--k', '2'), (
-        'describe',
-        'tiny/shapes',
-        'pics',
-        '--device',
-        'cpu',
-        '--k',
-        '2',
-        '--captioner',
-        'MODELS/speaker',
+        'describe', 'tiny/shapes', 'pics', '--device', 'cpu', '--k', '2', '--captioner', 'MODELS/speaker'
     )
     command_cases = [
         commanded('whole', *find, named='x', right=lambda said: '6 units' in said),
@@ -4364,24 +3977,14 @@ def test_command_line():
 def test_saving():
     def thesis(name):
         "A folder of the user's, not empty."
-        return lambda folder: (
-            (folder / name).mkdir(parents=True, exist_ok=True),
-            (folder / name / 'thesis.txt').write_text('years'),
-        )
+        return lambda folder: ((folder / name).mkdir(parents=True, exist_ok=True),
+                               (folder / name / 'thesis.txt').write_text('years'))
 
 
     def old_captioner(*more):
-        return lambda folder: (
-            small_captioner().save(folder / 'results/c'),
-            [
-                (
-                    (folder / 'results/c' / name).mkdir()
-                    if name.endswith('/')
-                    else (folder / 'results/c' / name).write_text('x')
-                )
-                for name in more
-            ],
-        )
+        return lambda folder: (small_captioner().save(folder / 'results/c'),
+                               [((folder / 'results/c' / name).mkdir() if name.endswith('/')
+                                 else (folder / 'results/c' / name).write_text('x')) for name in more])
 
 
     def reads(folder):
@@ -4635,20 +4238,15 @@ def test_saving():
 
 # 06_hostile.ipynb, section "Gallery and browse"
 def test_gallery_and_browse():
-    good_table = {
-        'layer': ['0', '0', '2'],
-        'unit': [0, 1, 1],
-        'description': ['a dog', 'a cat', 'a bird'],
-        'score': [0.5, 0.25, 0.125],
-    }
+    good_table = {'layer': ['0', '0', '2'], 'unit': [0, 1, 1], 'description': ['a dog', 'a cat', 'a bird'],
+                  'score': [0.5, 0.25, 0.125]}
 
 
     def pages(folder, table=None, **more):
         "A gallery, and all the text in it."
         found = seen_by(noise, out=folder / 'results/e')
-        page = milan.gallery.write(
-            found, pd.DataFrame({**good_table, **(table or {})}), folder / 'results/g', **more
-        )
+        page = milan.gallery.write(found, pd.DataFrame({**good_table, **(table or {})}), folder / 'results/g',
+                                   **more)
         return {
             str(path.relative_to(folder / 'results/g')): path.read_text() for path in page.parent.rglob('*.html')
         }
@@ -4663,9 +4261,8 @@ def test_gallery_and_browse():
 
 
     def tame(found):
-        return len(found) == 3 and not any(
-            '<script>alert' in text or '<img src=x' in text or '" onload' in text for text in found.values()
-        )
+        return len(found) == 3 and not any('<script>alert' in text or '<img src=x' in text or '" onload' in text
+                                           for text in found.values())
 
 
     evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -4763,9 +4360,8 @@ def test_gallery_and_browse():
         for name in ('x' * 249 + 'a', 'x' * 249 + 'b', 'ä' * 120):
             inner.add_module(name, nn.Conv2d(3, 3, 1))
         found = seen_by(noise, inner, ['x' * 249 + 'a', 'x' * 249 + 'b', 'ä' * 120])
-        page = milan.gallery.write(
-            found, pd.DataFrame({'layer': found.layers, 'unit': 0, 'description': 'x'}), folder / 'results/g'
-        )
+        page = milan.gallery.write(found, pd.DataFrame({'layer': found.layers, 'unit': 0, 'description': 'x'}),
+                                   folder / 'results/g')
         return len(list((page.parent / 'layers').iterdir()))
 
 
@@ -4775,9 +4371,8 @@ def test_gallery_and_browse():
         for name in ('a', 'A'):
             inner.add_module(name, nn.Conv2d(3, 3, 1))
         found = seen_by(noise, inner, ['a', 'A'])
-        page = milan.gallery.write(
-            found, pd.DataFrame({'layer': found.layers, 'unit': 0, 'description': 'x'}), folder / 'results/g'
-        )
+        page = milan.gallery.write(found, pd.DataFrame({'layer': found.layers, 'unit': 0, 'description': 'x'}),
+                                   folder / 'results/g')
         return len(list((page.parent / 'layers').iterdir()))
 
 
@@ -4814,12 +4409,8 @@ def test_gallery_and_browse():
 
 
     def refused(answer):
-        return (
-            b'years of work' not in answer
-            and b'root:' not in answer
-            and b'photo.jpg' not in answer
-            and b' 200 ' not in answer[:20]
-        )
+        return (b'years of work' not in answer and b'root:' not in answer and b'photo.jpg' not in answer
+                and b' 200 ' not in answer[:20])
 
 
     def served(text):
@@ -4968,25 +4559,13 @@ def test_resuming():
         )
 
 
-    ways = {
-        'cut': cut,
-        'halved': halved,
-        'empty': blank,
-        'garbage': garbage,
-        'zeros': zeros,
-        'missing': gone,
-        'a folder': a_folder,
-        'a pipe': a_pipe,
-        'code': code,
-    }
+    ways = {'cut': cut, 'halved': halved, 'empty': blank, 'garbage': garbage, 'zeros': zeros, 'missing': gone,
+            'a folder': a_folder, 'a pipe': a_pipe, 'code': code}
     with tempfile.TemporaryDirectory() as aside:
         (Path(aside) / 'results').mkdir()
         stopped(Path(aside))
-        parts = sorted(
-            str(path.relative_to(Path(aside) / 'results/.e.progress/part-0'))
-            for path in (Path(aside) / 'results/.e.progress/part-0').rglob('*')
-            if path.is_file()
-        )
+        parts = sorted(str(path.relative_to(Path(aside) / 'results/.e.progress/part-0'))
+                       for path in (Path(aside) / 'results/.e.progress/part-0').rglob('*') if path.is_file())
         keys = list(torch.load(Path(aside) / 'results/.e.progress/part-0/state.pt', weights_only=True))
     resume_table = {
         'whole': (lambda folder: None, 'x', is_undisturbed),
@@ -5049,17 +4628,8 @@ def test_resuming():
         from milan.captioner.training import train_lm
 
         said = [['a red dog'], ['a blue cat'], ['a dog'], ['a cat'], ['a red cat'], ['blue']]
-        trained = train_lm(
-            said,
-            validation=[4, 5],
-            embedding_size=4,
-            hidden_size=6,
-            epochs=epochs,
-            patience=9,
-            checkpoint=folder / 'results/lm.checkpoint',
-            progress=False,
-            device='cpu',
-        )
+        trained = train_lm(said, validation=[4, 5], embedding_size=4, hidden_size=6, epochs=epochs, patience=9,
+                           checkpoint=folder / 'results/lm.checkpoint', progress=False, device='cpu')
         return len(trained.log)
 
 
@@ -5108,10 +4678,8 @@ def test_resuming():
             lambda count: count == 3,
         ),
     }
-    resume_cases += [
-        case._replace(name=f'training: {case.name}', may=('results',))
-        for case in table_of(half_learnt, learnt, training_table)
-    ]
+    resume_cases += [case._replace(name=f'training: {case.name}', may=('results',))
+                     for case in table_of(half_learnt, learnt, training_table)]
 
 
     class OnDisk(list):
@@ -5126,19 +4694,15 @@ def test_resuming():
             if (folder / 'results/e').exists()
             else seen_by(noise, out=folder / 'results/e')
         )
-        return encode_exemplars(
-            PyramidEncoder('tiny/shapes', ['0', '2']), found, 4, False, folder / 'results/features'
-        )
+        return encode_exemplars(PyramidEncoder('tiny/shapes', ['0', '2']), found, 4, False,
+                                folder / 'results/features')
 
 
     kept_features = []
     with tempfile.TemporaryDirectory() as aside:
         kept_features.append(features_of(Path(aside)))
-        feature_files = sorted(
-            path.name
-            for path in (Path(aside) / 'results/features').rglob('*')
-            if path.is_file() and path.parent != Path(aside) / 'results/features'
-        )
+        feature_files = sorted(path.name for path in (Path(aside) / 'results/features').rglob('*')
+                               if path.is_file() and path.parent != Path(aside) / 'results/features')
     feature_table = {
         'whole': (lambda folder: None, 'x', lambda found: torch.equal(found, kept_features[0])),
         **{
@@ -5154,21 +4718,16 @@ def test_resuming():
             if way != 'code'
         },
     }
-    resume_cases += [
-        case._replace(name=f'features: {case.name}', may=('results',))
-        for case in table_of(features_of, features_of, feature_table)
-    ]
+    resume_cases += [case._replace(name=f'features: {case.name}', may=('results',))
+                     for case in table_of(features_of, features_of, feature_table)]
 
     check('Resuming', resume_cases)
 
 
 # 06_hostile.ipynb, section "All together"
 def test_all_together():
-    counts = pd.crosstab(
-        pd.Series([row['section'] for row in SEEN], name='section', dtype=str),
-        pd.Series([row['outcome'] for row in SEEN], name='outcome', dtype=str),
-    )
-    counts = counts.reindex(
-        index=dict.fromkeys(row['section'] for row in SEEN), columns=[*GOOD, *BAD], fill_value=0
-    )
+    counts = pd.crosstab(pd.Series([row['section'] for row in SEEN], name='section', dtype=str),
+                         pd.Series([row['outcome'] for row in SEEN], name='outcome', dtype=str))
+    counts = counts.reindex(index=dict.fromkeys(row['section'] for row in SEEN), columns=[*GOOD, *BAD],
+                            fill_value=0)
     pd.concat([counts, counts.sum().to_frame('all').T])

@@ -25,9 +25,8 @@ def test_many_pictures_of_each_thing():
     changed = variants(drawn, [0, 0, 0, 2, 2, 2], size=64)
     Image.fromarray(np.hstack([changed.picture(index) for index in range(6)]))
 
-    test_eq(
-        (len(changed), changed[0].shape, changed.table['source'].tolist()), (6, (3, 64, 64), [0, 0, 0, 2, 2, 2])
-    )
+    test_eq((len(changed), changed[0].shape, changed.table['source'].tolist()),
+            (6, (3, 64, 64), [0, 0, 0, 2, 2, 2]))
     test_eq(changed.table['description'][3], drawn.table['description'][2])
     assert torch.equal(variants(drawn, [0, 0], size=64)[1], changed[1]) and not torch.equal(
         changed[0], changed[1]
@@ -47,10 +46,8 @@ def test_words_in_a_corner():
     written = write_on(grey, captions_for([0, 1, 2, 2], ['bird', 'fish', 'tree'], share=1), corner='any')
     Image.fromarray(torch.cat([*written.images], 2).permute(1, 2, 0).numpy())
 
-    assert all(
-        (image != 120).any(0)[~mask].sum() == 0 and (image != 120).any(0)[mask].float().mean() > 0.3
-        for image, mask in zip(*written)
-    )
+    assert all((image != 120).any(0)[~mask].sum() == 0 and (image != 120).any(0)[mask].float().mean() > 0.3
+               for image, mask in zip(*written))
     plain = write_on(grey, ['bird', None, '', 'fish'])
     test_eq(plain.masks.any((1, 2)).tolist(), [True, False, False, True])
     assert (
@@ -58,13 +55,10 @@ def test_words_in_a_corner():
     )
     labels = np.arange(3000) % 3
     right, wrong = (captions_for(labels, 'abc', share=share, wrong=share == 1) for share in (.5, 1))
-    assert {text for text, label in zip(right, labels) if text and text != 'abc'[label]} == set() and abs(
-        np.mean([text is None for text in right]) - 0.5
-    ) < 0.05
-    assert (
-        all(text != 'abc'[label] for text, label in zip(wrong, labels))
-        and len(set(zip(wrong, labels.tolist()))) == 6
-    )
+    assert {text for text, label in zip(right, labels) if text
+            and text != 'abc'[label]} == set() and abs(np.mean([text is None for text in right]) - 0.5) < 0.05
+    assert (all(text != 'abc'[label] for text, label in zip(wrong, labels))
+            and len(set(zip(wrong, labels.tolist()))) == 6)
     with expect_fail(MilanError, contains='smaller height'): write_on(grey, 'two rhinoceroses')
     with expect_fail(MilanError, contains='2 texts for 4 images'): write_on(grey, ['a', 'b'])
     with expect_fail(MilanError, contains="corner 'middle'"): write_on(grey, 'a', corner='middle')
@@ -85,14 +79,11 @@ def test_blurring():
     detail = lambda images: torch.stack([image[:, mask].float().std() for image, mask in zip(images, masks)])
     assert (detail(blurred) < .7 * detail(sharp)).float().mean() > .8
     assert torch.equal(blur_regions(sharp, masks & False), sharp)
-    corners = torch.zeros(1, 20, 20, dtype=torch.bool).index_put(
-        (torch.tensor([0, 0]), torch.tensor([5, 14]), torch.tensor([5, 14])), torch.tensor(True)
-    )
+    corners = torch.zeros(1, 20, 20, dtype=torch.bool).index_put((torch.tensor([0, 0]), torch.tensor([5, 14]),
+                                                                  torch.tensor([5, 14])), torch.tensor(True))
     noise = torch.randint(0, 256, (1, 3, 20, 20), dtype=torch.uint8)
-    changes = [
-        (blur_regions(noise, corners, box=box) != noise).any(1)[0, 8:12, 8:12].float().mean()
-        for box in (False, True)
-    ]
+    changes = [(blur_regions(noise, corners, box=box) != noise).any(1)[0, 8:12, 8:12].float().mean()
+               for box in (False, True)]
     assert changes[0] == 0 and changes[1] > .9
     flat = torch.full((1, 3, 16, 16), 77, dtype=torch.uint8)
     assert torch.equal(blur_regions(flat, torch.ones(1, 16, 16, dtype=torch.bool)), flat)

@@ -41,20 +41,11 @@ def class_folders():
     """A folder as ImageFolder wants it, with what can go wrong in sorting: capitals, numbers, inner folders,
     other files."""
     folder, random = Path(tempfile.mkdtemp()), np.random.default_rng(0)
-    for name in (
-        'b/10.png',
-        'b/9.png',
-        'b/Z.PNG',
-        'b/inner/1.png',
-        'a/c.png',
-        'B/x.png',
-        'a/note.txt',
-        'a/d.gif',
-    ):
+    for name in ('b/10.png', 'b/9.png', 'b/Z.PNG', 'b/inner/1.png', 'a/c.png', 'B/x.png', 'a/note.txt',
+                 'a/d.gif'):
         (folder/name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = random.integers(
-            0, 255, (int(random.integers(20, 90)), int(random.integers(20, 90)), 3), dtype=np.uint8
-        )
+        pixels = random.integers(0, 255, (int(random.integers(20, 90)), int(random.integers(20, 90)), 3),
+                                 dtype=np.uint8)
         (
             Image.fromarray(pixels).save(folder / name)
             if name[-3:] in ('png', 'PNG')
@@ -76,14 +67,9 @@ def test_opening_a_picture():
         with expect_fail(MilanError, contains=name): open_picture(folder/name)
 
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    ways = {
-        '8 bit.png': ramp,
-        '16 bit.png': ramp * np.uint16(257),
-        '16 bit.tif': ramp * np.uint16(257),
-        '16 bit.ppm': ramp * np.uint16(257),
-        'big-endian.tif': (ramp * np.uint16(257)).astype('>u2'),
-        'fractions.tif': ramp.astype(np.float32) / 255,
-    }
+    ways = {'8 bit.png': ramp, '16 bit.png': ramp * np.uint16(257), '16 bit.tif': ramp * np.uint16(257),
+            '16 bit.ppm': ramp * np.uint16(257), 'big-endian.tif': (ramp * np.uint16(257)).astype('>u2'),
+            'fractions.tif': ramp.astype(np.float32) / 255}
     for name, values in ways.items():
         Image.fromarray(values).save(folder/name)
         test_eq(np.asarray(open_picture(folder/name, 'RGB')), np.stack([ramp] * 3, 2))
@@ -103,22 +89,17 @@ def test_opening_a_picture():
         exif = Image.Exif()
         exif[274] = orientation
         for name in ('turned.png', 'turned.webp', 'turned.tif'):
-            colours.transpose(stored).save(
-                folder / name, exif=exif, **({'lossless': True} if name.endswith('webp') else {})
-            )
+            colours.transpose(stored).save(folder / name, exif=exif,
+                                           **({'lossless': True} if name.endswith('webp') else {}))
             test_eq(np.asarray(open_picture(folder/name, 'RGB')), np.asarray(colours))
         colours.transpose(stored).resize((70, 70)).save(folder/'turned.jpg', exif=exif)
         Image.open(folder / 'turned.jpg').transpose(
             {**turned, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}[orientation]
         ).save(folder / 'plain.png')
-        test_eq(
-            np.asarray(open_picture(folder / 'turned.jpg', 'RGB')),
-            np.asarray(open_picture(folder / 'plain.png', 'RGB')),
-        )
-        test_eq(
-            np.asarray(open_picture(folder / 'turned.jpg', 'RGB', upright=False)),
-            np.asarray(Image.open(folder / 'turned.jpg')),
-        )
+        test_eq(np.asarray(open_picture(folder / 'turned.jpg', 'RGB')),
+                np.asarray(open_picture(folder / 'plain.png', 'RGB')))
+        test_eq(np.asarray(open_picture(folder / 'turned.jpg', 'RGB', upright=False)),
+                np.asarray(Image.open(folder / 'turned.jpg')))
 
     clear = np.array([[0, 255], [128, 255]], dtype=np.uint8)
     for mode in ('1', 'L', 'P', 'RGB', 'LA', 'RGBA', 'PA'):
@@ -168,9 +149,8 @@ def test_a_set_of_images():
         random, masks = np.random.default_rng(count), np.zeros((count, 8), np.uint8)
         masks[0] = np.packbits(np.eye(8, dtype=bool))
         table = pd.DataFrame({column: [f'{column} {i}' for i in range(count)] for column in COLUMNS})
-        return ImageSet(
-            name, table, random.integers(0, 255, (count, 8, 8, 3), dtype=np.uint8), masks, f'{name}{count}'
-        )
+        return ImageSet(name, table, random.integers(0, 255, (count, 8, 8, 3), dtype=np.uint8), masks,
+                        f'{name}{count}')
 
 
     five = tiny('five', 5)
@@ -225,11 +205,8 @@ def test_a_folder_of_images():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always')
         some = ImageFolder(folder, 32, skip_broken=True)
-    assert (
-        len(told) == 1
-        and '1 files are left out' in str(told[0].message)
-        and 'red/1.jpg: ' in str(told[0].message)
-    )
+    assert (len(told) == 1 and '1 files are left out' in str(told[0].message)
+            and 'red/1.jpg: ' in str(told[0].message))
     test_eq(len(list(some)), len(photos) - 1)
     (folder/'red'/'1.jpg').unlink()
     test_eq(ImageFolder(folder, 32).fingerprint, some.fingerprint) # as if it weren't there
@@ -255,10 +232,8 @@ def test_class_folders():
 
     torchvision = import_torchvision()
     transforms = torchvision.transforms
-    for fit, steps in [
-        ('crop', [transforms.Resize(256), transforms.CenterCrop(224)]),
-        ('squash', [transforms.Resize((224, 224))]),
-    ]:
+    for fit, steps in [('crop', [transforms.Resize(256), transforms.CenterCrop(224)]),
+                       ('squash', [transforms.Resize((224, 224))])]:
         theirs = torchvision.datasets.ImageFolder(folder, transforms.Compose(steps))
         ours = LabelledFolder(folder, fit=fit)
         test_eq([str(folder/file) for file in ours.files], [file for file, _ in theirs.samples])
@@ -312,10 +287,8 @@ def test_latent_codes():
     latents, latents[1]
 
     torch.save({'z': torch.arange(12.).view(3, 4), 'y': classes}, both := Path(tempfile.mkdtemp())/'both.pth')
-    assert all(
-        torch.equal(one, other)
-        for one, other in zip(read_latents(both.parent).tensors, latents.tensors, strict=True)
-    )
+    assert all(torch.equal(one, other) for one, other in zip(read_latents(both.parent).tensors, latents.tensors,
+                                                             strict=True))
     assert read_latents(folder).fingerprint == latents.fingerprint != read_latents(both.parent).fingerprint
     torch.save({'z': 3}, both)
     with expect_fail(MilanError, contains='both.pth holds dict'): read_latents(both.parent)
@@ -340,11 +313,8 @@ def test_errors():
 
     def png(width, height, *chunks, bits=8, colour=0):
         "A PNG with any size in its head, and any chunks."
-        parts = [
-            (b'IHDR', struct.pack('>IIBBBBB', width, height, bits, colour, 0, 0, 0)),
-            *chunks,
-            (b'IEND', b''),
-        ]
+        parts = [(b'IHDR', struct.pack('>IIBBBBB', width, height, bits, colour, 0, 0, 0)), *chunks,
+                 (b'IEND', b'')]
         return b'\x89PNG\r\n\x1a\n' + b''.join(
             struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
             for kind, body in parts
@@ -413,23 +383,13 @@ def test_errors():
     test_eq(_find_files(folder/'b', _ENDINGS), ([], {'\\udcff.png': 'its name is no text'}))
     for crop in (centre_crop, resized_crop):
         with expect_fail(MilanError, contains='1 x 300000'): crop(Image.new('RGB', (1, 300_000)), 224)
-    for images in (
-        None,
-        3,
-        np.zeros((2, 4, 4, 3), np.uint8),
-        np.zeros((1, 4, 4, 3)),
-        np.zeros((1, 4, 5, 3), np.uint8),
-        np.zeros((1, 4, 4), np.uint8),
-        np.zeros(1, np.uint8),
-    ):
+    for images in (None, 3, np.zeros((2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3)),
+                   np.zeros((1, 4, 5, 3), np.uint8), np.zeros((1, 4, 4), np.uint8), np.zeros(1, np.uint8)):
         with expect_fail(MilanError, contains='must be uint8'):
             ImageSet('x', pd.DataFrame({'file': ['a']}), images)
-    with patch(
-        'os.scandir',
-        side_effect=lambda path, scan=os.scandir: (
-            (_ for _ in ()).throw(PermissionError(13, 'no')) if str(path).endswith('red') else scan(path)
-        ),
-    ):
+    with patch('os.scandir', side_effect=lambda path,
+               scan=os.scandir: ((_ for _ in ()).throw(PermissionError(13, 'no')) if str(path).endswith('red')
+                                 else scan(path))):
         test_eq(_find_files(made_up_folder(), _ENDINGS)[1], {'red': 'a folder that cannot be listed'})
     for size in (0, -1, 10**9, 1.5, '224', None, float('nan')):
         for kind in (ImageFolder, LabelledFolder):

@@ -24,22 +24,11 @@ def test_the_classes_names():
 
 # 07_imagenet.ipynb, section "From words to classes"
 def test_from_words_to_classes():
-    said = [
-        'A “Granny Smith” apple',
-        'a red panda',
-        'A pair of binoculars',
-        'Meerkats',
-        'A dog',
-        'A cricket ball',
-        'a rubber duck',
-        'A bunny with an Easter egg',
-    ]
+    said = ['A “Granny Smith” apple', 'a red panda', 'A pair of binoculars', 'Meerkats', 'A dog',
+            'A cricket ball', 'a rubber duck', 'A bunny with an Easter egg']
     pd.DataFrame(
-        {
-            'description': said,
-            'phrase': [_phrase(text) for text in said],
-            'classes': [', '.join(class_names()[number][0] for number in classes_of(text)[:4]) for text in said],
-        }
+        {'description': said, 'phrase': [_phrase(text) for text in said],
+         'classes': [', '.join(class_names()[number][0] for number in classes_of(text)[:4]) for text in said]}
     )
 
     test_eq(classes_of('A sliced orange'), (950,))
@@ -47,13 +36,8 @@ def test_from_words_to_classes():
     test_eq(classes_of('a panda'), (388,))
     test_eq(classes_of('Meerkats'), (299,))
     test_eq(classes_of('A dog'), tuple(range(151, 269)))
-    test_eq(
-        [
-            classes_of(text)
-            for text in ('A cricket ball', 'a rubber duck', 'a mouse', 'a fish', 'A tractor wheel', '', '!')
-        ],
-        [()] * 7,
-    )
+    test_eq([classes_of(text) for text in ('A cricket ball', 'a rubber duck', 'a mouse', 'a fish',
+                                           'A tractor wheel', '', '!')], [()] * 7)
     test_eq(classes_of('A very poisonous lionfish!'), (396,))
     test_eq(classes_of('a string of garlic'), ())
     test_eq(classes_of('A “Granny Smith” apple'), (948,))
@@ -72,34 +56,20 @@ def test_from_words_to_classes():
         columns=['word', 'classes'],
     ).set_index('word')
 
-    for word, piece in {
-        'rooster': 'cock',
-        'gander': 'goose',
-        'clownfish': 'anemone fish',
-        'cep': 'bolete',
-        'screw driver': 'screwdriver',
-        'wheelie bin': 'trash can',
-        'pan': 'frying pan',
-        'pont du gard': 'viaduct',
-        'arc de triomphe': 'triumphal arch',
-        'mug': 'coffee mug',
-        'owl': 'great grey owl',
-    }.items():
-        assert any(
-            name == piece or piece in name for number in COMMON[word] for name in class_names()[number]
-        ), word
+    for word, piece in {'rooster': 'cock', 'gander': 'goose', 'clownfish': 'anemone fish', 'cep': 'bolete',
+                        'screw driver': 'screwdriver', 'wheelie bin': 'trash can', 'pan': 'frying pan',
+                        'pont du gard': 'viaduct', 'arc de triomphe': 'triumphal arch', 'mug': 'coffee mug',
+                        'owl': 'great grey owl'}.items():
+        assert any(name == piece or piece in name for number in COMMON[word]
+                   for name in class_names()[number]), word
     assert all(0 <= number < 1000 for numbers in COMMON.values() for number in numbers)
 
 
 # 07_imagenet.ipynb, section "A set of pictures"
 def test_a_set_of_pictures():
     table = pd.DataFrame(
-        {
-            'name': ['panda', 'p2', 'sea', 'hen', 'hen2'],
-            'description': ['', 'A panda', 'sea', 'A hen', 'A hen'],
-            'kind': ['photo', 'photo', 'photo', 'drawing', 'photo'],
-            'group': ['p', 'p', 's', 'h', 'h2'],
-        }
+        {'name': ['panda', 'p2', 'sea', 'hen', 'hen2'], 'description': ['', 'A panda', 'sea', 'A hen', 'A hen'],
+         'kind': ['photo', 'photo', 'photo', 'drawing', 'photo'], 'group': ['p', 'p', 's', 'h', 'h2']}
     )
     depicted(table)
 

@@ -94,22 +94,14 @@ def test_decoded_once():
     folder = made_up_folder()
     os.environ['MILAN_DATA_DIR'] = str(folder/'data')
     paint = lambda seed: compose(fit_object(disc(), 32), np.random.default_rng(seed))
-    discs = decoded(
-        'discs',
-        1,
-        32,
-        lambda: [row(f'disc{i}.png', functools.partial(paint, i)) for i in range(4)],
-        progress=False,
-    )
+    discs = decoded('discs', 1, 32, lambda: [row(f'disc{i}.png', functools.partial(paint, i)) for i in range(4)],
+                    progress=False)
     discs, discs.table['group'].tolist()
 
     def never(): raise AssertionError('the cache should have served')
     again = decoded('discs', 1, 32, never)
-    assert (
-        torch.equal(again[2], discs[2])
-        and torch.equal(again.mask(2), discs.mask(2))
-        and again.fingerprint == discs.fingerprint
-    )
+    assert (torch.equal(again[2], discs[2]) and torch.equal(again.mask(2), discs.mask(2))
+            and again.fingerprint == discs.fingerprint)
     pd.testing.assert_frame_equal(again.table, discs.table, check_dtype=False)
     broken = lambda: [row('cut.png', lambda: compose(open_picture(folder/'cut.png'), np.random.default_rng(0)))]
     with expect_fail(MilanError, contains='cut.png'): decoded('broken', 1, 32, broken, progress=False)
@@ -131,25 +123,15 @@ def test_decoded_once():
 
 # 04_sets.ipynb, section "Stamps"
 def test_stamps():
-    [
-        stamp_kind(file, picture)
-        for file, picture in (
-            ('symbols/a.png', None),
-            ('animals/frog.png', disc()),
-            ('animals/frog.png', speckled()),
-        )
-    ]
+    [stamp_kind(file, picture) for file, picture in (('symbols/a.png', None), ('animals/frog.png', disc()),
+                                                     ('animals/frog.png', speckled()))]
 
     test_eq(stamp_kind('animals/cartoon/frog.png', speckled()), 'drawing')
     test_eq(stamp_kind('animals/frog.png', speckled()), 'photo')
 
     folder = Path(tempfile.mkdtemp())
-    for file in (
-        'animals/amphibians/frog.png',
-        'animals/amphibians/frog_mirror.png',
-        'symbols/a.png',
-        'food/fruit/cartoon/plum.png',
-    ):
+    for file in ('animals/amphibians/frog.png', 'animals/amphibians/frog_mirror.png', 'symbols/a.png',
+                 'food/fruit/cartoon/plum.png'):
         (folder/file).parent.mkdir(parents=True, exist_ok=True)
         disc(colour=(len(file) * 3, 90, 40)).save(folder/file)
     (folder/'animals/amphibians/frog.txt').write_text('A frog. \naf.utf8=Padda')
@@ -167,16 +149,8 @@ def test_stamps():
 
 # 04_sets.ipynb, section "Photographs with backgrounds"
 def test_photographs_with_backgrounds():
-    [
-        file_words(name)
-        for name in (
-            'hammer3.webp',
-            'statueofLiberty.webp',
-            'polar_bear.webp',
-            'TajMahal_background.webp',
-            'main_droite_paume_0.webp',
-        )
-    ]
+    [file_words(name) for name in ('hammer3.webp', 'statueofLiberty.webp', 'polar_bear.webp',
+                                   'TajMahal_background.webp', 'main_droite_paume_0.webp')]
 
     test_eq(file_words('statueofLiberty.webp'), 'statue of liberty')
     test_eq(file_words('main_droite_paume_0.webp'), 'hand')
@@ -238,10 +212,8 @@ def test_emoji():
 
     test_eq(list(emoji_categories('[🐱🐶-🐸{👨‍⚕️}] ; Animals ; mammal')), ['🐱', '🐶', '🐷', '🐸'])
     annotations = Path(tempfile.mkdtemp())/'en.xml'
-    annotations.write_text(
-        '<ldml><annotations><annotation cp="🐸">face | frog</annotation><annotation cp="🐸"'
-        ' type="tts">frog</annotation></annotations></ldml>'
-    )
+    annotations.write_text('<ldml><annotations><annotation cp="🐸">face | frog</annotation><annotation cp="🐸"'
+                           ' type="tts">frog</annotation></annotations></ldml>')
     test_eq(emoji_names(annotations), {'🐸': ('frog', ['face', 'frog'])})
 
     with expect_fail(OSError): _emoji_rows(Path(tempfile.mkdtemp()), 32)
@@ -266,30 +238,22 @@ def test_generated_scenes():
 # 04_sets.ipynb, section "The paper's data sets"
 def test_the_paper_s_data_sets():
     os.environ['MILAN_DATA_DIR'] = str(home := Path(tempfile.mkdtemp()))
-    for name in (
-        'imagenet/val/n01440764/ILSVRC2012_val_00000293',
-        'imagenet/val/n02123045/ILSVRC2012_val_00000012',
-        'imagenet/train/n01440764/n01440764_10026',
-        'places365/a/1',
-    ):
+    for name in ('imagenet/val/n01440764/ILSVRC2012_val_00000293',
+                 'imagenet/val/n02123045/ILSVRC2012_val_00000012', 'imagenet/train/n01440764/n01440764_10026',
+                 'places365/a/1'):
         (home/name).parent.mkdir(parents=True, exist_ok=True)
         disc(80, background=(40, 60, 90, 255)).convert('RGB').save((home/name).with_suffix('.JPEG'))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         found = published('imagenet')
     test_eq(len(said), 1)
-    assert (
-        "holds 2 images in 2 classes; ImageNet (ILSVRC 2012) has 50,000 in 1,000, so published image numbers"
-        " don't hold"
-        in str(said[0].message)
-    )
+    assert ("holds 2 images in 2 classes; ImageNet (ILSVRC 2012) has 50,000 in 1,000, so published image numbers"
+            " don't hold" in str(said[0].message))
     found, found.table[['file', 'label']].values.tolist()
 
     with warnings.catch_warnings(action='ignore'):
-        test_eq(
-            [published(name).name for name in ('imagenet/val', 'imagenet/train', 'places365')],
-            ['imagenet', 'imagenet/train', 'places365'],
-        )
+        test_eq([published(name).name for name in ('imagenet/val', 'imagenet/train', 'places365')],
+                ['imagenet', 'imagenet/train', 'places365'])
         test_eq(published('imagenet', 96)[0].shape, (3, 96, 96))
     with expect_fail(MilanError, contains='imagenet/val or imagenet/train'): published('imagenet/test')
     with expect_fail(MilanError, contains='imagenet-blurred/val should hold'): published('imagenet-blurred')
@@ -306,8 +270,7 @@ def test_the_paper_s_data_sets():
     del os.environ['MILAN_DATA_DIR']
 
     os.environ['MILAN_DATA_DIR'], os.environ['MILAN_MANIFESTS_DIR'] = (
-        str(home := Path(tempfile.mkdtemp())),
-        tempfile.mkdtemp(),
+        str(home := Path(tempfile.mkdtemp())), tempfile.mkdtemp()
     )
     (home/'imagenet-spurious-text/50pct/test/tench').mkdir(parents=True)
     disc(80).convert('RGB').save(home/'imagenet-spurious-text/50pct/test/tench/1.png')

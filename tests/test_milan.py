@@ -38,9 +38,8 @@ def test_modules_on_demand():
 
     HEAVY = ['torch', 'torchvision', 'transformers', 'spacy', 'matplotlib', 'pandas', 'numpy']
     code = 'import sys, milan; print([name for name in sys.argv[1:] if name in sys.modules])'
-    loaded = subprocess.run(
-        [sys.executable, '-c', code, *HEAVY], capture_output=True, text=True, check=True
-    ).stdout
+    loaded = subprocess.run([sys.executable, '-c', code, *HEAVY], capture_output=True, text=True,
+                            check=True).stdout
     test_eq(loaded, '[]\n')
     loaded
 
@@ -53,12 +52,8 @@ def test_captioners_by_name():
     def user_folder():
         "A fresh folder that stands for a user's data and models, with no connection."
         folder = Path(tempfile.mkdtemp())
-        places = {
-            'MILAN_MODELS_DIR': folder,
-            'MILAN_DATA_DIR': folder / 'data',
-            'MILAN_LOCK_FILE': folder / 'data' / 'lock.json',
-            'MILAN_OFFLINE': 1,
-        }
+        places = {'MILAN_MODELS_DIR': folder, 'MILAN_DATA_DIR': folder / 'data',
+                  'MILAN_LOCK_FILE': folder / 'data' / 'lock.json', 'MILAN_OFFLINE': 1}
         os.environ.update({name: str(value) for name, value in places.items()})
         return folder
 
@@ -100,8 +95,7 @@ def test_captioners_by_name():
     tokens = {'<|startoftext|>': 0, '<|endoftext|>': 1, 'red</w>': 2}
     config = transformers.CLIPConfig(
         text_config={'vocab_size': 3, 'bos_token_id': 0, 'eos_token_id': 1, 'pad_token_id': 1, **both},
-        vision_config={'image_size': 8, 'patch_size': 4, **both},
-        projection_dim=4,
+        vision_config={'image_size': 8, 'patch_size': 4, **both}, projection_dim=4
     )
     for part in (transformers.CLIPModel(config), transformers.CLIPTokenizer(vocab=tokens)):
         part.save_pretrained(folder / 'clip')
@@ -112,22 +106,16 @@ def test_captioners_by_name():
 
     reranked.encoder = eye
     test_eq(reranked(torch.rand(2, 3, 3, 8, 8), beam_size=4).beam_clip.shape, (2, 4))
-    for name, said in {
-        f'{folder}/ours+clip:nobody/no-such-clip': 'nothing was fetched',
-        f'{folder}/theirs+clip:{folder}/clip': 'no captioner',
-    }.items():
+    for name, said in {f'{folder}/ours+clip:nobody/no-such-clip': 'nothing was fetched',
+                       f'{folder}/theirs+clip:{folder}/clip': 'no captioner'}.items():
         with expect_fail(MilanError, contains=said): milan.pretrained(name, 'cpu')
     os.rename(folder/'ours', folder/'ours+clip') # a folder of this very name is just a folder
     test_eq(type(milan.pretrained(folder/'ours+clip', 'cpu')), Captioner)
     forget(folder)
 
     folder = user_folder()
-    wrong = {
-        'gen': "'stamps' is trained here",
-        'stamp': "did you mean 'stamps'",
-        'stamp+clip': "did you mean 'stamps'",
-        'my.pth': 'give a .pth, a folder',
-    }
+    wrong = {'gen': "'stamps' is trained here", 'stamp': "did you mean 'stamps'",
+             'stamp+clip': "did you mean 'stamps'", 'my.pth': 'give a .pth, a folder'}
     for name, remedy in wrong.items():
         with expect_fail(MilanError, contains=remedy): milan.pretrained(name)
     try: milan.pretrained('gen')
@@ -163,13 +151,8 @@ for name, work in needs.items():
     except milan.config.MilanError as error: print(name, f"[{name}]" in str(error), error)
 '''
     folder = tempfile.mkdtemp()
-    run = subprocess.run(
-        [sys.executable, '-c', FEW],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, 'MILAN_RESULTS_DIR': f'{folder}/results'},
-    )
+    run = subprocess.run([sys.executable, '-c', FEW], capture_output=True, text=True, cwd=folder,
+                         env={**os.environ, 'MILAN_RESULTS_DIR': f'{folder}/results'})
     shutil.rmtree(folder)
     assert run.returncode == 0, run.stderr
     test_eq([line.split()[1] for line in run.stdout.splitlines()], ['True'] * 6)

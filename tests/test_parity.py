@@ -30,10 +30,9 @@ def golden():
 def test_what_the_encoder_sees_oracle():
     captioner, arrays, texts = golden()
     root = oracle_dir()/'data/tinynet/tinyset'
-    images, masks = (
-        torch.from_numpy(np.concatenate([np.load(root / layer / f'{name}.npy') for layer in ('conv1', 'layer2')]))
-        for name in ('images', 'masks')
-    )
+    images, masks = (torch.from_numpy(np.concatenate([np.load(root / layer / f'{name}.npy')
+                                                      for layer in ('conv1', 'layer2')]))
+                     for name in ('images', 'masks'))
     features = captioner.encode(images, masks)
     scale = arrays['features'].abs().max()
     assert (features - arrays['features']).abs().max() < 1e-4 * scale
@@ -59,11 +58,8 @@ def test_what_the_models_say_oracle():
     lm = captioner.lm
     with torch.inference_mode(): assert (lm(arrays['lm.ids']) - arrays['lm.lps']).abs().max() < 1e-4
     test_close(lm.log_prob(texts['lm_sentences']), arrays['lm.logp_fixed'].float(), 1e-4)
-    test_close(
-        load_lm(oracle_dir() / 'lm.pth', 'cpu').log_prob(texts['lm_sentences']),
-        arrays['lm.logp_fixed'].float(),
-        1e-4,
-    )
+    test_close(load_lm(oracle_dir() / 'lm.pth', 'cpu').log_prob(texts['lm_sentences']),
+               arrays['lm.logp_fixed'].float(), 1e-4)
 
     ids = arrays['lm.ids']
     padded = ids[:, -1] == captioner.vocabulary.pad
@@ -71,9 +67,8 @@ def test_what_the_models_say_oracle():
     stop = (ids == captioner.vocabulary.stop).int().argmax(1)
     extra = log_p[torch.arange(len(ids)), stop, captioner.vocabulary.pad]
     test_close(
-        arrays['lm.logp_batch'].float(),
-        lm.log_prob(texts['lm_sentences']) + torch.where(padded, extra, 0.0),
-        1e-3,
+        arrays['lm.logp_batch'].float(), lm.log_prob(texts['lm_sentences']) + torch.where(padded, extra, 0.0),
+        1e-3
     )
 
 
@@ -100,18 +95,15 @@ def test_what_the_search_finds_oracle():
     for name in ('beam10', 'beam10_mi'):
         test_eq(found[name].beam_tokens.tolist(), arrays[f'{name}.beam_tokens'].tolist())
         test_close(found[name].beam_scores, arrays[f'{name}.beam_scores'], 1e-4)
-    test_close(
-        found['greedy'].attentions.sum((1, 2)), (found['greedy'].attentions.sum(2) > 0).sum(1).float(), 1e-4
-    )
+    test_close(found['greedy'].attentions.sum((1, 2)), (found['greedy'].attentions.sum(2) > 0).sum(1).float(),
+               1e-4)
 
     output = found['rerank50']
     order = output.beam_likelihood.sort(dim=1, descending=True, stable=True).indices
     test_close(output.beam_likelihood.gather(1, order), arrays['rerank50.beam_scores'], 1e-4)
     test_close(output.beam_lm.gather(1, order), arrays['rerank50.lm_scores'], 1e-4)
-    test_eq(
-        output.beam_tokens.gather(1, order[:, :, None].expand_as(output.beam_tokens)).tolist(),
-        arrays['rerank50.beam_tokens'].tolist(),
-    )
+    test_eq(output.beam_tokens.gather(1, order[:, :, None].expand_as(output.beam_tokens)).tolist(),
+            arrays['rerank50.beam_tokens'].tolist())
 
     exact = captioner.decode(arrays['features'])
     test_close(exact.scores, exact.likelihood - .2 * captioner.lm.log_prob(exact.tokens), 1e-4)
@@ -123,10 +115,8 @@ def test_what_the_search_finds_oracle():
     test_close(found['greedy'].scores, steps.masked_fill(stopped, 0).sum(1), 1e-4)
     test_close(arrays['greedy.scores'], steps.sum(1), 1e-4)
     for unit in range(0, 24, 5):
-        test_eq(
-            captioner.decode(arrays['features'][unit : unit + 1]).captions,
-            [captioner.decode(arrays['features']).captions[unit]],
-        )
+        test_eq(captioner.decode(arrays['features'][unit : unit + 1]).captions,
+                [captioner.decode(arrays['features']).captions[unit]])
 
 
 # 12_parity.ipynb, section "The file itself"
@@ -174,22 +164,14 @@ def test_one_step_of_training_oracle():
     kept = [unit for unit in range(24) if unit not in texts['hold_out']]
     ids, unit, _ = collect(vocabulary, texts['annotations'], kept).batch(list(range(3 * len(kept))))
     with torch.no_grad(): log_probs, attention = decoder(arrays['features'], arrays['force.targets'])
-    test_close(
-        word_loss(log_probs, arrays['force.targets'], vocabulary.pad), torch.tensor(texts['force']['nll']), 1e-5
-    )
-    test_close(
-        attention_loss(attention, arrays['force.targets'], vocabulary.pad, padding_too=True),
-        torch.tensor(texts['force']['regularizer']),
-        1e-5,
-    )
+    test_close(word_loss(log_probs, arrays['force.targets'], vocabulary.pad), torch.tensor(texts['force']['nll']),
+               1e-5)
+    test_close(attention_loss(attention, arrays['force.targets'], vocabulary.pad, padding_too=True),
+               torch.tensor(texts['force']['regularizer']), 1e-5)
 
     def compare(module, golden_step):
-        off = torch.cat(
-            [
-                (value - arrays[f'{golden_step}.{name}']).abs().flatten()
-                for name, value in module.state_dict().items()
-            ]
-        )
+        off = torch.cat([(value - arrays[f'{golden_step}.{name}']).abs().flatten()
+                         for name, value in module.state_dict().items()])
         assert (off < 1e-5).float().mean() > .999 and off.max() < 2.1e-3, (off.max(), (off < 1e-5).float().mean())
         return off
 

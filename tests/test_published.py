@@ -108,26 +108,13 @@ def write_manifest(folder, name, address, **more):
     (folder/'manifests').mkdir(exist_ok=True)
     os.environ['MILAN_MANIFESTS_DIR'] = str(folder/'manifests')
     file = address.rpartition('/')[2]
-    source = {
-        'kind': 'url',
-        'address': address,
-        'file': file,
-        'size': None,
-        'sha256': None,
-        'unpack': 'zip' if file.endswith('zip') else 'none',
-        **more,
-    }
+    source = {'kind': 'url', 'address': address, 'file': file, 'size': None, 'sha256': None,
+              'unpack': 'zip' if file.endswith('zip') else 'none', **more}
     (folder / 'manifests' / f'{name}.yaml').write_text(
-        yaml.safe_dump(
-            {
-                'title': 'A test',
-                'licence': {'spdx': 'CC0-1.0', 'sentence': 'Made up.'},
-                'credit': 'nobody',
-                'homepage': 'https://example.org',
-                'place': f'{name}.pth' if file.endswith('pth') else name,
-                'parts': [{'name': 'all', 'at_most': 10**6, 'sources': [source]}],
-            }
-        )
+        yaml.safe_dump({'title': 'A test', 'licence': {'spdx': 'CC0-1.0', 'sentence': 'Made up.'},
+                        'credit': 'nobody', 'homepage': 'https://example.org',
+                        'place': f'{name}.pth' if file.endswith('pth') else name,
+                        'parts': [{'name': 'all', 'at_most': 10**6, 'sources': [source]}]})
     )
 
 
@@ -140,26 +127,18 @@ def failure(name, **settings):
 
 def left(folder):
     "What lies below the user's folders, except locks and manifests."
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob('*')
-        if path.is_file() and path.suffix not in ('.lock', '.yaml')
-    )
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()
+                  and path.suffix not in ('.lock', '.yaml'))
 
 
 # 05_published.ipynb, section "The whole way"
 def test_the_whole_way():
     folder = user_folder()
-    with Site(
-        {
-            '/data/alexnet-places365.zip': published_set(),
-            '/models/milan-base.pth': published_captioner(folder / 'made.pth'),
-        }
-    ) as site:
+    with Site({'/data/alexnet-places365.zip': published_set(),
+               '/models/milan-base.pth': published_captioner(folder / 'made.pth')}) as site:
         os.environ['MILAN_MIRROR'] = site.address
-        places = [
-            manifests.fetch(name, quiet=True) for name in ('milannotations-alexnet-places365', 'milan-base')
-        ]
+        places = [manifests.fetch(name, quiet=True) for name in ('milannotations-alexnet-places365',
+                                                                 'milan-base')]
     test_eq(places, [folder/'data'/'alexnet'/'places365', folder/'models'/'milan-base.pth'])
     test_eq([manifests.verify(name) for name in ('milannotations-alexnet-places365', 'milan-base')], [5, 1])
     [path for path, _ in site.asked]
@@ -170,10 +149,8 @@ def test_the_whole_way():
     table = captioner.describe(found, progress=False)
     test_eq(list(table.columns), ['layer', 'unit', 'description', 'score'])
     test_eq(len(table), 6)
-    assert (
-        set(' '.join(table.description).lower().split()) <= {'things', 'red', 'dots', '<unk>'}
-        and np.isfinite(table.score).all()
-    )
+    assert (set(' '.join(table.description).lower().split()) <= {'things', 'red', 'dots', '<unk>'}
+            and np.isfinite(table.score).all())
     found
 
     test_eq(manifests.fetch('milan-base'), places[1]) # the server has gone by now
@@ -181,10 +158,8 @@ def test_the_whole_way():
     test_eq(sorted(lock), ['milan-base/milan-base.pth', 'milannotations-alexnet-places365/alexnet-places365.zip'])
     listed = manifests.table().set_index('name')
     forget(folder)
-    listed.loc[
-        ['milan-base', 'milan-gen', 'milannotations-alexnet-places365', 'milannotations-biggan-imagenet'],
-        ['state', 'megabytes', 'licence'],
-    ]
+    listed.loc[['milan-base', 'milan-gen', 'milannotations-alexnet-places365', 'milannotations-biggan-imagenet'],
+               ['state', 'megabytes', 'licence']]
 
 
 # 05_published.ipynb, section "Interrupted"
@@ -196,10 +171,8 @@ def test_interrupted():
         state = manifests.state('milannotations-alexnet-places365')
         place = manifests.fetch('milannotations-alexnet-places365', quiet=True)
     assert 'after 160,000 of' in said and 'run it again to resume' in said
-    test_eq(
-        [wanted for _, wanted in site.asked],
-        [None, *(f'bytes={start}-' for start in (40_000, 80_000, 120_000, 160_000))],
-    )
+    test_eq([wanted for _, wanted in site.asked],
+            [None, *(f'bytes={start}-' for start in (40_000, 80_000, 120_000, 160_000))])
     test_eq(manifests.verify('milannotations-alexnet-places365'), 5)
     test_eq(len(milan.annotations.load(place)), 6)
     test_eq(list(manifests.downloads_dir().iterdir()), [])
@@ -216,39 +189,24 @@ def test_not_what_it_should_be():
         entry.external_attr = 0o120777 << 16
         archive.writestr(entry, '/etc/passwd')
     bad = {
-        'wrong.zip': whole,
-        'cut.zip': whole[: len(whole) // 2],
+        'wrong.zip': whole, 'cut.zip': whole[: len(whole) // 2],
         'slip.zip': zipped({'annotations.csv': '', '../../escaped.csv': '!'}),
-        'absolute.zip': zipped({'/tmp/escaped.csv': '!'}),
-        'link.zip': link.getvalue(),
+        'absolute.zip': zipped({'/tmp/escaped.csv': '!'}), 'link.zip': link.getvalue(),
         'large.zip': zipped({'annotations.csv': bytes(2 * 10**6)}),
-        'grows.zip': zipped(
-            {'annotations.csv': bytes(900_000), 'more.csv': bytes(900_000)}, zipfile.ZIP_DEFLATED
-        ),
-        'page.zip': b'<!doctype html><title>Sign in</title>',
-        'other.zip': zipped({'readme.txt': 'no annotations'}),
+        'grows.zip': zipped({'annotations.csv': bytes(900_000), 'more.csv': bytes(900_000)},
+                            zipfile.ZIP_DEFLATED), 'page.zip': b'<!doctype html><title>Sign in</title>',
+        'other.zip': zipped({'readme.txt': 'no annotations'})
     }
     with Site({f'/{name}': value for name, value in bad.items()}) as site:
         for name in bad:
-            write_manifest(
-                folder,
-                name[:-4],
-                f'{site.address}/{name}',
-                sha256='0' * 64 if name == 'wrong.zip' else None,
-                holds='annotations.csv',
-            )
+            write_manifest(folder, name[:-4], f'{site.address}/{name}', sha256='0' * 64 if name == 'wrong.zip'
+                           else None, holds='annotations.csv')
         said = {name[:-4]: failure(name[:-4]).splitlines()[1].rpartition(name + ': ')[2] for name in bad}
-    for name, words in {
-        'wrong': 'but its manifest says 0000',
-        'cut': 'damaged or incomplete',
-        'slip': "'../../escaped.csv', which is outside",
-        'absolute': 'is outside',
-        'link': 'is a link',
-        'large': 'more than the 1,000,000',
-        'grows': 'more than the 1,000,000',
-        'page': 'a web page, not a file',
-        'other': 'holds no annotations.csv',
-    }.items():
+    for name, words in {'wrong': 'but its manifest says 0000', 'cut': 'damaged or incomplete',
+                        'slip': "'../../escaped.csv', which is outside", 'absolute': 'is outside',
+                        'link': 'is a link', 'large': 'more than the 1,000,000',
+                        'grows': 'more than the 1,000,000', 'page': 'a web page, not a file',
+                        'other': 'holds no annotations.csv'}.items():
         assert words in said[name], said[name]
     test_eq(left(folder), [])
     assert not Path('/tmp/escaped.csv').exists() and not list(folder.parent.glob('escaped.csv'))
@@ -267,32 +225,22 @@ def test_not_what_it_should_be():
 # 05_published.ipynb, section "A host that does not answer"
 def test_a_host_that_does_not_answer():
     folder = user_folder()
-    with Site(
-        {
-            '/moved.pth': '/here.pth',
-            '/here.pth': saved(torch.zeros(2)),
-            '/away.pth': 'http://example.org/here.pth',
-        }
-    ) as site:
+    with Site({'/moved.pth': '/here.pth', '/here.pth': saved(torch.zeros(2)),
+               '/away.pth': 'http://example.org/here.pth'}) as site:
         for name in ('moved', 'away', 'none'): write_manifest(folder, name, f'{site.address}/{name}.pth')
         test_eq(manifests.fetch('moved', quiet=True), folder/'data'/'moved.pth')
         away, none = failure('away'), failure('none')
     write_manifest(folder, 'gone', f'{site.address}/gone.pth')
     gone = failure('gone')
-    assert (
-        'redirects to http://example.org/here.pth, which is not https' in away
-        and 'not have this file (404)' in none
-        and 'refuses connections' in gone
-    )
+    assert ('redirects to http://example.org/here.pth, which is not https' in away
+            and 'not have this file (404)' in none and 'refuses connections' in gone)
     assert 'no connection was attempted' in failure('gone', offline=True)
     print(gone.replace(site.address, 'http://127.0.0.1').replace(str(folder), '…'))
 
     (folder/'from a colleague').mkdir()
     (folder/'from a colleague'/'gone.pth').write_bytes(saved(torch.ones(2)))
-    calls = [
-        CliRunner().invoke(app, ['data', *words])
-        for words in (['add', str(folder / 'from a colleague' / 'gone.pth')], ['list', 'gone'], ['verify'])
-    ]
+    calls = [CliRunner().invoke(app, ['data', *words])
+             for words in (['add', str(folder / 'from a colleague' / 'gone.pth')], ['list', 'gone'], ['verify'])]
     test_eq([one.exit_code for one in calls], [0, 0, 0])
     test_eq(torch.load(folder/'data'/'gone.pth', weights_only=True).tolist(), [1, 1])
     forget(folder)
@@ -323,9 +271,8 @@ def test_two_processes_and_one_that_is_killed_slow():
     def fetching(name):
         "A process of its own that fetches."
         code = f'from milan.data.manifests import fetch; print(fetch({name!r}), flush=True)'
-        return subprocess.Popen(
-            [sys.executable, '-u', '-c', code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return subprocess.Popen([sys.executable, '-u', '-c', code], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
 
 
     folder, body = user_folder(), saved(torch.arange(50_000))

@@ -52,9 +52,7 @@ def test_names():
 
 # 01_cells.ipynb, section "Links"
 def test_links():
-    text = (
-        'See [config](00_config.ipynb#cells), [the paper](https://arxiv.org) and [above](#here):'
-        ' ![units](../reports/units.png "Units")'
-    )
+    text = ('See [config](00_config.ipynb#cells), [the paper](https://arxiv.org) and [above](#here):'
+            ' ![units](../reports/units.png "Units")')
     test_eq(relink('<img src="a.png"> [![a](a.png)](b.md)', str.upper), '<img src="A.PNG"> [![a](A.PNG)](B.MD)')
     relink(text, lambda path: f'nbs/{path}')

@@ -36,14 +36,8 @@ def test_readme():
     print(_readme_output(nbformat.v4.new_output('stream', text='3 units\n'), 'nbs/index.ipynb'))
 
     folder = Path(tempfile.mkdtemp())
-    index = write_notebook(
-        folder / 'nbs/index.ipynb',
-        '# milan\n\n> Words for neurons.',
-        '#| hide\nimport milan',
-        '## Use\n\nSee [config](00_config.ipynb).',
-        '1 + 1',
-        '#| echo: false\nprint("x")',
-    )
+    index = write_notebook(folder / 'nbs/index.ipynb', '# milan\n\n> Words for neurons.', '#| hide\nimport milan',
+                           '## Use\n\nSee [config](00_config.ipynb).', '1 + 1', '#| echo: false\nprint("x")')
     book = nbformat.read(index, as_version=4)
     book.cells[3].outputs = [nbformat.v4.new_output('execute_result', {'text/plain': '2'})]
     book.cells[4].outputs = [nbformat.v4.new_output('stream', text='x\n')]
@@ -94,14 +88,8 @@ def test_in_step_slow():
         ' False\nrepo = milan\nuser = milan\nauthor = we\nauthor_email = we\ndescription = d\ntitle = milan\n'
     )
     write_notebook(root/'nbs/index.ipynb', '# milan')
-    write_notebook(
-        root / 'nbs/05_small.ipynb',
-        '# small',
-        '#| default_exp small',
-        '## Adding up',
-        '#| export\ndef add(a: int, b: int) -> int: return a + b',
-        'assert add(1, 2) == 3',
-    )
+    write_notebook(root / 'nbs/05_small.ipynb', '# small', '#| default_exp small', '## Adding up',
+                   '#| export\ndef add(a: int, b: int) -> int: return a + b', 'assert add(1, 2) == 3')
     before = stale(root)
     export(root)
     test_eq(stale(root), [])
@@ -125,14 +113,9 @@ def test_requirements():
     )
     different_requirements(folder)
 
-    test_eq(
-        different_requirements(folder),
-        [
-            'numpy==1 is in environment.yml only',
-            'numpy==2 is in constraints.txt only',
-            'pytest is in pyproject.toml and has no version in constraints.txt',
-        ],
-    )
+    test_eq(different_requirements(folder), ['numpy==1 is in environment.yml only',
+                                             'numpy==2 is in constraints.txt only',
+                                             'pytest is in pyproject.toml and has no version in constraints.txt'])
     (folder/'constraints.txt').write_text('torch==2\nnumpy==1\n')
     (folder / 'pyproject.toml').write_text(
         '[project]\nname = "me"\ndependencies = ["torch>=2", "numpy>=1"]\n[project.optional-dependencies]\n'

@@ -31,13 +31,8 @@ def test_broken_pages():
     broken(page_of)
 
     test_eq(len(broken(page_of)), 5)
-    for said in (
-        '| a | b |',
-        'picture that leads nowhere: gone.png',
-        'd.html',
-        'not to its page: c.ipynb',
-        'section that does not exist: b.html#end',
-    ):
+    for said in ('| a | b |', 'picture that leads nowhere: gone.png', 'd.html', 'not to its page: c.ipynb',
+                 'section that does not exist: b.html#end'):
         assert any(said in line for line in broken(page_of)), said
     (page_of/'a.html').unlink()
     test_eq(broken(page_of), [])

@@ -32,10 +32,8 @@ def test_the_rooms():
 
 # 03_rooms.ipynb, section "Imports"
 def test_imports():
-    source = (
-        'from ..files import atomic\nfrom .text import Vocabulary\nimport milan.images\nfrom milan import'
-        ' networks\nimport torch'
-    )
+    source = ('from ..files import atomic\nfrom .text import Vocabulary\nimport milan.images\nfrom milan import'
+              ' networks\nimport torch')
     [_named(node, 'captioner.search') for node in ast.parse(source).body]
 
     test_eq([_named(node, 'captioner.search') for node in ast.parse(source).body],

@@ -33,14 +33,9 @@ def test_pages():
         'all, <a href="pages/index.html">page</a>')
 
     folder = Path(tempfile.mkdtemp())
-    small = write_notebook(
-        folder / '05_small.ipynb',
-        '# small\n\nSee [a gallery](g/index.html).',
-        '#| default_exp small',
-        '#| hide\nimport os',
-        '#| export\ndef add(a: int, b: int) -> int: return a + b',
-        '#| echo: false\nadd(1, 2)',
-    )
+    small = write_notebook(folder / '05_small.ipynb', '# small\n\nSee [a gallery](g/index.html).',
+                           '#| default_exp small', '#| hide\nimport os',
+                           '#| export\ndef add(a: int, b: int) -> int: return a + b', '#| echo: false\nadd(1, 2)')
     cells = page(small).cells
     test_eq([cell.metadata.get('tags') for cell in cells], [None, None, ['hide-input'], ['remove-input']])
     [cell.source[:40] for cell in cells]
@@ -51,18 +46,12 @@ def test_pages():
 
     site = Path(tempfile.mkdtemp())
     shutil.copytree(folder, site/'nbs')
-    write_notebook(
-        site / 'nbs/index.ipynb',
-        '# milan\n\nSee [small](05_small.ipynb), [the experiment](experiments/trial.ipynb) and [the'
-        ' code](../code.txt).',
-    )
+    write_notebook(site / 'nbs/index.ipynb',
+                   '# milan\n\nSee [small](05_small.ipynb), [the experiment](experiments/trial.ipynb) and [the'
+                   ' code](../code.txt).')
     write_notebook(site/'nbs/experiments/trial.ipynb', '# A trial')
-    write_notebook(
-        site / 'reports/trial/demo/report.ipynb',
-        '# A trial',
-        '2 + 2',
-        '## Reading\n\nSee [pages](pages/index.html).',
-    )
+    write_notebook(site / 'reports/trial/demo/report.ipynb', '# A trial', '2 + 2',
+                   '## Reading\n\nSee [pages](pages/index.html).')
     write_notebook(site/'nbs/guides/start.ipynb', '# Start here\n\nSee [all experiments](../experiments).')
     (site/'reports/trial/demo/pages').mkdir()
     (site/'reports/trial/demo/pages/index.html').write_text('<p>Finished.')
@@ -93,13 +82,8 @@ def test_site():
 def test_site_slow():
     site = Path(tempfile.mkdtemp())
     write_notebook(site/'nbs/index.ipynb', '# milan\n\nSee [small](05_small.ipynb).', '1 + 1')
-    write_notebook(
-        site / 'nbs/05_small.ipynb',
-        '# small',
-        '#| default_exp small',
-        '## Adding',
-        '#| export\ndef add(a: int) -> int:\n    "Add up."',
-    )
+    write_notebook(site / 'nbs/05_small.ipynb', '# small', '#| default_exp small', '## Adding',
+                   '#| export\ndef add(a: int) -> int:\n    "Add up."')
     home = write_site(site/'out', site)
     assert 'nbs/05_small.html' in home.read_text() and 'Add up.' in (site/'out/nbs/05_small.html').read_text()
     assert (site/'out/search.html').is_file()

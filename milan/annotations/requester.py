@@ -78,9 +78,8 @@ def upload(folder: str | Path, # that `hits` wrote
         return key, 'sent'
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        done = list(
-            tqdm(pool.map(send, files), total=len(files), desc='sending pictures', disable=not progress)
-        )
+        done = list(tqdm(pool.map(send, files), total=len(files), desc='sending pictures',
+                         disable=not progress))
     return pd.DataFrame(done, columns=['key', 'state'])
 
 # %% ../../nbs/06_annotations/06_requester.ipynb #64e44b0d
@@ -123,10 +122,8 @@ def estimate(
     reward = _dollars(task.reward)
     people = _people(table, task)
     shares = [Decimal(str(fee)) * (2 if number >= 10 else 1) for number in people]
-    fees = [
-        max(Decimal('.01'), (reward * share).quantize(Decimal('.01'), ROUND_HALF_UP)) * number
-        for share, number in zip(shares, people, strict=True)
-    ]
+    fees = [max(Decimal('.01'), (reward * share).quantize(Decimal('.01'), ROUND_HALF_UP)) * number
+            for share, number in zip(shares, people, strict=True)]
     rewards = reward * sum(people)
     return Cost(len(people), sum(people), rewards, sum(fees, Decimal(0)), rewards + sum(fees, Decimal(0)))
 
@@ -138,10 +135,8 @@ def _dollars(amount: str | float) -> Decimal:
 
 
 def _people(table: pd.DataFrame, task: Task) -> list[int]: # (tasks,)
-    people = [
-        int(number)
-        for number in (table.assignments if 'assignments' in table else [task.assignments] * len(table))
-    ]
+    people = [int(number) for number in (table.assignments if 'assignments' in table else [task.assignments]
+                                         * len(table))]
     if any(number < 1 for number in people):
         raise MilanError(f'{min(people)} people for a unit; each needs one or more')
     return people
@@ -170,9 +165,8 @@ def _note(path: Path, values: Sequence[Any]) -> None: # one line, on the disk be
         file.truncate(content.rfind(b'\n') + 1) # what a crash left of a line
         file.seek(0, os.SEEK_END)
         for line in ([values] if content else [RECORD, values]):
-            file.write(
-                (','.join(f'"{str(value).replace(chr(34), chr(34) * 2)}"' for value in line) + '\n').encode()
-            )
+            file.write((','.join(f'"{str(value).replace(chr(34), chr(34) * 2)}"' for value in line)
+                        + '\n').encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -188,21 +182,16 @@ def _request(
         'UniqueRequestToken': fingerprint([record, site, unit, [row[name] for name in names]]),
     }
     if task.layout:
-        return request | {
-            'HITLayoutId': task.layout,
-            'HITLayoutParameters': [{'Name': name, 'Value': str(row[name])} for name in names],
-        }
+        return request | {'HITLayoutId': task.layout,
+                          'HITLayoutParameters': [{'Name': name, 'Value': str(row[name])} for name in names]}
     question = ElementTree.Element('HTMLQuestion', xmlns=f'{SCHEMAS}/2011-11-11/HTMLQuestion.xsd')
     ElementTree.SubElement(question, 'HTMLContent').text = task_page(
         [row[name] for name in names], task.instructions, site=site
     )
     ElementTree.SubElement(question, 'FrameHeight').text = '0'
     return request | {
-        'Question': document(
-            question,
-            f'the page of {unit["layer"]}, unit {unit["unit"]}',
-            'shorten the addresses or the instructions',
-        )
+        'Question': document(question, f'the page of {unit["layer"]}, unit {unit["unit"]}',
+                             'shorten the addresses or the instructions')
     }
 
 # %% ../../nbs/06_annotations/06_requester.ipynb #1391f727
@@ -256,12 +245,8 @@ def passed(qualification: str, # id that `Requester.qualify` gives
            score: int, # the least that counts as passed, in the unit of the answer key
           ) -> dict[str, Any]:
     "A requirement for `Task`: only those who passed the test may take it on; anyone may look at it."
-    return {
-        'QualificationTypeId': qualification,
-        'Comparator': 'GreaterThanOrEqualTo',
-        'IntegerValues': [score],
-        'ActionsGuarded': 'Accept',
-    }
+    return {'QualificationTypeId': qualification, 'Comparator': 'GreaterThanOrEqualTo',
+            'IntegerValues': [score], 'ActionsGuarded': 'Accept'}
 
 
 class Requester:
@@ -293,13 +278,8 @@ class Requester:
         "Create the test, or find it if it exists. Raises `MilanError` if there is another of that title."
         _https(address for question in test.questions for address in question.image_urls)
         form, key = test.question_form(), test.answer_key(percentage)
-        for one in self._pages(
-            'list_qualification_types',
-            'QualificationTypes',
-            Query=test.title,
-            MustBeRequestable=False,
-            MustBeOwnedByCaller=True,
-        ):
+        for one in self._pages('list_qualification_types', 'QualificationTypes', Query=test.title,
+                               MustBeRequestable=False, MustBeOwnedByCaller=True):
             if one['Name'] == test.title:
                 if not (_same(one.get('Test'), form) and _same(one.get('AnswerKey'), key)):
                     raise MilanError(
@@ -308,15 +288,10 @@ class Requester:
                     )
                 return one['QualificationTypeId']
         retry = {} if retry_days is None else {'RetryDelayInSeconds': retry_days * 86_400}
-        made = self.client.create_qualification_type(
-            Name=test.title,
-            Description=test.instructions[:2000],
-            QualificationTypeStatus='Active',
-            Test=form,
-            AnswerKey=key,
-            TestDurationInSeconds=minutes * 60,
-            **retry,
-        )
+        made = self.client.create_qualification_type(Name=test.title, Description=test.instructions[:2000],
+                                                     QualificationTypeStatus='Active', Test=form,
+                                                     AnswerKey=key, TestDurationInSeconds=minutes * 60,
+                                                     **retry)
         return made['QualificationType']['QualificationTypeId']
 
     def create(self,
@@ -345,18 +320,9 @@ class Requester:
         kind = self._kind(task)
         for request in tqdm(requests, desc='creating tasks', disable=not progress):
             unit, made = json.loads(request['RequesterAnnotation']), self._create(kind, request, record)
-            _note(
-                Path(record),
-                [
-                    unit['layer'],
-                    unit['unit'],
-                    made,
-                    request['MaxAssignments'],
-                    _dollars(task.reward),
-                    self.site,
-                    datetime.now(UTC).isoformat(timespec='seconds'),
-                ],
-            )
+            _note(Path(record), [unit['layer'], unit['unit'], made, request['MaxAssignments'],
+                                 _dollars(task.reward), self.site,
+                                 datetime.now(UTC).isoformat(timespec='seconds')])
         return read_record(record)
 
     def answers(self,
@@ -366,37 +332,16 @@ class Requester:
         "All answers so far, with the columns of Mechanical Turk's own table of results."
         done, rows = read_record(record), []
         for one in tqdm(done.itertuples(), total=len(done), desc='fetching answers', disable=not progress):
-            for told in self._pages(
-                'list_assignments_for_hit',
-                'Assignments',
-                HITId=one.hit_id,
-                AssignmentStatuses=['Submitted', 'Approved', 'Rejected'],
-            ):
-                rows.append(
-                    {
-                        'HITId': one.hit_id,
-                        'AssignmentId': told['AssignmentId'],
-                        'WorkerId': told['WorkerId'],
-                        'Input.layer': one.layer,
-                        'Input.unit': one.unit,
-                        'Answer.summary': _answer(told['Answer']),
-                        'AssignmentStatus': told['AssignmentStatus'],
-                        'SubmitTime': str(told.get('SubmitTime', '')),
-                        'RejectionTime': str(told.get('RejectionTime') or ''),
-                    }
-                )
-        return pd.DataFrame(
-            rows,
-            columns=[
-                'HITId',
-                'AssignmentId',
-                'WorkerId',
-                *list(COLUMNS.values())[:3],
-                'AssignmentStatus',
-                'SubmitTime',
-                'RejectionTime',
-            ],
-        )
+            for told in self._pages('list_assignments_for_hit', 'Assignments', HITId=one.hit_id,
+                                    AssignmentStatuses=['Submitted', 'Approved', 'Rejected']):
+                rows.append({'HITId': one.hit_id, 'AssignmentId': told['AssignmentId'],
+                             'WorkerId': told['WorkerId'], 'Input.layer': one.layer, 'Input.unit': one.unit,
+                             'Answer.summary': _answer(told['Answer']),
+                             'AssignmentStatus': told['AssignmentStatus'],
+                             'SubmitTime': str(told.get('SubmitTime', '')),
+                             'RejectionTime': str(told.get('RejectionTime') or '')})
+        return pd.DataFrame(rows, columns=['HITId', 'AssignmentId', 'WorkerId', *list(COLUMNS.values())[:3],
+                                           'AssignmentStatus', 'SubmitTime', 'RejectionTime'])
 
     def _pages(self, operation: str, name: str, **given: Any) -> Iterator[dict[str, Any]]:
         more: dict[str, str] = {}
@@ -413,11 +358,8 @@ class Requester:
                 f'{cost.hits} tasks with {cost.assignments} answers may cost ${cost.total}, more than'
                 f' at_most=${at_most}; nothing was created'
             )
-        if (
-            not self.sandbox
-            and cost.hits
-            and cost.total > (balance := Decimal(self.client.get_account_balance()['AvailableBalance']))
-        ):
+        if (not self.sandbox and cost.hits
+            and cost.total > (balance := Decimal(self.client.get_account_balance()['AvailableBalance']))):
             raise MilanError(
                 f'{cost.hits} tasks may cost ${cost.total}, and the account holds ${balance}; nothing was'
                 ' created'
@@ -438,9 +380,8 @@ class Requester:
         try:
             return self.client.create_hit_with_hit_type(HITTypeId=kind, **request)['HIT']['HITId']
         except Exception as error: # the client's own classes are not known without boto3
-            if re.search('already ?exists', str(error), re.IGNORECASE) and (
-                known := re.search(r'\b[0-9A-Z]{30}\b', str(error))
-            ):
+            if re.search('already ?exists', str(error),
+                         re.IGNORECASE) and (known := re.search(r'\b[0-9A-Z]{30}\b', str(error))):
                 return known[0]
             raise MilanError(
                 f'the task of {request["RequesterAnnotation"]} was not created ({error}); those before it are'

@@ -61,10 +61,9 @@ def resolve(key: str, # such as 'base', 'imagenet', 'alexnet/imagenet', 'not-ale
         return GROUPS[key]
     known = [*GROUPS, *SETS]
     near = difflib.get_close_matches(key, known, n=3)
-    raise MilanError(
-        f'{key!r} is neither a folder nor a set of annotations; '
-        + (f'did you mean {" or ".join(near)}?' if near else f'sets and groups: {", ".join(known)}')
-    )
+    raise MilanError(f'{key!r} is neither a folder nor a set of annotations; '
+                     + (f'did you mean {" or ".join(near)}?' if near
+                        else f'sets and groups: {", ".join(known)}'))
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #d60e0ef8
 _REMEDY = 'it should be UTF-8, with the columns layer,unit,summary and quotes around texts with commas'
@@ -84,10 +83,8 @@ def read_annotations(
         raise MilanError(f'{path} cannot be read as a table ({error}); {_REMEDY}') from error
     header = [name.strip() for name in lines[0][1]] if lines else []
     if missing := [name for name in ('layer', 'unit', 'summary') if name not in header]:
-        raise MilanError(
-            f'{path} has no column {", ".join(missing)}; its columns are'
-            f' {", ".join(header) or "none: it is empty"}; {_REMEDY}'
-        )
+        raise MilanError(f'{path} has no column {", ".join(missing)}; its columns are'
+                         f' {", ".join(header) or "none: it is empty"}; {_REMEDY}')
     if twice := [name for name in ('layer', 'unit', 'summary') if header.count(name) > 1]:
         raise MilanError(f'{path} has the column {twice[0]} more than once; {_REMEDY}')
     places = [header.index(name) for name in ('layer', 'unit', 'summary')]
@@ -217,12 +214,8 @@ class AnnotatedExemplars:
               layer: str | int, # module path, or the number that names it
              ) -> 'AnnotatedExemplars':
         "Only the units of one layer."
-        return self._only(
-            'layer',
-            str(layer),
-            self.layers,
-            [entry for entry in self._entries if entry.unit.layer == str(layer)],
-        )
+        return self._only('layer', str(layer), self.layers,
+                          [entry for entry in self._entries if entry.unit.layer == str(layer)])
 
     def of(self,
            name: str, # one of `sets`
@@ -249,25 +242,13 @@ class AnnotatedExemplars:
         if len(rows) == 1:
             return self[rows[0]]
         if rows:
-            raise MilanError(
-                f'unit {unit} of layer {str(layer)!r} is in'
-                f' {", ".join(self._entries[row].set for row in rows)}; say which with set='
-            )
-        known = [
-            entry.unit.unit
-            for entry in self._entries
-            if entry.unit.layer == str(layer) and set in (None, entry.set)
-        ]
-        raise MilanError(
-            f'no annotated unit {unit} in layer {str(layer)!r}'
-            + (f' of {set}' if set else '')
-            + '; '
-            + (
-                f'its {len(known)} units are {min(known)} to {max(known)}'
-                if known
-                else f'layers: {", ".join(self.layers)}'
-            )
-        )
+            raise MilanError(f'unit {unit} of layer {str(layer)!r} is in'
+                             f' {", ".join(self._entries[row].set for row in rows)}; say which with set=')
+        known = [entry.unit.unit for entry in self._entries if entry.unit.layer == str(layer)
+                 and set in (None, entry.set)]
+        raise MilanError(f'no annotated unit {unit} in layer {str(layer)!r}' + (f' of {set}' if set else '')
+                         + '; ' + (f'its {len(known)} units are {min(known)} to {max(known)}' if known
+                                   else f'layers: {", ".join(self.layers)}'))
 
     def table(self) -> pd.DataFrame: # columns layer, unit, summary; and set, where there are several
         "One row per annotation."
@@ -294,16 +275,11 @@ def _as_rows(
     rows = []
     for row in range(min(most, len(sets))):
         entry = sets._entries[row]
-        picture = (
-            as_html(sets[row].grid(columns=5, width=40))
-            if entry.exemplars.has_images(entry.unit.layer)
-            else 'its images are not here'
-        )
+        picture = (as_html(sets[row].grid(columns=5, width=40))
+                   if entry.exemplars.has_images(entry.unit.layer) else 'its images are not here')
         said = '<br>'.join(html.escape(text) for text in entry.annotations)
-        rows.append(
-            f'<tr><td>{html.escape(entry.unit.layer)}'
-            f' {entry.unit.unit}</td><td>{picture}</td><td>{said}</td></tr>'
-        )
+        rows.append(f'<tr><td>{html.escape(entry.unit.layer)}'
+                    f' {entry.unit.unit}</td><td>{picture}</td><td>{said}</td></tr>')
     return f'<p>{html.escape(repr(sets))}</p><table>{"".join(rows)}</table>'
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #cad01bbf
@@ -345,10 +321,8 @@ def annotate(
     entries = [_Entry(exemplars, unit, tuple(said.get(unit, [])[:count]), name) for unit in exemplars.units]
     kept = entries if count is None else [entry for entry in entries if len(entry.annotations) == count]
     if not kept:
-        raise MilanError(
-            f'no unit of {name} has {count} annotations (the most is'
-            f' {max(map(len, said.values()), default=0)}); pass count=None to keep all units'
-        )
+        raise MilanError(f'no unit of {name} has {count} annotations (the most is'
+                         f' {max(map(len, said.values()), default=0)}); pass count=None to keep all units')
     return AnnotatedExemplars(kept)
 
 # %% ../../nbs/06_annotations/01_sets.ipynb #bddebdae
@@ -366,12 +340,8 @@ def load(
         root = _data_dir() if data_dir is None else Path(data_dir)
         places = {name: root/name for name in resolve(key)}
     require(places)
-    sets = [
-        annotate(
-            Exemplars.open(folder, source=source), read_annotations(folder / 'annotations.csv'), name, count
-        )
-        for name, folder in places.items()
-    ]
+    sets = [annotate(Exemplars.open(folder, source=source), read_annotations(folder / 'annotations.csv'),
+                     name, count) for name, folder in places.items()]
     return concatenate(sets)
 
 
@@ -383,10 +353,8 @@ def require(places: Mapping[str, Path], # name of a set, or a folder → where i
            ) -> None:
     "Raise `MilanError` for all sets that are missing, at once, with what to do."
     missing = {name: folder for name, folder in places.items() if not (folder/'annotations.csv').is_file()}
-    faults = [
-        f'{folder} {"holds no annotations.csv" if folder.is_dir() else "does not exist"}'
-        for folder in missing.values()
-    ]
+    faults = [f'{folder} {"holds no annotations.csv" if folder.is_dir() else "does not exist"}'
+              for folder in missing.values()]
     published = [name.replace('/', '-') for name in missing if name in SETS]
     if published:
         zips = ', '.join(f'http://milan.csail.mit.edu/data/{name}.zip' for name in published)
@@ -407,9 +375,7 @@ def concatenate(sets: Sequence[AnnotatedExemplars], # at least one
     if twice or not entries:
         raise MilanError(
             f'{len(twice)} units would be there twice, the first is {twice[0]}; give each set once, under its'
-            ' own name'
-            if twice
-            else 'there are no units to put together'
+            ' own name' if twice else 'there are no units to put together'
         )
     return AnnotatedExemplars(entries)
 
@@ -426,11 +392,8 @@ def present(data_dir: str | Path | None = None, # holds <model>/<dataset>/; None
             try:
                 exemplars = Exemplars.open(root/name)
                 units = len(annotate(exemplars, read_annotations(root/name/'annotations.csv'), name))
-                state = (
-                    'there'
-                    if all((root / name / layer / 'images.npy').exists() for layer in exemplars.layers)
-                    else 'without images'
-                )
+                state = ('there' if all((root / name / layer / 'images.npy').exists()
+                                        for layer in exemplars.layers) else 'without images')
             except MilanError: # `load` says what is wrong
                 state = 'damaged'
         rows.append((name, state, units, published))
@@ -469,13 +432,8 @@ def _read_parts(
         if content['format'] != FORMAT:
             raise MilanError(f'{path} is written as {content["format"]!r}, and this version reads {FORMAT!r}')
         return {
-            name: [
-                (of, layer, int(unit))
-                for of, layers in sets.items()
-                for layer, units in layers.items()
-                for unit in units
-            ]
-            for name, sets in content['parts'].items()
+            name: [(of, layer, int(unit)) for of, layers in sets.items() for layer, units in layers.items()
+                   for unit in units] for name, sets in content['parts'].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, MilanError):
@@ -498,16 +456,11 @@ def read_split(path: str | Path, # written by `write_split`
     rows, there = {key: row for row, key in enumerate(found.keys)}, Counter(
         key for keys in parts.values() for key in keys
     )
-    faults = {
-        'units are in two parts': [key for key, uses in there.items() if uses > 1],
-        'of its units are not there': [key for key in there if key not in rows],
-        'units are in none of its parts': [key for key in rows if key not in there],
-    }
-    said = [
-        f'{len(keys)} {fault} (the first: {", ".join(map(str, keys[0]))})'
-        for fault, keys in faults.items()
-        if keys
-    ]
+    faults = {'units are in two parts': [key for key, uses in there.items() if uses > 1],
+              'of its units are not there': [key for key in there if key not in rows],
+              'units are in none of its parts': [key for key in rows if key not in there]}
+    said = [f'{len(keys)} {fault} (the first: {", ".join(map(str, keys[0]))})'
+            for fault, keys in faults.items() if keys]
     if said:
         raise MilanError(
             f'{path} is not a split of {", ".join(found.sets)}: {"; ".join(said)}; load what was split, or'

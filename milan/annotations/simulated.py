@@ -41,72 +41,21 @@ SAY_NOTHING = frozenset(
     space'''.split(),
     ]
 )
-SAME = {
-    'smile': 'face',
-    'smiley': 'face',
-    'mammals': 'mammal',
-    'people': 'person',
-    'transport': 'vehicle',
-    'transportation': 'vehicle',
-    'clothing': 'clothes',
-    'beverage': 'drink',
-    'feline': 'cat',
-    'home': 'building',
-    'house': 'building',
-    'ship': 'boat',
-    'sailing': 'boat',
-    'boating': 'boat',
-    'phone': 'telephone',
-    'monument': 'building',
-    'hardware': 'electronic device',
-    'instrument': 'musical instrument',
-    'musical': 'musical instrument',
-    'automobile': 'car',
-    'auto': 'car',
-    'bovine': 'cow',
-    'icecream': 'ice cream',
-    'cream': 'ice cream',
-    'evergreen': 'tree',
-    'bulb': 'light bulb',
-    'lightbulb': 'light bulb',
-    'flourish': 'ornament',
-    'decoration': 'ornament',
-    'roadsign': 'road sign',
-    'planets': 'planet',
-    'holiday': 'holiday decoration',
-    'party': 'party decoration',
-    'music': 'musical instrument',
-    'solar': 'planet',
-    'woman': 'person',
-    'man': 'person',
-    'boy': 'person',
-    'girl': 'person',
-    'lady': 'person',
-    'women': 'person',
-    'men': 'person',
-    'bunny': 'rabbit',
-    'arttool': 'brush',
-    'airplane': 'aircraft',
-    'plane': 'aircraft',
-    'locomotive': 'train',
-    'finger': 'hand',
-    'portrait': 'painting',
-    'mouse': 'rodent',
-    'chick': 'bird',
-    'mailbox': 'box',
-    'soccer': 'ball',
-    'football': 'ball',
-    'baseball': 'ball',
-    'tennis': 'ball',
-    'monitor': 'computer',
-    'keyboard': 'computer',
-    'lamp': 'light bulb',
-    'candy': 'dessert',
-    'cake': 'dessert',
-    'pot': 'dish',
-    'pan': 'dish',
-    'shirt': 'clothes',
-}
+SAME = {'smile': 'face', 'smiley': 'face', 'mammals': 'mammal', 'people': 'person', 'transport': 'vehicle',
+        'transportation': 'vehicle', 'clothing': 'clothes', 'beverage': 'drink', 'feline': 'cat',
+        'home': 'building', 'house': 'building', 'ship': 'boat', 'sailing': 'boat', 'boating': 'boat',
+        'phone': 'telephone', 'monument': 'building', 'hardware': 'electronic device',
+        'instrument': 'musical instrument', 'musical': 'musical instrument', 'automobile': 'car',
+        'auto': 'car', 'bovine': 'cow', 'icecream': 'ice cream', 'cream': 'ice cream', 'evergreen': 'tree',
+        'bulb': 'light bulb', 'lightbulb': 'light bulb', 'flourish': 'ornament', 'decoration': 'ornament',
+        'roadsign': 'road sign', 'planets': 'planet', 'holiday': 'holiday decoration',
+        'party': 'party decoration', 'music': 'musical instrument', 'solar': 'planet', 'woman': 'person',
+        'man': 'person', 'boy': 'person', 'girl': 'person', 'lady': 'person', 'women': 'person',
+        'men': 'person', 'bunny': 'rabbit', 'arttool': 'brush', 'airplane': 'aircraft', 'plane': 'aircraft',
+        'locomotive': 'train', 'finger': 'hand', 'portrait': 'painting', 'mouse': 'rodent', 'chick': 'bird',
+        'mailbox': 'box', 'soccer': 'ball', 'football': 'ball', 'baseball': 'ball', 'tennis': 'ball',
+        'monitor': 'computer', 'keyboard': 'computer', 'lamp': 'light bulb', 'candy': 'dessert',
+        'cake': 'dessert', 'pot': 'dish', 'pan': 'dish', 'shirt': 'clothes'}
 NO_NOUNS = frozenset(
     '''the and with for from clipart simple image picture photo this that art your you its his her small large
     big old new sample version left right top bottom down back front medium menu hash festive recreation
@@ -162,11 +111,8 @@ _UNCOUNTABLE = frozenset(
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #3482b1e9
 def _folder_words(category: str) -> set[str]:
-    found = {
-        FOLDER_WORDS.get(part, singular(part))
-        for part in category.split('/')
-        if part and part not in SAY_NOTHING
-    }
+    found = {FOLDER_WORDS.get(part, singular(part)) for part in category.split('/') if part
+             and part not in SAY_NOTHING}
     return {SAME.get(word, word) for word in found}
 
 
@@ -176,24 +122,18 @@ def picture_words(description: str, # what a person wrote about the picture, or 
                  ) -> set[str]: # nouns in the singular
     "The nouns people connected with one picture."
     said = {singular(word) for word in re.findall('[a-z]+', f'{description} {keywords}'.lower())}
-    return {SAME.get(word, word) for word in said if len(word) > 2 and word not in NO_NOUNS} | _folder_words(
-        category
-    )
+    return {SAME.get(word, word) for word in said if len(word) > 2
+            and word not in NO_NOUNS} | _folder_words(category)
 
 
 def words_of(table: pd.DataFrame, # an ImageSet's table: description, keywords, category, group
              least: int = 6, # different objects (groups) a word must be used for
             ) -> list[frozenset[str]]: # one set of nouns per picture
     "People's nouns for every picture, rare ones left out."
-    found = [
-        picture_words(*texts) for texts in zip(table.description, table.keywords, table.category, strict=True)
-    ]
-    used = Counter(
-        word
-        for word, _ in {
-            (word, group) for words, group in zip(found, table.group, strict=True) for word in words
-        }
-    )
+    found = [picture_words(*texts) for texts in zip(table.description, table.keywords, table.category,
+                                                    strict=True)]
+    used = Counter(word for word, _ in {(word, group) for words, group in zip(found, table.group, strict=True)
+                                        for word in words})
     return [frozenset(word for word in words if used[word] >= least) for words in found]
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #115e3f57
@@ -223,20 +163,8 @@ def colour_names(pixels: torch.Tensor, # (…, 3, height, width), 0 … 1
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #d4d5600d
 ADJECTIVES = ('round', 'tall', 'wide', 'thin', 'dark', 'line-drawn')
-PARTS = (
-    'vertical edges',
-    'horizontal edges',
-    'slanted edges',
-    'busy patterns',
-    'smooth areas',
-    'backgrounds',
-    'outlines',
-    'tops',
-    'bottoms',
-    'left sides',
-    'right sides',
-    'small spots',
-)
+PARTS = ('vertical edges', 'horizontal edges', 'slanted edges', 'busy patterns', 'smooth areas',
+         'backgrounds', 'outlines', 'tops', 'bottoms', 'left sides', 'right sides', 'small spots')
 QUALITIES = COLOURS + ADJECTIVES + PARTS
 
 
@@ -257,17 +185,9 @@ def outline_qualities(objects: torch.Tensor, # (n, SIDE, SIDE) share of each cel
     spread = ((light - mean[:, None, None, None]) ** 2 * weight).sum((1, 2, 3)).sqrt()
     saturation = ((light - low) * weight).sum((1, 2, 3))
     seen = ~whole & (area > 20)
-    return torch.stack(
-        [
-            seen & (fill > 0.68) & (fill < 0.9) & (aspect > 0.8) & (aspect < 1.25),
-            seen & (aspect > 1.7),
-            seen & (aspect < 0.59),
-            seen & (thickness < 2.6),
-            seen & (mean < 0.32),
-            seen & (saturation < 0.1) & (spread > 0.25),
-        ],
-        1,
-    )
+    return torch.stack([seen & (fill > 0.68) & (fill < 0.9) & (aspect > 0.8) & (aspect < 1.25),
+                        seen & (aspect > 1.7), seen & (aspect < 0.59), seen & (thickness < 2.6),
+                        seen & (mean < 0.32), seen & (saturation < 0.1) & (spread > 0.25)], 1)
 
 
 @dataclass
@@ -297,12 +217,8 @@ class Views:
             mask = images.mask(i)
             if mask is not None:
                 objects[i] = F.adaptive_avg_pool2d(mask[None].float(), SIDE)[0]
-        return cls(
-            pixels.half(),
-            objects.half(),
-            colour_names(pixels).to(torch.int8),
-            outline_qualities(objects, pixels),
-        )
+        return cls(pixels.half(), objects.half(), colour_names(pixels).to(torch.int8),
+                   outline_qualities(objects, pixels))
 
     def measure(self,
                 ids: torch.Tensor, # (n,) picture numbers
@@ -326,40 +242,24 @@ class Views:
         known = objects.flatten(1).mean(1) < .97
         high, across = _place(objects, weight, 1), _place(objects, weight, 2)
         edges, on = (strength > .06) & (coherence > .6), (inside > .3) & known
-        return torch.stack(
-            [
-                edges & (angle < 25),
-                edges & (angle > 65),
-                edges & (angle >= 25) & (angle <= 65),
-                (strength > 0.1) & (coherence < 0.35),
-                strength < 0.02,
-                (inside < 0.25) & known,
-                (inside > 0.25) & (inside < 0.75) & (strength > 0.04) & known,
-                (high < 0.27) & on,
-                (high > 0.73) & on,
-                (across < 0.25) & on,
-                (across > 0.75) & on,
-                masks.flatten(1).float().mean(1) < 0.012,
-            ],
-            1,
-        )
+        return torch.stack([edges & (angle < 25), edges & (angle > 65), edges & (angle >= 25) & (angle <= 65),
+                            (strength > 0.1) & (coherence < 0.35), strength < 0.02, (inside < 0.25) & known,
+                            (inside > 0.25) & (inside < 0.75) & (strength > 0.04) & known, (high < 0.27) & on,
+                            (high > 0.73) & on, (across < 0.25) & on, (across > 0.75) & on,
+                            masks.flatten(1).float().mean(1) < 0.012], 1)
 
 
 def _edges(gray: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean strength of the gradient in each region, how much it agrees on one direction (0 … 1), and that
     direction in degrees."""
     kernel = torch.tensor([[-1., 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    gradient = F.conv2d(
-        F.pad(gray[:, None], (1, 1, 1, 1), mode='replicate'), torch.stack([kernel, kernel.T])[:, None]
-    )
+    gradient = F.conv2d(F.pad(gray[:, None], (1, 1, 1, 1), mode='replicate'),
+                        torch.stack([kernel, kernel.T])[:, None])
     x, y = gradient.flatten(2).unbind(1)
     xx, yy, xy = ((product * weight).sum(1) for product in (x * x, y * y, x * y))
     coherence = ((xx - yy) ** 2 + 4 * xy ** 2).sqrt() / (xx + yy + 1e-6)
-    return (
-        ((x * x + y * y).sqrt() * weight).sum(1),
-        coherence,
-        (0.5 * torch.atan2(2 * xy, xx - yy)).abs() * 180 / np.pi,
-    )
+    return (((x * x + y * y).sqrt() * weight).sum(1), coherence, (0.5 * torch.atan2(2 * xy, xx - yy)).abs()
+            * 180 / np.pi)
 
 
 def _place(objects: torch.Tensor, weight: torch.Tensor, axis: int) -> torch.Tensor:
@@ -456,11 +356,8 @@ class Usual:
           ) -> 'Usual':
         "Count."
         frequency = annotator.of_picture.float().sum(0).clamp(min=1)
-        return cls(
-            annotator.of_picture[ids].float().mean(0),
-            qualities.float().mean(0),
-            0.5 * (frequency.sum() / frequency).log(),
-        )
+        return cls(annotator.of_picture[ids].float().mean(0), qualities.float().mean(0),
+                   0.5 * (frequency.sum() / frequency).log())
 
 
 def phrase(noun: str | None, # singular

@@ -73,21 +73,15 @@ def read(path: str | Path, # a .pth file of the original
         raise MilanError(
             f'{path} is a torch file, but not one of the original (no properties and state_dict)'
         )
-    odd = [
-        name
-        for name, value in content['state_dict'].items()
-        if not isinstance(value, torch.Tensor) or not isinstance(name, str)
-    ]
+    odd = [name for name, value in content['state_dict'].items() if not isinstance(value, torch.Tensor)
+           or not isinstance(name, str)]
     if odd:
         raise MilanError(
             f'{path} has entries among its weights that are no tensors ({str(odd[0])[:100]}); fetch it again'
         )
     check_tensors(content['state_dict'], path)
-    if wild := [
-        name
-        for name, value in content['state_dict'].items()
-        if value.is_floating_point() and not bool(value.isfinite().all())
-    ]:
+    if wild := [name for name, value in content['state_dict'].items() if value.is_floating_point()
+                and not bool(value.isfinite().all())]:
         raise MilanError(
             f'{path} has weights with numbers that are not finite ({wild[0][:100]}); fetch it again'
         )
@@ -104,17 +98,8 @@ def _reason(error: Exception) -> str:
     return (lines or str(error).splitlines() or ['no reason given'])[0][:200]
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #1693135e
-DEFAULTS = {
-    'embedding_size': 128,
-    'hidden_size': 512,
-    'attention_hidden_size': None,
-    'dropout': 0.5,
-    'length': 15,
-    'strategy': 'rerank',
-    'temperature': 0.2,
-    'beam_size': 50,
-    'layers': 2,
-}
+DEFAULTS = {'embedding_size': 128, 'hidden_size': 512, 'attention_hidden_size': None, 'dropout': 0.5,
+            'length': 15, 'strategy': 'rerank', 'temperature': 0.2, 'beam_size': 50, 'layers': 2}
 
 
 def _nested(value: Any, *names: str) -> dict[str, Any]:
@@ -124,9 +109,8 @@ def _nested(value: Any, *names: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _settings(
-    path: str | Path, properties: dict[str, Any], names: list[str], weights: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def _settings(path: str | Path, properties: dict[str, Any], names: list[str],
+              weights: dict[str, Any] | None = None) -> dict[str, Any]:
     "Settings by name; `weights` are those that the weights tell."
     known = {**DEFAULTS, **(weights or {})}
     missing = [name for name in names if name not in properties]
@@ -163,9 +147,8 @@ def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
     wanted = {'lemmatize': False, 'lowercase': True, 'ignore_stop': False, 'ignore_punct': False}
     tokenizer = _nested(indexer, 'tokenize')
     other = {
-        name: tokenizer[name]
-        for name in wanted
-        if name in tokenizer and bool(tokenizer[name]) != wanted[name]
+        name: tokenizer[name] for name in wanted if name in tokenizer
+        and bool(tokenizer[name]) != wanted[name]
     }
     other |= {name: False for name in ('start', 'stop', 'pad', 'unk') if properties.get(name, True) is False}
     if other:
@@ -174,11 +157,8 @@ def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
             ' read'
         )
     try:
-        return Vocabulary(
-            TypeAdapter(Words).validate_python(
-                list(words) if isinstance(words, list | tuple) else words, strict=True
-            )
-        )
+        return Vocabulary(TypeAdapter(Words).validate_python(list(words) if isinstance(words, list | tuple)
+                                                             else words, strict=True))
     except ValidationError as error:
         raise MilanError(
             f'{path} has a vocabulary that cannot be right ({explain(error)}); fetch it again'
@@ -200,9 +180,8 @@ def _told(
             f'{path}: {flat[0]} has shape {tuple(tensors[flat[0]].shape)} and is no matrix; fetch it again'
         )
     return {
-        setting: tensors[name].shape[dimension]
-        for setting, (name, dimension) in sizes.items()
-        if name in tensors
+        setting: tensors[name].shape[dimension] for setting, (name, dimension) in sizes.items() if name
+        in tensors
     }
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #c9572bc8
@@ -268,10 +247,8 @@ def check_rules(path: str | Path, # for the message
     nlp = _nested(indexer, 'tokenize').get('nlp')
     packed = nlp[1] if isinstance(nlp, tuple | list) and len(nlp) == 2 else None
     if not isinstance(packed, bytes):
-        warnings.warn(
-            f'{path} does not hold its rules for splitting words; taking those of spaCy\'s English',
-            stacklevel=3,
-        )
+        warnings.warn(f'{path} does not hold its rules for splitting words; taking those of spaCy\'s English',
+                      stacklevel=3)
         return []
     try:
         theirs, ours = tokenizer_rules(packed), _our_rules()
@@ -281,22 +258,14 @@ def check_rules(path: str | Path, # for the message
         warnings.warn(f'{path}: {error}; taking those of spaCy\'s English', stacklevel=3)
         return []
     if other:
-        found = (
-            f'{len(words)} of its {len(vocabulary.words)} words'
-            f' ({", ".join(words[:3])}{", …" * (len(words) > 3)})'
-            if words
-            else 'none of its words'
-        )
-        found = (
-            f'by its exceptions {found}'
-            if 'exceptions' in other
-            else 'which words (its patterns are not run)'
-        )
+        found = (f'{len(words)} of its {len(vocabulary.words)} words'
+                 f' ({", ".join(words[:3])}{", …" * (len(words) > 3)})' if words else 'none of its words')
+        found = (f'by its exceptions {found}' if 'exceptions' in other
+                 else 'which words (its patterns are not run)')
         warnings.warn(
             f'{path} was written with other rules for splitting words than spaCy has here'
             f' ({", ".join(other)}): {found} would be split otherwise. Its captions are not affected, texts'
-            ' given to score() may be',
-            stacklevel=3,
+            ' given to score() may be', stacklevel=3
         )
     return other
 
@@ -313,11 +282,8 @@ def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -
         tokenizer.rules = {text: [{65: piece} for piece in pieces] for text, pieces in exceptions.items()}
     except Exception as error: # pieces that don't make up the text: spaCy's errors share no class
         raise MilanError(f'its rules for splitting words cannot be used ({str(error)[:200]})') from error
-    return [
-        word
-        for word in vocabulary.words
-        if [piece.text.lower() for piece in tokenizer(word)] != tokenize(word)
-    ]
+    return [word for word in vocabulary.words if [piece.text.lower()
+                                                  for piece in tokenizer(word)] != tokenize(word)]
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #8f13d7ac
 def load_lm(path: str | Path, # a file written by the original's LanguageModel.save
@@ -330,13 +296,11 @@ def load_lm(path: str | Path, # a file written by the original's LanguageModel.s
     return _lm(path, vocabulary, content['properties'], content['state_dict']).to(find_device(device))
 
 
-def _lm(
-    path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any], tensors: dict[str, torch.Tensor]
-) -> LanguageModel:
+def _lm(path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any],
+        tensors: dict[str, torch.Tensor]) -> LanguageModel:
     told: dict[str, Any] = {'layers': sum(name.startswith('lstm.weight_ih_l') for name in tensors)}
-    told |= _told(
-        path, tensors, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('lstm.weight_hh_l0', 1)}
-    )
+    told |= _told(path, tensors, {'embedding_size': ('embedding.weight', 1),
+                                  'hidden_size': ('lstm.weight_hh_l0', 1)})
     settings = _settings(path, properties, ['embedding_size', 'hidden_size', 'layers', 'dropout'], told)
     model = build(lambda: LanguageModel(vocabulary, **settings), tensors, f'language model in {path}')
     assert isinstance(model, LanguageModel)
@@ -356,19 +320,11 @@ def load(path: str | Path, # a published captioner, such as milan-base.pth
     own = {name: value for name, value in tensors.items() if not name.startswith(('encoder.', 'lm.'))}
     if not {'init_h.0.weight', 'attend.query_to_hidden.weight', 'embedding.weight'} <= set(own):
         raise MilanError(f'{path} holds no decoder; a language model alone is read with load_lm')
-    told = _told(
-        path,
-        own,
-        {
-            'embedding_size': ('embedding.weight', 1),
-            'hidden_size': ('init_h.0.weight', 0),
-            'features': ('init_h.0.weight', 1),
-            'attention_hidden_size': ('attend.query_to_hidden.weight', 0),
-        },
-    )
-    settings = _settings(
-        path, properties, ['embedding_size', 'hidden_size', 'attention_hidden_size', 'dropout'], told
-    )
+    told = _told(path, own, {'embedding_size': ('embedding.weight', 1), 'hidden_size': ('init_h.0.weight', 0),
+                             'features': ('init_h.0.weight', 1),
+                             'attention_hidden_size': ('attend.query_to_hidden.weight', 0)})
+    settings = _settings(path, properties, ['embedding_size', 'hidden_size', 'attention_hidden_size',
+                                            'dropout'], told)
     settings |= {'features': told['features'], 'attention_hidden_size': told['attention_hidden_size']}
     decoder = build(lambda: Decoder(vocabulary, **settings), own, f'decoder in {path}')
     assert isinstance(decoder, Decoder)
@@ -390,9 +346,8 @@ def _own_lm(path: str | Path, content: dict[str, Any], vocabulary: Vocabulary) -
     if 'indexer' in _nested(given):
         vocabulary = _vocabulary(path, _nested(given)['indexer'])
     else:
-        warnings.warn(
-            f'{path} does not say the words of its language model; taking the decoder\'s', stacklevel=3
-        )
+        warnings.warn(f'{path} does not say the words of its language model; taking the decoder\'s',
+                      stacklevel=3)
     return _lm(path, vocabulary, _nested(given), tensors)
 
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #2e2b8f2b
@@ -416,31 +371,21 @@ def _encoder(path: str | Path, content: dict[str, Any]) -> Encoder | None:
     if kind not in _KINDS or config not in (*_KINDS[kind][1], None):
         warnings.warn(
             f'{path} has an encoder {kind}({config!r}) that is not known here; the captioner works on'
-            ' features only',
-            stacklevel=3,
+            ' features only', stacklevel=3
         )
         return None
     if not tensors:
-        warnings.warn(
-            f'{path} holds no weights of an encoder; the captioner works on features only', stacklevel=3
-        )
+        warnings.warn(f'{path} holds no weights of an encoder; the captioner works on features only',
+                      stacklevel=3)
         return None
-    absent = [
-        name
-        for name, there in (
-            ('kind', 'encoder' in children),
-            ('network', config),
-            ('mean', 'encoder.mean' in content['state_dict']),
-            ('std', 'encoder.std' in content['state_dict']),
-        )
-        if not there
-    ]
+    absent = [name for name, there in (('kind', 'encoder' in children), ('network', config),
+                                       ('mean', 'encoder.mean' in content['state_dict']),
+                                       ('std', 'encoder.std' in content['state_dict'])) if not there]
     config = config or _which(tensors)
     if absent:
         warnings.warn(
             f'{path} does not say the {", ".join(absent)} of its encoder; taking {kind}({config!r}) and, for'
-            ' colours, ImageNet\'s mean and deviation',
-            stacklevel=3,
+            ' colours, ImageNet\'s mean and deviation', stacklevel=3
         )
     encoder = _KINDS[kind][0](config, pretrained=False)
     fit(encoder.network, tensors, f'encoder in {path}')
@@ -460,10 +405,9 @@ def _which(tensors: dict[str, torch.Tensor]) -> str:
 
 def _check_colours(path: str | Path, tensors: dict[str, torch.Tensor]) -> None:
     for name, own in _COLOURS.items():
-        if name in tensors and not (
-            tensors[name].numel() == 3
-            and torch.allclose(tensors[name].float().view(3), torch.tensor(own), atol=1e-5)
-        ):
+        if name in tensors and not (tensors[name].numel() == 3
+                                    and torch.allclose(tensors[name].float().view(3), torch.tensor(own),
+                                                       atol=1e-5)):
             raise MilanError(
                 f'{path} normalises images with another {name} than ImageNet\'s {own}; this encoder is not'
                 ' supported'
@@ -484,11 +428,8 @@ def save(captioner: Captioner, # what to write
     kind, config = _kind(captioner) if encoder else (None, None)
     if Path(path).is_file() and not zipfile.is_zipfile(path):
         raise MilanError(f'{path} is there and is no checkpoint; it is left alone: give another name')
-    content = {
-        'properties': _properties(captioner, config),
-        'children': {'encoder': kind} if kind else {},
-        'state_dict': _tensors(captioner, kind),
-    }
+    content = {'properties': _properties(captioner, config), 'children': {'encoder': kind} if kind else {},
+               'state_dict': _tensors(captioner, kind)}
     with atomic(path) as beside:
         torch.save(content, beside)
     return Path(path)
@@ -521,24 +462,11 @@ def _kind(captioner: Captioner) -> tuple[str, str]:
 # %% ../../nbs/07_captioner/11_checkpoints.ipynb #aebc2d25
 def _properties(captioner: Captioner, config: str | None) -> dict[str, Any]:
     "The nested settings."
-    splitting = {
-        'nlp': (_our_config(), _our_bytes()),
-        'lemmatize': False,
-        'lowercase': True,
-        'ignore_stop': False,
-        'ignore_punct': False,
-    }
-    indexer = _object(
-        {
-            'vocab': _object({'tokens': captioner.vocabulary.words}),
-            'tokenize': _object(splitting),
-            'start': True,
-            'stop': True,
-            'pad': True,
-            'unk': True,
-            'length': None,
-        }
-    )
+    splitting = {'nlp': (_our_config(), _our_bytes()), 'lemmatize': False, 'lowercase': True,
+                 'ignore_stop': False, 'ignore_punct': False}
+    indexer = _object({'vocab': _object({'tokens': captioner.vocabulary.words}),
+                       'tokenize': _object(splitting), 'start': True, 'stop': True, 'pad': True, 'unk': True,
+                       'length': None})
     settings, defaults = captioner.decoder.settings, captioner.defaults
     spoken = (
         {name: value for name, value in captioner.lm.settings.items() if name != 'outer_dropout'}

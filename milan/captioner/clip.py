@@ -109,13 +109,8 @@ def _read(transformers: Any, name: str, source: dict[str, Any], device: torch.de
         settings = transformers.CLIPImageProcessor.get_image_processor_dict(name, **source)[0]
     except (OSError, ImportError): # all known ones agree
         settings = {}
-    return Clip(
-        model.to(device),
-        tokenizer,
-        settings.get('image_mean', MEAN),
-        settings.get('image_std', DEVIATION),
-        name,
-    )
+    return Clip(model.to(device), tokenizer, settings.get('image_mean', MEAN),
+                settings.get('image_std', DEVIATION), name)
 
 
 def _absent(name: str, download: bool, error: Exception) -> str:
@@ -191,9 +186,8 @@ def text_vectors(clip: Clip, # what reads
             return_tensors='pt',
             max_length=clip.model.config.text_config.max_position_embeddings,
         ).to(clip.device)
-        found = clip.model.get_text_features(
-            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
-        ).pooler_output
+        found = clip.model.get_text_features(input_ids=tokens.input_ids,
+                                             attention_mask=tokens.attention_mask).pooler_output
         result[rows] = F.normalize(found, dim=-1).cpu()
     return result
 
@@ -223,17 +217,15 @@ class _Looks:
     def flush(self) -> None:
         if self.waiting:
             pixels = torch.cat([prepare(self.clip, image[None]) for image, _ in self.waiting])
-            self.done.append(
-                _look(self.clip, pixels, torch.stack([weights for _, weights in self.waiting])).cpu()
-            )
+            self.done.append(_look(self.clip, pixels,
+                                   torch.stack([weights for _, weights in self.waiting])).cpu())
             self.waiting.clear()
 
 
 def _key(image: torch.Tensor) -> bytes:
     data = image.detach().cpu().contiguous()
-    return hashlib.blake2b(
-        data.numpy().tobytes() + str((data.dtype, tuple(data.shape))).encode(), digest_size=16
-    ).digest()
+    return hashlib.blake2b(data.numpy().tobytes() + str((data.dtype, tuple(data.shape))).encode(),
+                           digest_size=16).digest()
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #b80ddc76
 def unit_vectors(
@@ -258,10 +250,8 @@ def unit_vectors(
         plan.append([[looks.add(*look) for look in zip(images, part, keys, strict=True)] for part in parts])
     looks.flush()
     if empty:
-        warnings.warn(
-            f'{empty} exemplars have an empty mask; their whole image counts instead of the region',
-            stacklevel=2,
-        )
+        warnings.warn(f'{empty} exemplars have an empty mask; their whole image counts instead of the region',
+                      stacklevel=2)
     if not plan:
         return torch.empty(0, clip.model.config.projection_dim)
     shares = torch.tensor([share for share in (region_weight, 1 - region_weight) if share > 0])
@@ -297,31 +287,19 @@ def rerank(captioner: Captioner, # what proposed
             ' features of these units'
         )
     cosine, model = _cosines(output, clip, vectors, progress), captioner.lm if lm is None else lm
-    scores, order = _mixed(
-        output.beam_scores, clip.model.logit_scale.exp().item() * cosine, clip_weight
-    ).sort(dim=1, descending=True, stable=True)
+    scores, order = _mixed(output.beam_scores, clip.model.logit_scale.exp().item() * cosine,
+                           clip_weight).sort(dim=1, descending=True, stable=True)
     ids = output.beam_tokens.gather(1, order[:, :, None].expand_as(output.beam_tokens))
     best, cosine = ids[:, 0], cosine.gather(1, order)
-    terms, attentions = (
-        likelihood(captioner.decoder, captioner.decoder.check(features), best)
-        if len(best)
-        else (scores, output.attentions)
-    )
+    terms, attentions = (likelihood(captioner.decoder, captioner.decoder.check(features), best) if len(best)
+                         else (scores, output.attentions))
     return RerankedOutput(
-        tokens=best,
-        scores=scores[:, 0],
-        likelihood=terms.sum(1),
-        lm=None if model is None else model.log_prob(best),
-        attentions=attentions,
-        beam_tokens=ids,
-        beam_scores=scores,
-        beam_likelihood=_sorted(output.beam_likelihood, order),
-        beam_lm=_sorted(output.beam_lm, order),
-        captions=[captioner.vocabulary.caption(row) for row in best],
-        vocabulary=captioner.vocabulary,
-        clip=cosine[:, 0],
-        beam_clip=cosine,
-        beam_captioner=_sorted(output.beam_scores, order),
+        tokens=best, scores=scores[:, 0], likelihood=terms.sum(1),
+        lm=None if model is None else model.log_prob(best), attentions=attentions, beam_tokens=ids,
+        beam_scores=scores, beam_likelihood=_sorted(output.beam_likelihood, order),
+        beam_lm=_sorted(output.beam_lm, order), captions=[captioner.vocabulary.caption(row) for row in best],
+        vocabulary=captioner.vocabulary, clip=cosine[:, 0], beam_clip=cosine,
+        beam_captioner=_sorted(output.beam_scores, order)
     )
 
 # %% ../../nbs/07_captioner/15_clip.ipynb #fe856019
@@ -357,19 +335,16 @@ class Reranked(Captioner):
                  region_weight: float = .5, # of similarity: share of the regions, in [0, 1]
                  clip_weight: float = 1., # of the order: share of CLIP, in [0, 1]
                 ) -> None:
-        super().__init__(
-            captioner.decoder, captioner.lm, captioner.encoder, captioner.card, captioner.defaults
-        )
+        super().__init__(captioner.decoder, captioner.lm, captioner.encoder, captioner.card,
+                         captioner.defaults)
         self.clip = clip
         self.region_weight, self.clip_weight = _share('region_weight', region_weight), _share(
             'clip_weight', clip_weight
         )
 
     def __repr__(self) -> str:
-        return (
-            f'Reranked({super().__repr__()}, CLIP of {self.clip.size} pixels and {self.clip.grid} ×'
-            f' {self.clip.grid} patches)'
-        )
+        return (f'Reranked({super().__repr__()}, CLIP of {self.clip.size} pixels and {self.clip.grid} ×'
+                f' {self.clip.grid} patches)')
 
     def to(self,
            device: str | torch.device | None, # None: a GPU where there is one
@@ -397,20 +372,8 @@ class Reranked(Captioner):
         "Describe units from their exemplars."
         features = self.encode(images, masks, batch_size)
         units = zip(images, masks if masks is not None else [None] * len(images), strict=True)
-        return self._ranked(
-            features,
-            units,
-            strategy,
-            temperature,
-            beam_size,
-            length,
-            lm,
-            mi,
-            region_weight,
-            clip_weight,
-            batch_size,
-            progress,
-        )
+        return self._ranked(features, units, strategy, temperature, beam_size, length, lm, mi, region_weight,
+                            clip_weight, batch_size, progress)
 
     def describe( # type: ignore[override] # other settings than those of a plain captioner
         self,
@@ -433,41 +396,20 @@ class Reranked(Captioner):
 
         CLIP looks at each distinct image once, and once at each distinct region."""
         if features is None:
-            features = (
-                self.features(exemplars, batch_size, cache, progress)
-                if len(exemplars)
-                else torch.empty(0, 1, self.decoder.features)
-            )
+            features = (self.features(exemplars, batch_size, cache, progress) if len(exemplars)
+                        else torch.empty(0, 1, self.decoder.features))
         units = ((found.images, found.masks) for found in (exemplars[i] for i in range(len(exemplars))))
-        output = self._ranked(
-            features,
-            units,
-            strategy,
-            temperature,
-            beam_size,
-            length,
-            None,
-            mi,
-            region_weight,
-            clip_weight,
-            batch_size,
-            progress,
-        )
+        output = self._ranked(features, units, strategy, temperature, beam_size, length, None, mi,
+                              region_weight, clip_weight, batch_size, progress)
         names = (
             exemplars.units
             if hasattr(exemplars, 'units')
             else [(found.layer, found.unit) for found in exemplars]
         )
         assert output.clip is not None
-        table = pd.DataFrame(
-            {
-                'layer': [layer for layer, _ in names],
-                'unit': [unit for _, unit in names],
-                'description': output.captions,
-                'score': output.scores.tolist(),
-                'clip_score': output.clip.tolist(),
-            }
-        )
+        table = pd.DataFrame({'layer': [layer for layer, _ in names], 'unit': [unit for _, unit in names],
+                              'description': output.captions, 'score': output.scores.tolist(),
+                              'clip_score': output.clip.tolist()})
         return table.assign(**_details(output)) if details else table
 
     def decode(self,
@@ -511,16 +453,8 @@ class Reranked(Captioner):
             )
         if strategy is None and self.defaults['strategy'] not in ('beam', 'rerank'):
             strategy = 'beam' if self.lm is None else 'rerank'
-        output = super().decode(
-            features,
-            strategy=strategy,
-            temperature=temperature,
-            beam_size=beam_size,
-            length=length,
-            lm=lm,
-            mi=mi,
-            progress=progress,
-        )
+        output = super().decode(features, strategy=strategy, temperature=temperature, beam_size=beam_size,
+                                length=length, lm=lm, mi=mi, progress=progress)
         vectors = unit_vectors(self.clip, units, region, batch_size, progress, len(features))
         return rerank(self, features, output, self.clip, vectors, weight, lm, progress)
 

@@ -104,9 +104,8 @@ class _Sentence(torch.autograd.Function):
             mean, gate = torch.bmm(weights[:, None], features).squeeze(1), gate.sigmoid()
             seen = gate * mean
             gates = torch.addmm(gates + brought[:, t], seen, context.T)
-            take, keep, new, show = (
-                part.tanh() if place == 2 else part.sigmoid() for place, part in enumerate(gates.chunk(4, 1))
-            )
+            take, keep, new, show = (part.tanh() if place == 2 else part.sigmoid()
+                                     for place, part in enumerate(gates.chunk(4, 1)))
             before, cell = (hidden, cell), keep * cell + take * new
             shown = cell.tanh()
             hidden = show * shown
@@ -122,8 +121,7 @@ class _Sentence(torch.autograd.Function):
                  *gradients: torch.Tensor, # of both outputs
                 ) -> tuple[torch.Tensor | None, ...]:
         (d_hiddens, d_attention), (words, features, recurrent, score, shift, inward) = (
-            gradients,
-            ctx.saved_tensors,
+            gradients, ctx.saved_tensors
         )
         context = inward[:, words.shape[2]:]
         d_hidden, d_cell = torch.zeros_like(d_hiddens[:, 0]), torch.zeros_like(d_hiddens[:, 0])
@@ -135,15 +133,8 @@ class _Sentence(torch.autograd.Function):
         ):
             d_hidden = d_hidden + d_hiddens[:, t]
             d_cell = d_cell + d_hidden * show * (1 - shown**2)
-            gates = torch.cat(
-                [
-                    d_cell * new * take * (1 - take),
-                    d_cell * before * keep * (1 - keep),
-                    d_cell * take * (1 - new**2),
-                    d_hidden * shown * show * (1 - show),
-                ],
-                1,
-            )
+            gates = torch.cat([d_cell * new * take * (1 - take), d_cell * before * keep * (1 - keep),
+                               d_cell * take * (1 - new**2), d_hidden * shown * show * (1 - show)], 1)
             d_cell = d_cell * keep
             d_seen = gates @ context
             d_mean = d_seen * gate
@@ -204,10 +195,8 @@ class Decoder(nn.Module):
              ) -> torch.Tensor: # the same, on the decoder's device
         "Raise `MilanError` for features this decoder cannot read."
         if features.ndim != 3 or features.shape[2] != self.features or not features.shape[1]:
-            raise MilanError(
-                f'features have shape {tuple(features.shape)}, this captioner reads (units, k,'
-                f' {self.features}); encode the exemplars with the encoder it was trained with'
-            )
+            raise MilanError(f'features have shape {tuple(features.shape)}, this captioner reads (units, k,'
+                             f' {self.features}); encode the exemplars with the encoder it was trained with')
         if not features.isfinite().all():
             unit = int((~features.isfinite()).flatten(1).any(1).nonzero()[0])
             raise MilanError(
@@ -221,9 +210,8 @@ class Decoder(nn.Module):
         gate = self.feature_gate.get_submodule('0')
         weights = [query.weight, gate.get_parameter('weight'), cell.weight_hh]
         biases = [query.bias, gate.get_parameter('bias'), cell.bias_ih + cell.bias_hh]
-        return Fused(
-            torch.cat(weights), torch.cat(biases), cell.weight_ih[:, :size], cell.weight_ih[:, size:]
-        )
+        return Fused(torch.cat(weights), torch.cat(biases), cell.weight_ih[:, :size],
+                     cell.weight_ih[:, size:])
 
     def remember(self,
                  features: torch.Tensor, # (units, k, features)
@@ -270,17 +258,10 @@ class Decoder(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log p, (n, words, k) attention
         "Say given words (teacher forcing): log-probabilities before each word, and what was looked at."
         words, fused = self.embedding(F.pad(ids[:, :-1], (1, 0), value=self.vocabulary.start)), self.fused()
-        hidden, attention = _Sentence.apply(
-            words,
-            self.attend.key_to_hidden(features),
-            features,
-            *self.begin(features),
-            fused.recurrent,
-            fused.bias,
-            *self.attend.scorer(),
-            self.lstm.weight_ih,
-            torch.is_grad_enabled(),
-        )
+        hidden, attention = _Sentence.apply(words, self.attend.key_to_hidden(features), features,
+                                            *self.begin(features), fused.recurrent, fused.bias,
+                                            *self.attend.scorer(), self.lstm.weight_ih,
+                                            torch.is_grad_enabled())
         return F.log_softmax(self.output(hidden), -1), attention
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #c4e68ec6

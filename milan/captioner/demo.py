@@ -93,9 +93,8 @@ def some_units(network: networks.Network, # a registry entry
     "A random choice of each layer's units."
     names = resolve(network.module, list(layers))
     with record(network.module, names) as recording, torch.inference_mode():
-        network(
-            torch.zeros(1, 3, network.size, network.size, device=next(network.module.parameters()).device)
-        )
+        network(torch.zeros(1, 3, network.size, network.size,
+                            device=next(network.module.parameters()).device))
     random = np.random.default_rng(seed)
     sizes = {name: spatial(recording.outputs[name]).shape[1] for name in names}
     return {name: sorted(random.permutation(size)[:count].tolist()) for name, size in sizes.items()}
@@ -110,16 +109,8 @@ def probe(what: Recipe, # whose network and pictures
     units = some_units(network, what.teachers, what.per_teacher, what.seed) | some_units(
         network, what.described, what.per_described, what.seed
     )
-    return exemplars.compute(
-        network,
-        pictures,
-        [*what.described, *what.teachers],
-        k=what.members,
-        batch_size=8,
-        device=device,
-        units=units,
-        seed=what.seed,
-    )
+    return exemplars.compute(network, pictures, [*what.described, *what.teachers], k=what.members,
+                             batch_size=8, device=device, units=units, seed=what.seed)
 
 # %% ../../nbs/07_captioner/13_demo.ipynb #45ddccbb
 @dataclass
@@ -210,10 +201,9 @@ def usual_by_layer(annotator: Annotator, # knows the words
                    regions: Regions, # all of them
                   ) -> list[Usual]: # one per layer number
     "What is usual among the regions of each layer."
-    return [
-        Usual.of(annotator, regions.ids[regions.layer == layer], regions.qualities[regions.layer == layer])
-        for layer in range(int(regions.layer.max()) + 1)
-    ]
+    return [Usual.of(annotator, regions.ids[regions.layer == layer],
+                     regions.qualities[regions.layer == layer])
+            for layer in range(int(regions.layer.max()) + 1)]
 
 
 def unit_groups(annotator: Annotator, # who names the regions
@@ -230,10 +220,8 @@ def unit_groups(annotator: Annotator, # who names the regions
         group = torch.arange(unit * members, (unit + 1) * members)
         group = group[allowed[group]]
         if len(group) >= 12:
-            lesson.add(
-                group,
-                three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random),
-            )
+            lesson.add(group, three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])],
+                                               random))
     return lesson
 
 
@@ -261,28 +249,19 @@ def word_groups(annotator: Annotator, # who names the regions
             fitting = alike
         if len(set(regions.ids[fitting].tolist())) >= 4:
             group = _mixed(fitting, pools[layer], members, random.uniform(.45, 1), random)
-            lesson.add(
-                group,
-                three_annotators(annotator, regions, group, usual[layer], random),
-                annotator.nouns[word],
-            )
+            lesson.add(group, three_annotators(annotator, regions, group, usual[layer], random),
+                       annotator.nouns[word])
     raise MilanError(
         f'{len(lesson)} groups could be drawn, {count} were asked for; give more pictures or fewer groups'
     )
 
 
-def _mixed(
-    fitting: torch.Tensor, pool: torch.Tensor, members: int, purity: float, random: np.random.Generator
-) -> torch.Tensor:
+def _mixed(fitting: torch.Tensor, pool: torch.Tensor, members: int, purity: float,
+           random: np.random.Generator) -> torch.Tensor:
     right = round(members * purity)
-    return torch.cat(
-        [
-            torch.from_numpy(random.choice(fitting.numpy(), right, replace=len(fitting) < right)),
-            torch.from_numpy(
-                random.choice(pool.numpy(), members - right, replace=len(pool) < members - right)
-            ),
-        ]
-    )
+    return torch.cat([torch.from_numpy(random.choice(fitting.numpy(), right, replace=len(fitting) < right)),
+                      torch.from_numpy(random.choice(pool.numpy(), members - right,
+                                                     replace=len(pool) < members - right))])
 
 # %% ../../nbs/07_captioner/13_demo.ipynb #1395b4b4
 def phrase_weights(annotations: Sequence[Sequence[str]], # phrases of each group
@@ -399,12 +378,8 @@ class Course:
         assert self.annotator is not None
         random, usual = np.random.default_rng(self.what.seed), usual_by_layer(self.annotator, self.regions)
         groups = torch.arange(self.first, len(self.regions)).unflatten(0, (-1, 15))
-        return [
-            three_annotators(
-                self.annotator, self.regions, group, usual[int(self.regions.layer[group[0]])], random
-            )
-            for group in groups
-        ]
+        return [three_annotators(self.annotator, self.regions, group,
+                                 usual[int(self.regions.layer[group[0]])], random) for group in groups]
 
     def draw(self,
              epoch: int, # from 0
@@ -414,10 +389,8 @@ class Course:
             ) -> torch.Tensor: # (groups, k, components)
         "Fifteen members of every group, other ones in every epoch; the features `train_decoder` asks for."
         groups = (self.lesson if lesson is None else lesson).groups
-        rows = [
-            group[torch.randperm(len(group), generator=generator)[torch.arange(k) % len(group)]]
-            for group in groups
-        ]
+        rows = [group[torch.randperm(len(group), generator=generator)[torch.arange(k) % len(group)]]
+                for group in groups]
         assert self.encoder.projection is not None
         return self.encoder.projection(self.features[torch.stack(rows)])
 
@@ -439,9 +412,8 @@ def prepare(name: str, # 'stamps' or 'shapes'
     taught = unit_regions(teachers, views)
     objects = object_regions(pictures, views, len(what.teachers))
     first = len(taught) + len(objects)
-    regions = _joined(
-        taught, objects, unit_regions(found.select(what.described, k=15), views, len(what.teachers) + 1)
-    )
+    regions = _joined(taught, objects, unit_regions(found.select(what.described, k=15), views,
+                                                    len(what.teachers) + 1))
     held, teaching = held_out_pictures(pictures, what)[regions.ids], torch.arange(len(regions)) < first
     kept = teaching & ~held
     lesson = unit_groups(annotator, regions, kept, what.members, len(teachers), random, what.rounds)
@@ -466,9 +438,8 @@ def held_out_pictures(pictures: ImageSet, # with `group` in its table
     return torch.from_numpy(pictures.table.group.isin({names[i] for i in chosen}).to_numpy(copy=True))
 
 
-def _shapes_course(
-    what: Recipe, scenes: Any, random: np.random.Generator, device: str | None, progress: bool
-) -> Course:
+def _shapes_course(what: Recipe, scenes: Any, random: np.random.Generator, device: str | None,
+                   progress: bool) -> Course:
     regions, concepts = shape_regions(scenes, random)
     kept = ~held_out_pictures(scenes, what)[regions.ids]
     encoder, features = _features(what, scenes, regions, kept, device, progress)
@@ -491,11 +462,8 @@ def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor,
     encoder = PyramidEncoder(what.network, list(what.encoder), size=128 if what.images == 'shapes' else None)
     if device is not None:
         encoder.to(device)
-    path = (
-        results_dir()
-        / 'courses'
-        / f'{fingerprint([what.key, pictures.fingerprint, len(regions)])}.safetensors'
-    )
+    path = (results_dir() / 'courses'
+            / f'{fingerprint([what.key, pictures.fingerprint, len(regions)])}.safetensors')
     if not path.exists():
         pairs = list(zip(regions.ids.tolist(), regions.masks, strict=True))
         features = encode_regions(encoder, pictures, pairs, batch_size=8, progress=progress)
@@ -537,15 +505,9 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
     with process_lock(folder):
         if (captioner := _kept(folder, key, device)) is not None: # another process trained it meanwhile
             return captioner
-        captioner = _trained(
-            what,
-            prepare(name, device, progress) if course is None else course,
-            folder.with_name(f'.{folder.name}-{key}'),
-            epochs,
-            device,
-            progress,
-            {'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(pictures)},
-        )
+        captioner = _trained(what, prepare(name, device, progress) if course is None else course,
+                             folder.with_name(f'.{folder.name}-{key}'), epochs, device, progress,
+                             {'name': name, 'key': key, 'data': NOTE[name], 'pictures': len(pictures)})
         captioner.save(folder)
         return captioner
 
@@ -562,33 +524,14 @@ def _trained(what: Recipe,
              device: str | None,
              progress: bool,
              card: dict[str, Any]) -> model.Captioner:
-    settings = {
-        'embedding_size': 64,
-        'batch_size': 128,
-        'epochs': epochs,
-        'patience': 3,
-        'learning_rate': 2e-3,
-    }
-    captioner = model.train(
-        course.draw,
-        course.lesson.annotations,
-        validation=_validation(course.lesson),
-        encoder=course.encoder,
-        weights=phrase_weights(course.lesson.annotations),
-        folder=folder,
-        seed=what.seed,
-        device=device,
-        progress=progress,
-        card=card,
-        decoder_settings={
-            **settings,
-            'hidden_size': 256,
-            'attention_hidden_size': 128,
-            'feature_noise': 0.2,
-            'feature_dropout': 0.1,
-        },
-        lm_settings={**settings, 'hidden_size': 128},
-    )
+    settings = {'embedding_size': 64, 'batch_size': 128, 'epochs': epochs, 'patience': 3,
+                'learning_rate': 2e-3}
+    captioner = model.train(course.draw, course.lesson.annotations, validation=_validation(course.lesson),
+                            encoder=course.encoder, weights=phrase_weights(course.lesson.annotations),
+                            folder=folder, seed=what.seed, device=device, progress=progress, card=card,
+                            decoder_settings={**settings, 'hidden_size': 256, 'attention_hidden_size': 128,
+                                              'feature_noise': 0.2, 'feature_dropout': 0.1},
+                            lm_settings={**settings, 'hidden_size': 128})
     captioner.defaults['beam_size'] = 20
     return captioner
 

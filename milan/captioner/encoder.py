@@ -39,9 +39,8 @@ def pool(
     owner: torch.Tensor | None = None, # (regions,) which image each region is in; None: region i in image i
 ) -> torch.Tensor: # (regions, channels)
     "The mean of each map over each region; zeros for an empty region."
-    weights = F.interpolate(
-        masks.to(maps.dtype), size=maps.shape[2:], mode='bilinear', align_corners=False
-    ).flatten(1)
+    weights = F.interpolate(masks.to(maps.dtype), size=maps.shape[2:], mode='bilinear',
+                            align_corners=False).flatten(1)
     total = weights.sum(1, keepdim=True)
     weights = torch.where(total > 0, weights / total, 0.)
     if owner is None:
@@ -142,9 +141,8 @@ class Encoder(nn.Module):
         "The network's input."
         images = as_float(images).to(self._place.device)
         if self.size and tuple(images.shape[2:]) != (self.size, self.size):
-            images = F.interpolate(
-                images, size=(self.size, self.size), mode='bilinear', antialias=True
-            ).clamp(0, 1)
+            images = F.interpolate(images, size=(self.size, self.size), mode='bilinear',
+                                   antialias=True).clamp(0, 1)
         return self.transform(images)
 
     def _look(self, given: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
@@ -152,11 +150,8 @@ class Encoder(nn.Module):
         known, shape = {layer.name: layer for layer in self._readings}, (
             (given.shape[2], given.shape[3]) if given.ndim == 4 else None
         )
-        with record(
-            self.network,
-            self._readings,
-            lambda name, output: reduce(known[name].maps(output, shape, self._prefix).float()),
-        ) as seen:
+        with record(self.network, self._readings, lambda name,
+                    output: reduce(known[name].maps(output, shape, self._prefix).float())) as seen:
             self.network(given)
         return [seen[name] for name in self.layers]
 
@@ -180,11 +175,8 @@ class Encoder(nn.Module):
                 if regions is not None
                 else torch.ones(len(part), 1, *part.shape[2:])
             )
-            parts.append(
-                check_features(
-                    self.read(part, region).cpu(), [f'image {begin + i}' for i in range(len(part))]
-                )
-            )
+            parts.append(check_features(self.read(part, region).cpu(),
+                                        [f'image {begin + i}' for i in range(len(part))]))
         features = torch.cat(parts)
         return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
 
@@ -284,9 +276,8 @@ class SpatialEncoder(Encoder):
         given, parts = self._given(images), []
         shown = F.interpolate(masks.to(given), size=given.shape[2:], mode='bilinear', align_corners=False)
         owner = torch.arange(len(masks)) if owner is None else owner
-        for region, image in zip(
-            shown.split(len(images)), owner.to(given.device).split(len(images)), strict=True
-        ):
+        for region, image in zip(shown.split(len(images)), owner.to(given.device).split(len(images)),
+                                 strict=True):
             [maps] = self._look(given[image] * region, torch.clone)
             parts.append(maps.flatten(2).transpose(1, 2))
         features = torch.cat(parts)
@@ -307,9 +298,8 @@ def original_encoder(
     pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over
 ) -> PyramidEncoder:
     "The PyramidConvEncoder of the original. Raises `MilanError` for a name that it doesn't have."
-    return PyramidEncoder(
-        _original(name, ORIGINAL, pretrained), ORIGINAL[name], transform=normalize, name=f'original:{name}'
-    )
+    return PyramidEncoder(_original(name, ORIGINAL, pretrained), ORIGINAL[name], transform=normalize,
+                          name=f'original:{name}')
 
 
 def original_spatial_encoder(
@@ -317,12 +307,8 @@ def original_spatial_encoder(
     pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over
 ) -> SpatialEncoder:
     "The SpatialConvEncoder of the original. Raises `MilanError` for a name that it doesn't have."
-    return SpatialEncoder(
-        _original(name, ORIGINAL_SPATIAL, pretrained),
-        ORIGINAL_SPATIAL[name],
-        transform=normalize,
-        name=f'original:{name}',
-    )
+    return SpatialEncoder(_original(name, ORIGINAL_SPATIAL, pretrained), ORIGINAL_SPATIAL[name],
+                          transform=normalize, name=f'original:{name}')
 
 
 def _original(name: str, known: dict[str, list[str]], pretrained: bool) -> nn.Module:
@@ -340,11 +326,8 @@ class _Job(NamedTuple): # an image and all that is to be known of it
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]: # of like-sized images, in order
     batch: list[_Job] = []
     for job in jobs:
-        if batch and (
-            len(batch) == size
-            or job.image.shape != batch[0].image.shape
-            or job.masks[0].shape != batch[0].masks[0].shape
-        ):
+        if batch and (len(batch) == size or job.image.shape != batch[0].image.shape
+                      or job.masks[0].shape != batch[0].masks[0].shape):
             yield batch
             batch = []
         batch.append(job)
@@ -409,20 +392,11 @@ def encode_regions(
         wanted.setdefault(int(image), []).append(number)
     if not wanted:
         raise MilanError('there is nothing to encode: give at least one region')
-    jobs = (
-        _Job(_image(images[image]), [_mask(regions[number][1]) for number in numbers], numbers)
-        for image, numbers in sorted(wanted.items())
-    )
+    jobs = (_Job(_image(images[image]), [_mask(regions[number][1]) for number in numbers], numbers)
+            for image, numbers in sorted(wanted.items()))
     table = _Table(len(regions))
-    _fill(
-        table,
-        encoder,
-        jobs,
-        len(wanted),
-        batch_size,
-        progress,
-        lambda row: f'region {row} (image {regions[row][0]})',
-    )
+    _fill(table, encoder, jobs, len(wanted), batch_size, progress,
+          lambda row: f'region {row} (image {regions[row][0]})')
     return table.values
 
 
@@ -459,21 +433,15 @@ def _packed(
 ) -> tuple[tuple[int, ...], bool, bytes]: # shape, whether it is 0 or 1 everywhere, and its values
     values = mask.float().cpu().contiguous().numpy()
     binary = bool(((values == 0) | (values == 1)).all())
-    return (
-        tuple(mask.shape),
-        binary,
-        zlib.compress((np.packbits(values > 0) if binary else values).tobytes(), 1),
-    )
+    return (tuple(mask.shape), binary,
+            zlib.compress((np.packbits(values > 0) if binary else values).tobytes(), 1))
 
 
 def _unpacked(packed: tuple[tuple[int, ...], bool, bytes]) -> torch.Tensor:
     shape, binary, data = packed
     content = zlib.decompress(data)
-    values = (
-        np.unpackbits(np.frombuffer(content, np.uint8), count=math.prod(shape))
-        if binary
-        else np.frombuffer(content, np.float32).copy()
-    )
+    values = (np.unpackbits(np.frombuffer(content, np.uint8), count=math.prod(shape)) if binary
+              else np.frombuffer(content, np.float32).copy())
     return torch.from_numpy(values.reshape(shape))
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #dfa1eaed
@@ -490,10 +458,8 @@ def _planned(exemplars: Any, progress: bool) -> _Plan: # a first look at all of 
                 ' each as many, at least one'
             )
         if masks.shape != (plan.k, 1, *images.shape[2:]):
-            raise MilanError(
-                f'{_called(exemplars, unit)} has masks of {tuple(masks.shape)} for images of'
-                f' {tuple(images.shape)}; give one mask per image, of its size, with 1 channel'
-            )
+            raise MilanError(f'{_called(exemplars, unit)} has masks of {tuple(masks.shape)} for images of'
+                             f' {tuple(images.shape)}; give one mask per image, of its size, with 1 channel')
         for place in range(plan.k):
             digest = _digest(images[place])
             number = numbers.setdefault(digest, len(numbers))
@@ -525,27 +491,16 @@ def encoder_key(encoder: Encoder, # any
                ) -> str: # 16 digits
     "Of all that an encoder's features depend on, except the images."
     projection = network_hash(encoder.projection) if encoder.projection is not None else None
-    return fingerprint(
-        [
-            _READING,
-            type(encoder).__name__,
-            encoder.layers,
-            encoder.size,
-            network_hash(encoder.network),
-            look_key(encoder),
-            projection,
-        ]
-    )
+    return fingerprint([_READING, type(encoder).__name__, encoder.layers, encoder.size,
+                        network_hash(encoder.network), look_key(encoder), projection])
 
 
 def look_key(encoder: Encoder, # any
             ) -> str: # 16 digits
     "Of what an encoder's transform makes of two images."
     side = encoder.size or 64
-    looks = [
-        torch.zeros(1, 3, side, side),
-        torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)),
-    ]
+    looks = [torch.zeros(1, 3, side, side), torch.rand(1, 3, side, side,
+                                                       generator=torch.Generator().manual_seed(0))]
     return transform_hash(encoder.transform, looks, encoder._place.device)
 
 
@@ -616,9 +571,8 @@ def _opened(
     return torch.from_numpy(array) if whole else None
 
 
-def _cached(
-    encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, cache: Path, every: float
-) -> torch.Tensor:
+def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, cache: Path,
+            every: float) -> torch.Tensor:
     known = exemplars_key(exemplars)
     plan = _planned(exemplars, progress) if known is None else None
     place = cache/fingerprint([encoder_key(encoder), known or (plan and plan.key)])
@@ -626,16 +580,10 @@ def _cached(
         values = _opened(place)
         if values is None:
             plan = plan or _planned(exemplars, progress)
-            about = {
-                'encoder': encoder.name,
-                'layers': encoder.layers,
-                'exemplars': str(getattr(exemplars, 'folder', type(exemplars).__name__)),
-                'units': len(exemplars),
-                'k': plan.k,
-                'images': len(plan.first),
-                'batch_size': batch_size,
-                'versions': versions(),
-            }
+            about = {'encoder': encoder.name, 'layers': encoder.layers,
+                     'exemplars': str(getattr(exemplars, 'folder', type(exemplars).__name__)),
+                     'units': len(exemplars), 'k': plan.k, 'images': len(plan.first),
+                     'batch_size': batch_size, 'versions': versions()}
             table = _Kept(len(exemplars) * plan.k, place.with_name(f'.{place.name}.progress'), about, every)
             _fill_planned(table, encoder, exemplars, plan, batch_size, progress)
             table.save()
@@ -648,9 +596,8 @@ def _cached(
     return values
 
 
-def _fill_planned(
-    table: _Table, encoder: Encoder, exemplars: Any, plan: _Plan, batch_size: int, progress: bool
-) -> None:
+def _fill_planned(table: _Table, encoder: Encoder, exemplars: Any, plan: _Plan, batch_size: int,
+                  progress: bool) -> None:
     _fill(table, encoder, plan.jobs(exemplars, table.done), len(plan.first), batch_size, progress,
           lambda row: f'exemplar {row % plan.k} of {_called(exemplars, row // plan.k)}')
 

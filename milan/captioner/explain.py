@@ -90,22 +90,11 @@ def read(captioner: Captioner, # whose caption it is
     ids = ids[:, :int((ids[0] == stop).int().argmax()) + 1] if stop in ids[0] else ids
     ids = ids.to(captioner.decoder.embedding.weight.device)
     likelihood, attention = captioner.decoder(captioner.decoder.check(features), ids)
-    lm = (
-        captioner.lm(F.pad(ids[:, :-1], (1, 0), value=captioner.vocabulary.start))[0].cpu()
-        if captioner.lm is not None
-        else None
-    )
+    lm = (captioner.lm(F.pad(ids[:, :-1], (1, 0), value=captioner.vocabulary.start))[0].cpu()
+          if captioner.lm is not None else None)
     attention = attention[0].view(ids.shape[1], k, -1).sum(2) # places of one exemplar count together
-    reading = Reading(
-        captioner.vocabulary.caption(ids[0]),
-        ids[0].cpu(),
-        [],
-        likelihood[0].cpu(),
-        lm,
-        attention.cpu(),
-        weight,
-        captioner.vocabulary,
-    )
+    reading = Reading(captioner.vocabulary.caption(ids[0]), ids[0].cpu(), [], likelihood[0].cpu(), lm,
+                      attention.cpu(), weight, captioner.vocabulary)
     reading.words = [reading.name(number) for number in reading.ids.tolist()]
     return reading
 
@@ -118,10 +107,8 @@ def _ids(captioner: Captioner, caption: str) -> torch.Tensor:
 
         word = next(word for word in tokenize(caption) if word not in vocabulary.ids)
         near = difflib.get_close_matches(word, vocabulary.words, n=3)
-        raise MilanError(
-            f'the captioner does not know the word {word!r}; '
-            + (f'near it are {", ".join(near)}' if near else 'use words of its vocabulary')
-        )
+        raise MilanError(f'the captioner does not know the word {word!r}; '
+                         + (f'near it are {", ".join(near)}' if near else 'use words of its vocabulary'))
     return ids
 
 # %% ../../nbs/07_captioner/16_explain.ipynb #a9a170a0
@@ -145,9 +132,8 @@ def table(reading: Reading, # from `read`
     for prefix, ids in (('', reading.ids), ('runner_up_', best)):
         columns[prefix.rstrip('_') or 'word'] = [reading.name(number) for number in ids.tolist()]
         for name, terms in (('likelihood', reading.likelihood), ('lm', reading.lm), ('gain', reading.gain)):
-            columns[prefix + name] = (
-                terms.gather(1, ids[:, None])[:, 0].tolist() if terms is not None else np.nan
-            )
+            columns[prefix + name] = (terms.gather(1, ids[:, None])[:, 0].tolist() if terms is not None
+                                      else np.nan)
     weights = {f'attention_{i + 1}': weight.tolist() for i, weight in enumerate(reading.attention.T)}
     return pd.DataFrame({**columns, **weights})
 
@@ -170,15 +156,9 @@ def choices(reading: Reading, # from `read`
     gains = _sayable(reading)[place]
     ids = gains.topk(min(count, int(gains.isfinite().sum()))).indices
     lm = reading.lm[place, ids].tolist() if reading.lm is not None else np.nan
-    return pd.DataFrame(
-        {
-            'word': [reading.name(number) for number in ids.tolist()],
-            'likelihood': reading.likelihood[place, ids].tolist(),
-            'lm': lm,
-            'gain': gains[ids].tolist(),
-            'chosen': (ids == reading.ids[place]).tolist(),
-        }
-    )
+    return pd.DataFrame({'word': [reading.name(number) for number in ids.tolist()],
+                         'likelihood': reading.likelihood[place, ids].tolist(), 'lm': lm,
+                         'gain': gains[ids].tolist(), 'chosen': (ids == reading.ids[place]).tolist()})
 
 # %% ../../nbs/07_captioner/16_explain.ipynb #22a84e63
 def alternatives(output: Output, # from a captioner
@@ -196,20 +176,11 @@ def alternatives(output: Output, # from a captioner
     scores = output.beam_scores[unit].cpu()
     # searched by likelihood alone
     plain = torch.allclose(output.likelihood[unit], output.scores[unit], atol=1e-4)
-    likelihood = (
-        output.beam_likelihood[unit]
-        if output.beam_likelihood is not None
-        else scores if plain else torch.full_like(scores, torch.nan)
-    )
+    likelihood = (output.beam_likelihood[unit] if output.beam_likelihood is not None else scores if plain
+                  else torch.full_like(scores, torch.nan))
     lm = output.beam_lm[unit] if output.beam_lm is not None else torch.full_like(scores, torch.nan)
-    found = pd.DataFrame(
-        {
-            'caption': [output.vocabulary.caption(ids) for ids in output.beam_tokens[unit]],
-            'likelihood': likelihood.tolist(),
-            'lm': lm.tolist(),
-            'score': scores.tolist(),
-        }
-    )
+    found = pd.DataFrame({'caption': [output.vocabulary.caption(ids) for ids in output.beam_tokens[unit]],
+                          'likelihood': likelihood.tolist(), 'lm': lm.tolist(), 'score': scores.tolist()})
     found = found[np.isfinite(found.score)].drop_duplicates('caption').head(count).reset_index(drop=True)
     behind, fits = found.score[0] - found.score, found.likelihood[0] - found.likelihood
     return found.assign(behind=behind, by_likelihood=fits, by_lm=behind - fits)
@@ -224,11 +195,8 @@ def verdict(found: pd.DataFrame, # from `alternatives`
     if not np.isfinite(fits):
         return f'"{found.caption[0]}" beat "{found.caption[1]}" by {found.behind[1]:.2f}.'
     how = 'better' if fits >= 0 else 'worse'
-    rest = (
-        f', and {ordinary:+.2f} for being the {"less" if ordinary >= 0 else "more"} ordinary of the two'
-        if abs(ordinary) > 5e-3
-        else ''
-    )
+    rest = (f', and {ordinary:+.2f} for being the {"less" if ordinary >= 0 else "more"} ordinary of the two'
+            if abs(ordinary) > 5e-3 else '')
     return (
         f'"{found.caption[0]}" beat "{found.caption[1]}" by {found.behind[1]:.2f}: {fits:+.2f} for fitting'
         f' the exemplars {how}{rest}.'
@@ -249,9 +217,8 @@ def figure(captioner: Captioner, # whose caption it is
     "Exemplars, attention and gains of a caption's words in one figure; save it with `.savefig`."
     from matplotlib.figure import Figure
 
-    reading = read(
-        captioner, exemplar if features is None else features, caption=caption, temperature=temperature
-    )
+    reading = read(captioner, exemplar if features is None else features, caption=caption,
+                   temperature=temperature)
     k, rows = reading.attention.shape[1], len(reading.words)
     cell = float(np.clip(8.5 / k, .5, 1.))
     tall, high = cell * exemplar.images.shape[2] / exemplar.images.shape[3], .36 * rows
@@ -282,28 +249,12 @@ def figure(captioner: Captioner, # whose caption it is
 def _title(made: 'Figure', reading: Reading, exemplar: Exemplar, width: float, height: float) -> None:
     spoken = table(reading)
     likelihood, score = spoken.likelihood.sum(), spoken.gain.sum()
-    terms = (
-        f'score {_signed(score)}'
-        if reading.lm is None
-        else f'score {_signed(score)}  =  {_signed(likelihood)} + {_signed(score - likelihood)}'
-    )
-    made.text(
-        0.12 / width,
-        1 - 0.12 / height,
-        reading.caption or '(nothing)',
-        size=15,
-        weight='bold',
-        color=INK,
-        va='top',
-    )
-    made.text(
-        0.12 / width,
-        1 - 0.45 / height,
-        f'{exemplar.layer}, unit {exemplar.unit}   ·   {terms}',
-        size=9,
-        color=SOFT,
-        va='top',
-    )
+    terms = (f'score {_signed(score)}' if reading.lm is None
+             else f'score {_signed(score)}  =  {_signed(likelihood)} + {_signed(score - likelihood)}')
+    made.text(0.12 / width, 1 - 0.12 / height, reading.caption or '(nothing)', size=15, weight='bold',
+              color=INK, va='top')
+    made.text(0.12 / width, 1 - 0.45 / height, f'{exemplar.layer}, unit {exemplar.unit}   ·   {terms}',
+              size=9, color=SOFT, va='top')
 
 
 def _signed(value: float, digits: int = 2) -> str: # with a real minus, and no −0.00
@@ -314,9 +265,8 @@ def _signed(value: float, digits: int = 2) -> str: # with a real minus, and no �
 def _pictures(axes: 'Axes', exemplar: Exemplar, width: int = 192, gap: int = 8) -> None:
     picture, k = strip(exemplar, width, gap=gap), len(exemplar.images)
     edge = gap / (width + gap) / 2
-    axes.imshow(
-        np.asarray(picture), extent=(edge, k - edge, 0, 1), aspect='auto', interpolation='antialiased'
-    )
+    axes.imshow(np.asarray(picture), extent=(edge, k - edge, 0, 1), aspect='auto',
+                interpolation='antialiased')
     axes.set(xlim=(0, k), ylim=(0, 1))
     axes.set_axis_off()
 
@@ -328,22 +278,10 @@ def _heat(axes: 'Axes', reading: Reading) -> None:
     axes.pcolormesh(weights, cmap='cividis', vmin=0, vmax=top, edgecolors='white', linewidth=1.5)
     for row, column in np.argwhere(weights >= .045):
         share = weights[row, column]
-        axes.text(
-            column + 0.5,
-            row + 0.5,
-            f'{100 * share:.0f}',
-            ha='center',
-            va='center',
-            size=8 if k <= 10 else 7,
-            color='white' if share < 0.55 * top else INK,
-        )
-    axes.set(
-        xlim=(0, k),
-        ylim=(rows, 0),
-        xticks=np.arange(k) + 0.5,
-        yticks=np.arange(rows) + 0.5,
-        xlabel='exemplar (numbers: share of attention, %)',
-    )
+        axes.text(column + 0.5, row + 0.5, f'{100 * share:.0f}', ha='center', va='center',
+                  size=8 if k <= 10 else 7, color='white' if share < 0.55 * top else INK)
+    axes.set(xlim=(0, k), ylim=(rows, 0), xticks=np.arange(k) + 0.5, yticks=np.arange(rows) + 0.5,
+             xlabel='exemplar (numbers: share of attention, %)')
     axes.set_xticklabels([str(i + 1) for i in range(k)], size=8, color=SOFT)
     for label, word in zip(axes.set_yticklabels(reading.words, size=11), reading.words, strict=True):
         label.set(color=SOFT if word == END else INK, style='italic' if word == END else 'normal')
@@ -360,52 +298,25 @@ def _bars(axes: 'Axes', reading: Reading, above: 'Axes') -> None: # `above`: roo
     spoken, rows = table(reading), np.arange(len(reading.words)) + .5
     likelihood = spoken.likelihood.to_numpy()
     surprise = spoken.gain.to_numpy() - likelihood
-    handles: list[Any] = [
-        axes.barh(rows, likelihood, height=0.62, color=FITS, label='log p(word | exemplars)')
-    ]
+    handles: list[Any] = [axes.barh(rows, likelihood, height=0.62, color=FITS,
+                                    label='log p(word | exemplars)')]
     if reading.lm is not None:
-        handles.append(
-            axes.barh(
-                rows, surprise, height=0.62, color=ORDINARY, label=f'−{reading.temperature:g} · log p(word)'
-            )
-        )
-    handles.append(
-        axes.scatter(
-            spoken.gain, rows, s=26, color=INK, edgecolor='white', linewidth=0.8, zorder=3, label='their sum'
-        )
-    )
+        handles.append(axes.barh(rows, surprise, height=0.62, color=ORDINARY,
+                                 label=f'−{reading.temperature:g} · log p(word)'))
+    handles.append(axes.scatter(spoken.gain, rows, s=26, color=INK, edgecolor='white', linewidth=0.8,
+                                zorder=3, label='their sum'))
     axes.axvline(0, color=INK, linewidth=.8)
     low, high = min(likelihood.min(), -.2), max(surprise.max(), .2)
     room = .08 * (high - low)
-    axes.set(
-        xlim=(low - room, high + room),
-        ylim=(len(rows), 0),
-        yticks=[],
-        xlabel='what the word adds to the score (nats)',
-    )
+    axes.set(xlim=(low - room, high + room), ylim=(len(rows), 0), yticks=[],
+             xlabel='what the word adds to the score (nats)')
     axes.tick_params(axis='x', labelsize=8, labelcolor=SOFT)
     _bare(axes)
-    axes.text(
-        1.06, 0, 'best other, its sum', transform=axes.get_yaxis_transform(), size=8, color=SOFT, va='bottom'
-    )
+    axes.text(1.06, 0, 'best other, its sum', transform=axes.get_yaxis_transform(), size=8, color=SOFT,
+              va='bottom')
     for row, word, gain in zip(rows, spoken.runner_up, spoken.runner_up_gain, strict=True):
-        axes.text(
-            1.06,
-            row,
-            f'{word}  {_signed(gain, 1)}',
-            transform=axes.get_yaxis_transform(),
-            size=9,
-            color=SOFT,
-            va='center',
-        )
+        axes.text(1.06, row, f'{word}  {_signed(gain, 1)}', transform=axes.get_yaxis_transform(), size=9,
+                  color=SOFT, va='center')
     above.set_axis_off()
-    above.legend(
-        handles=handles,
-        loc='lower left',
-        bbox_to_anchor=(0, -0.02),
-        frameon=False,
-        fontsize=9,
-        handlelength=1.2,
-        borderaxespad=0,
-        labelcolor=INK,
-    )
+    above.legend(handles=handles, loc='lower left', bbox_to_anchor=(0, -0.02), frameon=False, fontsize=9,
+                 handlelength=1.2, borderaxespad=0, labelcolor=INK)

@@ -31,10 +31,8 @@ def mentions(descriptions: Sequence[str], # of units
              words: Sequence[str], # in the singular; of several words, such as 'body part', all in this order
             ) -> np.ndarray: # (units,) bool
     "Whether each description contains one of the words."
-    said = [
-        ' ' + ' '.join(singular(word.strip('.,;:!?"\'')) for word in text.lower().split()) + ' '
-        for text in descriptions
-    ]
+    said = [' ' + ' '.join(singular(word.strip('.,;:!?"\'')) for word in text.lower().split()) + ' '
+            for text in descriptions]
     wanted = [' ' + ' '.join(singular(part) for part in word.lower().split()) + ' ' for word in words]
     return np.array([any(word in text for word in wanted) for text in said], dtype=bool)
 
@@ -53,26 +51,14 @@ def lettered(pictures: ImageSet, # any
     "Pictures whose object is what is written on them."
     chance, pixels, masks = np.random.default_rng(seed), [], []
     for row in range(len(pictures)):
-        written = write_on(
-            pictures[row][None],
-            [str(chance.choice(list(texts)))],
-            'any',
-            float(chance.uniform(0.11, 0.16)),
-            jitter=0.2,
-            seed=int(chance.integers(2**31)),
-        )
+        written = write_on(pictures[row][None], [str(chance.choice(list(texts)))], 'any',
+                           float(chance.uniform(0.11, 0.16)), jitter=0.2, seed=int(chance.integers(2**31)))
         pixels.append(written.images[0].permute(1, 2, 0).numpy())
         masks.append(np.packbits(written.masks[0].numpy()))
-    table = pictures.table.assign(
-        description='text', keywords='; '.join(TEXT[1:]), category='', kind='symbol'
-    )
-    return ImageSet(
-        f'{pictures.name}-lettered',
-        table,
-        np.stack(pixels),
-        np.stack(masks),
-        fingerprint([pictures.fingerprint, list(texts), seed, _VERSION]),
-    )
+    table = pictures.table.assign(description='text', keywords='; '.join(TEXT[1:]), category='',
+                                  kind='symbol')
+    return ImageSet(f'{pictures.name}-lettered', table, np.stack(pixels), np.stack(masks),
+                    fingerprint([pictures.fingerprint, list(texts), seed, _VERSION]))
 
 
 _VERSION = 1 # raise it when the same settings should give another captioner
@@ -130,29 +116,15 @@ def small_course(
         )
     everything = concatenate([pictures, written], 'lessons') if written is not None else pictures
     said = [*words, *[frozenset(TEXT)] * (len(everything) - len(pictures))]
-    what = Recipe(
-        everything.name,
-        encoder.name or 'a network',
-        tuple(encoder.layers),
-        drawn=drawn,
-        components=components,
-        seed=seed,
-    )
+    what = Recipe(everything.name, encoder.name or 'a network', tuple(encoder.layers), drawn=drawn,
+                  components=components, seed=seed)
     annotator, random = Annotator.from_words(said), np.random.default_rng(seed)
-    regions = lesson_regions(
-        everything, Views.of(everything, progress), np.arange(len(everything)) < len(pictures), seed
-    )
+    regions = lesson_regions(everything, Views.of(everything, progress),
+                             np.arange(len(everything)) < len(pictures), seed)
     encoder.projection = None
-    features = (
-        encode_regions(
-            encoder,
-            everything,
-            list(zip(regions.ids.tolist(), regions.masks, strict=True)),
-            progress=progress,
-        )
-        .float()
-        .cpu()
-    )
+    features = (encode_regions(encoder, everything,
+                               list(zip(regions.ids.tolist(), regions.masks, strict=True)),
+                               progress=progress).float().cpu())
     held = held_out_pictures(everything, what)[regions.ids]
     lesson = word_groups(annotator, regions, ~held, what.members, drawn, random)
     exam = word_groups(annotator, regions, held, what.members, max(20, drawn // 10), random)
@@ -190,49 +162,22 @@ def small_captioner(name: str, # of its folder
                     progress: bool = False, # show bars
                    ) -> model.Captioner: # its card says how it did at the exam
     "A captioner for small pictures, trained now or read from its folder."
-    key = fingerprint(
-        [
-            pictures.fingerprint,
-            [sorted(one) for one in words],
-            None if written is None else written.fingerprint,
-            encoder.name,
-            list(encoder.layers),
-            drawn,
-            epochs,
-            seed,
-            _VERSION,
-        ]
-    )
+    key = fingerprint([pictures.fingerprint, [sorted(one) for one in words],
+                       None if written is None else written.fingerprint, encoder.name, list(encoder.layers),
+                       drawn, epochs, seed, _VERSION])
     folder = models_dir()/'captioners'/f'{name}-{key}'
     if keep and encoder.name and (folder/'captioner.json').exists():
         return model.load(folder, device)
     course = small_course(pictures, words, encoder, written, drawn, seed=seed, progress=progress)
-    settings = {
-        'embedding_size': 64,
-        'batch_size': 64,
-        'epochs': epochs,
-        'patience': 3,
-        'learning_rate': 2e-3,
-    }
-    captioner = model.train(
-        course.draw,
-        course.lesson.annotations,
-        validation=list(range(7, drawn, 15)),
-        encoder=encoder,
-        weights=phrase_weights(course.lesson.annotations),
-        seed=seed,
-        device=None if device is None else str(device),
-        progress=progress,
-        card={'name': name, 'data': NOTE, 'pictures': len(course.pictures)},
-        decoder_settings={
-            **settings,
-            'hidden_size': 128,
-            'attention_hidden_size': 64,
-            'feature_noise': 0.2,
-            'feature_dropout': 0.1,
-        },
-        lm_settings={**settings, 'hidden_size': 64},
-    )
+    settings = {'embedding_size': 64, 'batch_size': 64, 'epochs': epochs, 'patience': 3,
+                'learning_rate': 2e-3}
+    captioner = model.train(course.draw, course.lesson.annotations, validation=list(range(7, drawn, 15)),
+                            encoder=encoder, weights=phrase_weights(course.lesson.annotations), seed=seed,
+                            device=None if device is None else str(device), progress=progress,
+                            card={'name': name, 'data': NOTE, 'pictures': len(course.pictures)},
+                            decoder_settings={**settings, 'hidden_size': 128, 'attention_hidden_size': 64,
+                                              'feature_noise': 0.2, 'feature_dropout': 0.1},
+                            lm_settings={**settings, 'hidden_size': 64})
     captioner.defaults['beam_size'] = 20
     captioner.card['exam'] = examine(captioner, course)
     if keep and encoder.name:
@@ -259,26 +204,13 @@ def stamps_captioner(size: int = 112, # of the pictures, pixels; a multiple of 5
                     ) -> model.Captioner:
     "A captioner for small pictures of things, with words on them; trained once, in a minute or two."
     stamps = images.load('stamps')
-    chosen = stamps.subset(
-        [
-            row
-            for row in range(len(stamps))
-            if stamps.table['kind'][row] != 'symbol' and stamps.mask(row) is not None
-        ]
-    )
+    chosen = stamps.subset([row for row in range(len(stamps)) if stamps.table['kind'][row] != 'symbol'
+                            and stamps.mask(row) is not None])
     small = variants(chosen, range(len(chosen)), size, seed=1000)
-    encoder = PyramidEncoder(
-        'efficientnet_lite0/imagenet', ['_blocks.2', '_blocks.4', '_blocks.10', '_blocks.15'], size=size
-    )
-    return small_captioner(
-        'lettered',
-        small,
-        stamp_words(chosen),
-        encoder.to(find_device(device)),
-        lettered(small.subset(range(0, len(small), 2))),
-        device=device,
-        progress=progress,
-    )
+    encoder = PyramidEncoder('efficientnet_lite0/imagenet', ['_blocks.2', '_blocks.4', '_blocks.10',
+                                                             '_blocks.15'], size=size)
+    return small_captioner('lettered', small, stamp_words(chosen), encoder.to(find_device(device)),
+                           lettered(small.subset(range(0, len(small), 2))), device=device, progress=progress)
 
 
 def words_for(labelled: Labelled, # pictures of some kinds of things
@@ -289,12 +221,7 @@ def words_for(labelled: Labelled, # pictures of some kinds of things
     "The words for a class: those that people use for its things and hardly for others."
     number = labelled.names.index(name)
     used = Counter(word for one in words for word in one)
-    here = Counter(
-        word
-        for one, label in zip(words, labelled.labels.tolist(), strict=True)
-        if label == number
-        for word in one
-    )
-    return list(
-        dict.fromkeys([name, *(word for word, count in here.most_common() if count >= share * used[word])])
-    )
+    here = Counter(word for one, label in zip(words, labelled.labels.tolist(), strict=True) if label == number
+                   for word in one)
+    return list(dict.fromkeys([name,
+                               *(word for word, count in here.most_common() if count >= share * used[word])]))

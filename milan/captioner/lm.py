@@ -30,21 +30,11 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        self.settings = {
-            'embedding_size': embedding_size,
-            'hidden_size': hidden_size,
-            'layers': layers,
-            'dropout': dropout,
-            'outer_dropout': outer_dropout,
-        }
+        self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers,
+                         'dropout': dropout, 'outer_dropout': outer_dropout}
         self.embedding = nn.Embedding(len(vocabulary), embedding_size)
-        self.lstm = nn.LSTM(
-            embedding_size,
-            hidden_size,
-            num_layers=layers,
-            dropout=dropout if layers > 1 else 0.0,
-            batch_first=True,
-        )
+        self.lstm = nn.LSTM(embedding_size, hidden_size, num_layers=layers,
+                            dropout=dropout if layers > 1 else 0.0, batch_first=True)
         self.output = nn.Sequential(nn.Linear(hidden_size, len(vocabulary)))
 
     def forward(self,
@@ -113,9 +103,8 @@ def _layer(x: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
     hidden = o.sigmoid() * cell.tanh()
     if len(x) == 1:
         return hidden[None]
-    rest = torch.lstm(
-        x[1:], (hidden[None], cell[None]), list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, False
-    )[0]
+    rest = torch.lstm(x[1:], (hidden[None], cell[None]), list(weights), True, 1, 0.0, torch.is_grad_enabled(),
+                      False, False)[0]
     return torch.cat([hidden[None], rest])
 
 # %% ../../nbs/07_captioner/04_lm.ipynb #7d4fdd9d
@@ -161,9 +150,8 @@ def _read(model: LanguageModel,
     hidden, cell = [], []
     for begin in range(0, len(prefixes), chunk):
         part = prefixes[begin:begin + chunk]
-        scores, (h, c) = model.step(
-            part % size, (state[0][:, part // size].contiguous(), state[1][:, part // size].contiguous())
-        )
+        scores, (h, c) = model.step(part % size, (state[0][:, part // size].contiguous(),
+                                                  state[1][:, part // size].contiguous()))
         mine = (owner >= begin) & (owner < begin + len(part))
         local = owner[mine] - begin
         terms[mine] = (scores[local, wanted[mine]] - scores.logsumexp(1)[local]).double()

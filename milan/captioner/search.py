@@ -53,9 +53,8 @@ class Speaker:
              unit: torch.Tensor | None, # (rows,) ascending; None: row i is of unit i
             ) -> tuple[torch.Tensor, Rows]: # (rows, vocabulary) scores, and the sentences with the words
         "How good is each next word?"
-        state, _ = self.decoder.advance(
-            self.decoder.words(ids, self.fused), rows.state, self.memory, self.fused, unit
-        )
+        state, _ = self.decoder.advance(self.decoder.words(ids, self.fused), rows.state, self.memory,
+                                        self.fused, unit)
         scores = self.decoder.output(state[0]).log_softmax(1)
         lm_state = None
         if self.lm is not None and rows.lm_state is not None:
@@ -66,9 +65,8 @@ class Speaker:
         return scores, Rows(state, lm_state)
 
 
-def _speaker(
-    decoder: Decoder, features: torch.Tensor, lm: LanguageModel | None = None, temperature: float = 0.2
-) -> Speaker:
+def _speaker(decoder: Decoder, features: torch.Tensor, lm: LanguageModel | None = None,
+             temperature: float = 0.2) -> Speaker:
     return Speaker(decoder, lm, temperature, decoder.remember(features), decoder.fused())
 
 # %% ../../nbs/07_captioner/06_search.ipynb #7f1c9798
@@ -83,9 +81,8 @@ def beam(
     device = speaker.memory.features.device
     ids = torch.full((n, size, length), stop, device=device)
     total = torch.full((n, size), -torch.inf, device=device)
-    scores, rows = speaker.next(
-        torch.full((n,), speaker.decoder.vocabulary.start, device=device), speaker.begin(), None
-    )
+    scores, rows = speaker.next(torch.full((n,), speaker.decoder.vocabulary.start, device=device),
+                                speaker.begin(), None)
     best = scores.topk(min(size, scores.shape[1]), 1)
     total[:, :best.values.shape[1]], ids[:, :best.values.shape[1], 0] = best.values, best.indices
     rows = rows.pick(_going(ids[:, :, 0], total, stop)[0])
@@ -146,9 +143,8 @@ def sample(speaker: Speaker, # models and units
           ) -> tuple[torch.Tensor, torch.Tensor]: # (units, 1, length) word numbers, and (units, 1) scores
     "One random sentence per unit."
     features, vocabulary = speaker.memory.features, speaker.decoder.vocabulary
-    chance = torch.stack(
-        [torch.rand(length, generator=_own(features[i], seed)) for i in range(len(features))]
-    ).to(features)
+    chance = torch.stack([torch.rand(length, generator=_own(features[i], seed))
+                          for i in range(len(features))]).to(features)
     ids = torch.full((len(features), length), vocabulary.stop, device=features.device)
     total = features.new_zeros(len(features))
     unit, rows = torch.arange(len(features), device=features.device), speaker.begin()
@@ -167,9 +163,8 @@ def sample(speaker: Speaker, # models and units
 
 
 def _own(features: torch.Tensor, seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(
-        zlib.crc32(features.contiguous().cpu().numpy().tobytes(), seed & 0xFFFFFFFF)
-    )
+    return torch.Generator().manual_seed(zlib.crc32(features.contiguous().cpu().numpy().tobytes(),
+                                                    seed & 0xFFFFFFFF))
 
 # %% ../../nbs/07_captioner/06_search.ipynb #b1f2edbd
 @torch.inference_mode()
@@ -247,17 +242,13 @@ def search(decoder: Decoder, # p(d | E)
         log_p, log_lm = scores, _ordinary(lm, ids, original_scores)
         scores, order = torch.where(log_p.isfinite(), log_p - temperature * log_lm, -torch.inf).sort(
             dim=1, descending=True, stable=True)
-        ids, log_p, log_lm = (
-            ids.gather(1, order[:, :, None].expand_as(ids)),
-            log_p.gather(1, order),
-            log_lm.gather(1, order),
-        )
+        ids, log_p, log_lm = (ids.gather(1, order[:, :, None].expand_as(ids)), log_p.gather(1, order),
+                              log_lm.gather(1, order))
     return _found(decoder, features, lm, ids, scores, log_p, log_lm)
 
 # %% ../../nbs/07_captioner/06_search.ipynb #924ff1d1
-def _check(
-    strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, length: int, temperature: float
-) -> None:
+def _check(strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, length: int,
+           temperature: float) -> None:
     if strategy not in STRATEGIES:
         raise MilanError(f'unknown strategy {strategy!r}; choose one of {", ".join(STRATEGIES)}')
     if (mi or strategy == 'rerank') and lm is None:
@@ -285,10 +276,8 @@ def _nothing(features: torch.Tensor, size: int, length: int) -> tuple[torch.Tens
 def _ordinary(lm: LanguageModel, ids: torch.Tensor, original: bool) -> torch.Tensor:
     "log p(d) of every sentence of every beam, (units, beam)."
     flat = ids.flatten(0, 1)
-    terms = [
-        _original_log_prob(lm, part) if original else lm.log_prob(part)
-        for part in flat.split(512 if original else 20000)
-    ]
+    terms = [_original_log_prob(lm, part) if original else lm.log_prob(part)
+             for part in flat.split(512 if original else 20000)]
     return (
         torch.cat(terms).view(ids.shape[:2]) if terms else ids.new_empty(ids.shape[:2], dtype=torch.float32)
     )

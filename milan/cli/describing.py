@@ -58,29 +58,9 @@ def exemplars(network: options.Network, # key
     """
     from milan.exemplars.command import find
 
-    find(
-        network,
-        images,
-        layers,
-        units,
-        k,
-        quantile,
-        bottom,
-        drop_tokens,
-        borders,
-        skip_broken,
-        random_weights,
-        batch_size,
-        workers,
-        device,
-        seed,
-        channels_last,
-        save_every,
-        fresh,
-        out,
-        export,
-        group_options['trust'],
-    )
+    find(network, images, layers, units, k, quantile, bottom, drop_tokens, borders, skip_broken,
+         random_weights, batch_size, workers, device, seed, channels_last, save_every, fresh, out, export,
+         group_options['trust'])
 
 # %% ../../nbs/15_command/07_describing.ipynb #0df56163
 _CAPTIONER = 'The captioner'
@@ -213,19 +193,9 @@ def describe(network: options.Network, # key
         check_out(out)
     loaded, pictures, model = _prepare(network, images, captioner, layers, wanted, k, device, seed,
                                        random_weights, skip_broken)
-    found = milan.exemplars.compute(
-        loaded,
-        pictures,
-        _chosen(loaded, layers, wanted),
-        size=loaded.size,
-        units=wanted,
-        k=k,
-        quantile=quantile,
-        batch_size=batch_size,
-        workers=workers,
-        seed=seed,
-        out=out and out / 'exemplars',
-    )
+    found = milan.exemplars.compute(loaded, pictures, _chosen(loaded, layers, wanted), size=loaded.size,
+                                    units=wanted, k=k, quantile=quantile, batch_size=batch_size,
+                                    workers=workers, seed=seed, out=out and out / 'exemplars')
     folder = out or default_folder(found.folder, captioner, strategy, temperature, beam_size)
     settings: dict[str, Any] = {'strategy': strategy, 'temperature': temperature, 'beam_size': beam_size}
     _write(found, model.describe(found, **settings), folder)

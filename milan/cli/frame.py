@@ -46,13 +46,9 @@ class CommandGroup(typer.core.TyperGroup):
             raise typer.Exit(1) from error
 
 # %% ../../nbs/15_command/02_frame.ipynb #3b77556d
-app = typer.Typer(
-    cls=CommandGroup,
-    no_args_is_help=True,
-    rich_markup_mode='rich',
-    pretty_exceptions_show_locals=False,
-    context_settings={'help_option_names': ['-h', '--help']},
-)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, rich_markup_mode='rich',
+                  pretty_exceptions_show_locals=False,
+                  context_settings={'help_option_names': ['-h', '--help']})
 group_options = {'trust': False} # set by each call; whether network files may name any function
 
 # %% ../../nbs/15_command/02_frame.ipynb #7b189e7c

@@ -104,15 +104,8 @@ def observe_once(network: Network, # whose units they are
         / f'{fingerprint([model.weights_hash(network.module), pictures.fingerprint, list(units.items()), levels])}.npz'
     )
     if not path.is_file():
-        observe(
-            network,
-            pictures,
-            layers,
-            thresholds=found,
-            units=units,
-            batch_size=batch_size,
-            quiet=not progress,
-        ).save(path)
+        observe(network, pictures, layers, thresholds=found, units=units, batch_size=batch_size,
+                quiet=not progress).save(path)
     return Observed.load(path)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #2eae08fa
@@ -158,28 +151,15 @@ def planted_case(scenes: int = 600, # half of them for scoring
     pictures, random = Scenes(images.ShapeScenes(scenes, seed=seed)), np.random.default_rng(seed)
     out = held_out(scenes, seed=seed)
     first, layers = np.flatnonzero(~out), list(network.layers if layers is None else layers)
-    found = exemplars.compute(
-        network, pictures.subset(first), layers, k=15, size=64, batch_size=64, quiet=True
-    ).select(layers)
-    references = [
-        annotators_of_scenes(pictures.images, one, random, first[np.asarray(one.ids)].tolist())
-        for one in found
-    ]
+    found = exemplars.compute(network, pictures.subset(first), layers, k=15, size=64, batch_size=64,
+                              quiet=True).select(layers)
+    references = [annotators_of_scenes(pictures.images, one, random, first[np.asarray(one.ids)].tolist())
+                  for one in found]
     training = [demo.concept_phrases([concept.name]) for concept in pictures.concepts]
     planted = network.planted
     truth = [planted[layer][unit] for layer, unit in found.units]
-    return Case(
-        network,
-        found,
-        observe_once(network, pictures, found),
-        pack_concepts(pictures),
-        out,
-        references,
-        training,
-        np.array([bool(concept) for concept in truth]),
-        truth,
-        pictures,
-    )
+    return Case(network, found, observe_once(network, pictures, found), pack_concepts(pictures), out,
+                references, training, np.array([bool(concept) for concept in truth]), truth, pictures)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #174bb965
 EYES = ('trunk.2', 'trunk.5', 'trunk.8', 'trunk.14')
@@ -194,29 +174,16 @@ def planted_captioner(scenes: int = 400, # to learn from
                      ) -> model.Captioner:
     "A captioner of generated scenes, trained now or read from `$MILAN_MODELS_DIR`."
     network = networks.load('planted/shapes', device) if network is None else network
-    settings = {
-        'embedding_size': 32,
-        'batch_size': 32,
-        'epochs': epochs,
-        'patience': 3,
-        'learning_rate': 4e-3,
-    }
+    settings = {'embedding_size': 32, 'batch_size': 32, 'epochs': epochs, 'patience': 3,
+                'learning_rate': 4e-3}
     key = fingerprint([scenes, groups, seed, settings, model.weights_hash(network.module), EYES, 1])
     folder = models_dir()/'captioners'/f'planted-{key}'
     if not (folder/'captioner.json').exists():
         draw, lesson, encoder = _scene_lesson(network, images.ShapeScenes(scenes, seed=seed), groups, seed)
-        made = model.train(
-            draw,
-            lesson.annotations,
-            validation=list(range(7, groups, 15)),
-            encoder=encoder,
-            seed=seed,
-            device=device,
-            progress=False,
-            card={'data': demo.NOTE['shapes']},
-            decoder_settings={**settings, 'hidden_size': 128, 'attention_hidden_size': 64},
-            lm_settings={**settings, 'hidden_size': 64},
-        )
+        made = model.train(draw, lesson.annotations, validation=list(range(7, groups, 15)), encoder=encoder,
+                           seed=seed, device=device, progress=False, card={'data': demo.NOTE['shapes']},
+                           decoder_settings={**settings, 'hidden_size': 128, 'attention_hidden_size': 64},
+                           lm_settings={**settings, 'hidden_size': 64})
         made.defaults['beam_size'] = 10
         made.save(folder)
     return model.load(folder, device, network)
@@ -231,9 +198,8 @@ def scene_groups(
     "Groups of fifteen regions that share one concept or two, to learn from or to test on."
     random = np.random.default_rng(seed)
     regions, shown = demo.shape_regions(scenes, random)
-    features = encode_regions(
-        encoder, scenes, list(zip(regions.ids.tolist(), regions.masks, strict=True)), 64, progress=False
-    )
+    features = encode_regions(encoder, scenes, list(zip(regions.ids.tolist(), regions.masks, strict=True)),
+                              64, progress=False)
     return features, demo.concept_groups(shown, torch.ones(len(shown), dtype=torch.bool), 15, groups, random)
 
 
@@ -249,9 +215,8 @@ def _scene_lesson(
     def draw(epoch: int, # from 0
              generator: torch.Generator, # of the choice
             ) -> torch.Tensor: # (groups, 15, components), in another order in every epoch
-        return features[
-            torch.stack([group[torch.randperm(len(group), generator=generator)] for group in lesson.groups])
-        ]
+        return features[torch.stack([group[torch.randperm(len(group), generator=generator)]
+                                     for group in lesson.groups])]
 
     return draw, lesson, encoder
 
@@ -280,47 +245,27 @@ def pictures_case(pictures: images.ImageSet | None = None, # None: the demonstra
         network, list(others), units, seed
     )
     network = network.to(find_device(device))
-    found = exemplars.compute(
-        network, first, [*layers, *others], k=k, batch_size=16, units=chosen, quiet=not progress
-    )
+    found = exemplars.compute(network, first, [*layers, *others], k=k, batch_size=16, units=chosen,
+                              quiet=not progress)
     words = words_of(pictures.table)
-    said = _annotated(
-        found.select([*layers, *others]),
-        Views.of(first, progress),
-        [words[i] for i in np.flatnonzero(~out)],
-        seed,
-    )
+    said = _annotated(found.select([*layers, *others]), Views.of(first, progress),
+                      [words[i] for i in np.flatnonzero(~out)], seed)
     described, labelled = found.select(layers), Pictures(pictures)
     observed = observe_once(network, labelled, described, 16, progress)
     references = said[:len(described)]
-    return Case(
-        network,
-        described,
-        observed,
-        pack_concepts(labelled, progress=progress),
-        out,
-        references,
-        said[len(described) :],
-        speaking(references),
-        [],
-        labelled,
-    )
+    return Case(network, described, observed, pack_concepts(labelled, progress=progress), out, references,
+                said[len(described) :], speaking(references), [], labelled)
 
 
 def _annotated(
     found: exemplars.Exemplars, views: Views, words: Sequence[frozenset[str]], seed: int
 ) -> list[list[str]]: # three texts per unit
-    annotator, regions, random = (
-        Annotator.from_words(words),
-        demo.unit_regions(found, views),
-        np.random.default_rng(seed),
-    )
+    annotator, regions, random = (Annotator.from_words(words), demo.unit_regions(found, views),
+                                  np.random.default_rng(seed))
     usual = demo.usual_by_layer(annotator, regions)
     groups = torch.arange(len(regions)).unflatten(0, (-1, found.k))
-    return [
-        demo.three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random)
-        for group in groups
-    ]
+    return [demo.three_annotators(annotator, regions, group, usual[int(regions.layer[group[0]])], random)
+            for group in groups]
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #6b7ac167
 def annotated_case(
@@ -337,33 +282,16 @@ def annotated_case(
     for layer, unit in annotated.units:
         units[layer].append(unit)
     out, layers = held_out(len(labelled), seed=seed), list(units)
-    first = observe(
-        network,
-        labelled.subset(~out),
-        layers,
-        units=units,
-        quantile=0.995,
-        batch_size=batch_size,
-        quiet=not progress,
-    )
+    first = observe(network, labelled.subset(~out), layers, units=units, quantile=0.995,
+                    batch_size=batch_size, quiet=not progress)
     levels = {layer: np.zeros(max(numbers) + 1, np.float32) for layer, numbers in units.items()}
     for (layer, unit), level in zip(first.units, first.thresholds, strict=True):
         levels[layer][unit] = level
-    observed = observe(
-        network, labelled, layers, units=units, thresholds=levels, batch_size=batch_size, quiet=not progress
-    )
-    return Case(
-        network,
-        annotated,
-        observed,
-        pack_concepts(labelled, progress=progress),
-        out,
-        annotated.annotations,
-        [list(texts) for texts in training],
-        np.ones(len(annotated), bool),
-        [],
-        labelled,
-    )
+    observed = observe(network, labelled, layers, units=units, thresholds=levels, batch_size=batch_size,
+                       quiet=not progress)
+    return Case(network, annotated, observed, pack_concepts(labelled, progress=progress), out,
+                annotated.annotations, [list(texts) for texts in training], np.ones(len(annotated), bool), [],
+                labelled)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #b9097cf2
 NETDISSECT, COMPEXP, CLIP = 'Network Dissection', 'Compositional Explanations', 'CLIP-Dissect'
@@ -404,14 +332,8 @@ def captions(case: Case, # units
     "MILAN's descriptions: greedy, with a beam, and with mutual information."
     features = captioner.features(case.found, progress=progress)
     return {
-        name: captioner.describe(
-            case.found,
-            strategy=strategy,
-            beam_size=beam_size,
-            temperature=temperature,
-            features=features,
-            progress=progress,
-        )
+        name: captioner.describe(case.found, strategy=strategy, beam_size=beam_size, temperature=temperature,
+                                 features=features, progress=progress)
         for name, strategy in ((GREEDY, 'greedy'), (BEAM, 'beam'), (PMI, 'rerank'))
     }
 
@@ -440,15 +362,8 @@ def recovered(
         if concept:
             formula = formula_of(text, known)
             said, denied = (formula.asserted(), formula.asserted(False)) if formula else ([], [])
-            rows.append(
-                (
-                    row,
-                    concept,
-                    text,
-                    concept in said and len(set(said)) <= 3,
-                    set(said) == {concept} and not denied,
-                )
-            )
+            rows.append((row, concept, text, concept in said and len(set(said)) <= 3, set(said) == {concept}
+                         and not denied))
     return pd.DataFrame(rows, columns=['unit', 'planted', 'description', 'named', 'plain'])
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #e3ab62f4
@@ -475,34 +390,15 @@ def agreement_of(
             raise MilanError(
                 f'{name} describes other units than the case has: give one row per unit, in their order'
             )
-        part = metrics.agreement_table(
-            [said[row] for row in rows],
-            references,
-            seed,
-            measures,
-            training=None if parts else case.training,
-            human=human == name,
-        )
+        part = metrics.agreement_table([said[row] for row in rows], references, seed, measures,
+                                       training=None if parts else case.training, human=human == name)
         part = part[~part.row.isin(['constant'] if parts else [])] # once is enough
-        parts.append(
-            part.assign(
-                row=part.row.replace(
-                    {
-                        'ours': name,
-                        'shuffled': f'{name}, shuffled',
-                        f'ours, {FEWER}': f'{name}, {FEWER}',
-                        'human': 'annotators',
-                    }
-                )
-            )
-        )
+        parts.append(part.assign(row=part.row.replace({'ours': name, 'shuffled': f'{name}, shuffled',
+                                                       f'ours, {FEWER}': f'{name}, {FEWER}',
+                                                       'human': 'annotators'})))
     found = pd.concat(parts, ignore_index=True)
-    return found.sort_values(
-        'measure',
-        key=lambda names: names.map(list(dict.fromkeys(names)).index),
-        kind='stable',
-        ignore_index=True,
-    )
+    return found.sort_values('measure', key=lambda names: names.map(list(dict.fromkeys(names)).index),
+                             kind='stable', ignore_index=True)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #247258b5
 def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, description
@@ -519,26 +415,19 @@ def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, descripti
     both = [tables[name].iloc[rows] for name in (first, second)]
     references = [case.references[row] for row in rows]
     pairs = {
-        metrics.label(name): [
-            metrics.measure(name)(table.description.tolist(), references, seed=seed) for table in both
-        ]
-        for name in measures
+        metrics.label(name): [metrics.measure(name)(table.description.tolist(), references, seed=seed)
+                              for table in both] for name in measures
     }
-    scored = [
-        unit_scores(table, case.observed, case.judge, case.out, measures=checks).query('row == "ours"')
-        for table in both
-    ]
+    scored = [unit_scores(table, case.observed, case.judge, case.out, measures=checks).query('row == "ours"')
+              for table in both]
     pairs |= {
         name: [metrics.summarise(table[name].to_numpy(), seed) for table in scored]
-        for name in checks
-        if name in scored[0]
+        for name in checks if name in scored[0]
     }
     changed = int((both[0].description.to_numpy() != both[1].description.to_numpy()).sum())
     found = {name: metrics.difference(one, other, seed) for name, (one, other) in pairs.items()}
-    return pd.DataFrame(
-        [(name, one.value, *one.interval, len(one), changed) for name, one in found.items()],
-        columns=['measure', 'value', 'low', 'high', 'n', 'changed'],
-    )
+    return pd.DataFrame([(name, one.value, *one.interval, len(one), changed) for name, one in found.items()],
+                        columns=['measure', 'value', 'low', 'high', 'n', 'changed'])
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #48e8ff4a
 def plot_held_out(case: Case, # units and labels
@@ -556,24 +445,14 @@ def plot_held_out(case: Case, # units and labels
     return plot_marks(case.observed.peaks[case.out][:, list(rows)], marks, titles, shown)
 
 # %% ../../nbs/13_experiments/10_comparison.ipynb #38a26880
-TABLE_2 = {
-    ('alexnet/imagenet', COMPEXP): 0.01,
-    ('alexnet/imagenet', NETDISSECT): 0.24,
-    ('alexnet/imagenet', GREEDY): 0.34,
-    ('alexnet/imagenet', PMI): 0.38,
-    ('alexnet/places365', COMPEXP): 0.02,
-    ('alexnet/places365', NETDISSECT): 0.21,
-    ('alexnet/places365', GREEDY): 0.31,
-    ('alexnet/places365', PMI): 0.37,
-    ('resnet152/imagenet', COMPEXP): 0.01,
-    ('resnet152/imagenet', NETDISSECT): 0.25,
-    ('resnet152/imagenet', GREEDY): 0.27,
-    ('resnet152/imagenet', PMI): 0.35,
-    ('resnet152/places365', COMPEXP): 0.03,
-    ('resnet152/places365', NETDISSECT): 0.22,
-    ('resnet152/places365', GREEDY): 0.30,
-    ('resnet152/places365', PMI): 0.31,
-}
+TABLE_2 = {('alexnet/imagenet', COMPEXP): 0.01, ('alexnet/imagenet', NETDISSECT): 0.24,
+           ('alexnet/imagenet', GREEDY): 0.34, ('alexnet/imagenet', PMI): 0.38,
+           ('alexnet/places365', COMPEXP): 0.02, ('alexnet/places365', NETDISSECT): 0.21,
+           ('alexnet/places365', GREEDY): 0.31, ('alexnet/places365', PMI): 0.37,
+           ('resnet152/imagenet', COMPEXP): 0.01, ('resnet152/imagenet', NETDISSECT): 0.25,
+           ('resnet152/imagenet', GREEDY): 0.27, ('resnet152/imagenet', PMI): 0.35,
+           ('resnet152/places365', COMPEXP): 0.03, ('resnet152/places365', NETDISSECT): 0.22,
+           ('resnet152/places365', GREEDY): 0.30, ('resnet152/places365', PMI): 0.31}
 NOTES = {
     'smoke': (
         'Generated scenes and units that were fitted to one concept each; annotators are simulated. These'
@@ -598,9 +477,8 @@ def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
                       gigabytes: float = 60., # of disk for exemplars' features
                      ) -> list[str]: # a line each, with how to get it
     "What the profile `paper` needs and this machine lacks."
-    wanted = sorted(
-        {*sets, *(name for one in sets for name in annotations.resolve(f'not-{one.replace("/", "-")}'))}
-    )
+    wanted = sorted({*sets,
+                     *(name for one in sets for name in annotations.resolve(f'not-{one.replace("/", "-")}'))})
     needs = annotated_sets(*wanted) + weights(*sets) + space(gigabytes)
     if not (Path(labelled)/'index.csv').is_file():
         needs.append(f'Broden (broden1_224, from Network Dissection\'s download page) in {labelled}')
@@ -630,9 +508,8 @@ def cases(
     for name in sets:
         annotated = annotations.load(name, source=_own_imagenet())
         if units:
-            shuffled = pd.DataFrame(annotated.units, columns=['layer', 'unit']).iloc[
-                random.permutation(len(annotated))
-            ]
+            shuffled = pd.DataFrame(annotated.units,
+                                    columns=['layer', 'unit']).iloc[random.permutation(len(annotated))]
             annotated = annotated[sorted(shuffled.groupby('layer').head(units).index.tolist())]
         others = annotations.load(f'not-{name.replace("/", "-")}', source=_own_imagenet()).annotations
         found[name] = annotated_case(annotated, networks.load(name, device), broden, others[::20], seed)
@@ -665,14 +542,9 @@ def captioner_for(
     key = f'not-{name.replace("/", "-")}'
     folder = models_dir()/'captioners'/f'{key}-{encoder}-{seed}'
     if not (folder/'captioner.json').exists():
-        made = model.train_on(
-            annotations.load(key, source=_own_imagenet()),
-            original_encoder(encoder),
-            seed=seed,
-            device=device,
-            folder=folder.with_name(f'.{folder.name}'),
-            decoder_settings={'criterion': 'bleu', 'patience': 4},
-            card={'data': f'MILANNOTATIONS, {key}'},
-        )
+        made = model.train_on(annotations.load(key, source=_own_imagenet()), original_encoder(encoder),
+                              seed=seed, device=device, folder=folder.with_name(f'.{folder.name}'),
+                              decoder_settings={'criterion': 'bleu', 'patience': 4},
+                              card={'data': f'MILANNOTATIONS, {key}'})
         made.save(folder)
     return model.load(folder, device)

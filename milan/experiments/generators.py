@@ -199,18 +199,8 @@ def fit_generator(module: SmallGenerator, # it is changed in place
             f'{len(images)} pictures, epochs = {epochs}, batch_size = {batch_size}: give pictures, '
             'at least one epoch, and batches of at least 2'
         )
-    key = fingerprint(
-        [
-            network_hash(module),
-            images_hash(images),
-            epochs,
-            batch_size,
-            learning_rate,
-            code_rate,
-            seed,
-            _VERSION,
-        ]
-    )
+    key = fingerprint([network_hash(module), images_hash(images), epochs, batch_size, learning_rate,
+                       code_rate, seed, _VERSION])
     path, name = weights_file(cache, key), name_of(images)
     module.to(find_device(device))
     if path is not None and path.is_file():
@@ -247,9 +237,8 @@ def made_pictures(fitted: Fitted, # by `fit_generator`
     module, side = fitted.network.module, fitted.network.size
     place = next(module.parameters()).device
     with torch.inference_mode():
-        made = torch.cat(
-            [to_image(module(codes.to(place))).cpu() for codes in fitted.codes.split(batch_size)]
-        )
+        made = torch.cat([to_image(module(codes.to(place))).cpu()
+                          for codes in fitted.codes.split(batch_size)])
     pixels = (made * 255).round().byte().permute(0, 2, 3, 1).numpy()
     masks = [np.packbits(_small_mask(pictures.mask(i), side)) for i in range(len(pictures))]
     return ImageSet(f'{fitted.name}-made', pictures.table, pixels, np.stack(masks),

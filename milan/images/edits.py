@@ -33,25 +33,21 @@ def _cut_out(pictures: ImageSet, index: int) -> Image.Image: # RGBA, as large as
     seen = mask.numpy()
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return Image.fromarray(
-        np.dstack([np.asarray(pictures.picture(index))[window], seen[window].astype(np.uint8) * 255])
-    )
+    return Image.fromarray(np.dstack([np.asarray(pictures.picture(index))[window],
+                                      seen[window].astype(np.uint8) * 255]))
 
 
 def _placed(
     thing: Image.Image, size: int, share: tuple[float, float], mirror: bool, chance: np.random.Generator
 ) -> Image.Image: # RGBA (size, size)
     scale = chance.uniform(*share) * size / max(thing.size)
-    small = thing.resize(
-        [max(1, round(side * scale)) for side in thing.size], Image.Resampling.BILINEAR, reducing_gap=2.0
-    )
+    small = thing.resize([max(1, round(side * scale)) for side in thing.size], Image.Resampling.BILINEAR,
+                         reducing_gap=2.0)
     if mirror and chance.random() < .5:
         small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     square = Image.new('RGBA', (size, size))
-    square.paste(
-        small,
-        (int(chance.integers(0, size - small.width + 1)), int(chance.integers(0, size - small.height + 1))),
-    )
+    square.paste(small, (int(chance.integers(0, size - small.width + 1)),
+                         int(chance.integers(0, size - small.height + 1))))
     return square
 
 
@@ -74,13 +70,8 @@ def variants(
         images[row], mask = compose(_placed(things[index], size, share, mirror, chance), chance)
         masks[row] = np.packbits(mask)
     table = pictures.table.iloc[numbers].reset_index(drop=True).assign(source=numbers)
-    return ImageSet(
-        f'{pictures.name}-variants',
-        table,
-        images,
-        masks,
-        fingerprint([pictures.fingerprint, numbers, size, share, mirror, seed, _VERSION]),
-    )
+    return ImageSet(f'{pictures.name}-variants', table, images, masks,
+                    fingerprint([pictures.fingerprint, numbers, size, share, mirror, seed, _VERSION]))
 
 
 def as_bytes(pictures: ImageSet, # any
@@ -115,11 +106,8 @@ def write_on(images: torch.Tensor, # uint8 (n, 3, height, width)
             f' one text for each image, and as corner any, {", ".join(CORNERS)}'
         )
     side, chance = images.shape[-1], np.random.default_rng(seed)
-    font, changed, masks = (
-        ImageFont.load_default(height * side),
-        images.clone(),
-        torch.zeros(len(images), *images.shape[-2:], dtype=torch.bool),
-    )
+    font, changed, masks = (ImageFont.load_default(height * side), images.clone(),
+                            torch.zeros(len(images), *images.shape[-2:], dtype=torch.bool))
     for row, text in enumerate(wanted):
         where, off = str(chance.choice(CORNERS)) if corner == 'any' else corner, chance.uniform(
             0.01, 0.01 + jitter, 2
@@ -137,10 +125,8 @@ def _inscribed(image: torch.Tensor, text: str, corner: str, font: Any, colour: s
     x = off[0] if 'left' in corner else picture.width - off[0] - (right - left)
     y = off[1] if 'upper' in corner else picture.height - off[1] - (bottom - top)
     if x < 0 or y < 0 or x + right - left > picture.width:
-        raise MilanError(
-            f'{text!r} needs {right - left:.0f} x {bottom - top:.0f} pixels, and the image has'
-            f' {picture.width} x {picture.height}: give a smaller height, or a shorter text'
-        )
+        raise MilanError(f'{text!r} needs {right - left:.0f} x {bottom - top:.0f} pixels, and the image has'
+                         f' {picture.width} x {picture.height}: give a smaller height, or a shorter text')
     if plate is not None:
         draw.rectangle((x - 1, y - 1, x + right - left + 1, y + bottom - top + 1), plate)
     draw.text((x - left, y - top), text, colour, font, stroke_width=1, stroke_fill='black')
@@ -183,9 +169,8 @@ def blur_regions(images: torch.Tensor, # uint8 (n, 3, height, width)
             region[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] = True
         soft = _blurred(region[None, None].float(), margin * side).mul(3).clamp(0, 1)[0]
         image = images[row][None].float()
-        changed[row] = (
-            (image * (1 - soft) + _blurred(image, strength * side) * soft)[0].round().to(torch.uint8)
-        )
+        changed[row] = ((image * (1 - soft) + _blurred(image, strength * side)
+                         * soft)[0].round().to(torch.uint8))
     return changed
 
 
@@ -196,9 +181,7 @@ def _blurred(
     steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
     weights = (-.5 * (steps / max(deviation, 1e-3)) ** 2).exp()
     kernel, flat = (weights / weights.sum())[None, None], images.flatten(0, 1)[:, None]
-    for shape, padding in (
-        (kernel[..., None], (0, 0, radius, radius)),
-        (kernel[..., None, :], (radius, radius, 0, 0)),
-    ):
+    for shape, padding in ((kernel[..., None], (0, 0, radius, radius)),
+                           (kernel[..., None, :], (radius, radius, 0, 0))):
         flat = F.conv2d(F.pad(flat, padding, mode='reflect'), shape)
     return flat[:, 0].unflatten(0, images.shape[:2])

@@ -106,9 +106,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
         grey = (values >> (bits - 8)).astype(np.uint8)
     found = Image.fromarray(255 - grey if tags.get(262) == 0 else grey)
     if 'transparency' in picture.info: # the grey value that is transparent
-        found.putalpha(
-            Image.fromarray(np.where(values == picture.info['transparency'], 0, 255).astype(np.uint8))
-        )
+        found.putalpha(Image.fromarray(np.where(values == picture.info['transparency'], 0,
+                                                255).astype(np.uint8)))
     return found
 
 # %% ../../nbs/02_images/01_files.ipynb #1b0c114a
@@ -141,20 +140,8 @@ def fit_object(picture: Image.Image, # RGBA
     return square
 
 # %% ../../nbs/02_images/01_files.ipynb #b0830643
-COLUMNS = (
-    'file',
-    'name',
-    'description',
-    'keywords',
-    'category',
-    'folder',
-    'group',
-    'kind',
-    'variant',
-    'licence',
-    'credit',
-    'set',
-)
+COLUMNS = ('file', 'name', 'description', 'keywords', 'category', 'folder', 'group', 'kind', 'variant',
+           'licence', 'credit', 'set')
 
 
 class ImageSet:
@@ -237,9 +224,8 @@ class _Selection(ImageSet):
         self.sets, self.places, self.name = list(sets), list(places), name
         starts = np.cumsum([0, *map(len, self.sets)])
         rows = [int(starts[of]) + index for of, index in self.places]
-        self.table = (
-            pd.concat([one.table for one in self.sets], ignore_index=True).iloc[rows].reset_index(drop=True)
-        )
+        self.table = (pd.concat([one.table for one in self.sets],
+                                ignore_index=True).iloc[rows].reset_index(drop=True))
         self.size = self.sets[0].size if self.sets else 0
         self.broken = {file: why for one in self.sets for file, why in one.broken.items()}
         self.fingerprint = fingerprint([[one.fingerprint for one in self.sets], self.places])
@@ -335,11 +321,8 @@ def _find_files(
                 if _is(entry.is_file) and shown == path:
                     files.append(path)
                 else:
-                    odd[shown] = (
-                        'its name is no text'
-                        if shown != path
-                        else 'a link to no file' if entry.is_symlink() else 'not a file'
-                    )
+                    odd[shown] = ('its name is no text' if shown != path else 'a link to no file'
+                                  if entry.is_symlink() else 'not a file')
     return files, odd
 
 # %% ../../nbs/02_images/01_files.ipynb #ebdd0f58
@@ -356,15 +339,9 @@ def _find_broken(folder: Path, # that the files are in
                  side: int | None = None, # as `open_picture` will be asked
                 ) -> dict[str, str]: # file → why it cannot be read
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = list(
-            tqdm(
-                pool.map(lambda file: _why_broken(folder / file, side), files),
-                total=len(files),
-                desc='looking for broken pictures',
-                leave=False,
-                disable=True if len(files) < 1000 else None,
-            )
-        )
+        reasons = list(tqdm(pool.map(lambda file: _why_broken(folder / file, side), files), total=len(files),
+                            desc='looking for broken pictures', leave=False,
+                            disable=True if len(files) < 1000 else None))
     return {file: reason for file, reason in zip(files, reasons, strict=True) if reason}
 
 
@@ -378,8 +355,7 @@ def _tell_broken(folder: Path, broken: Mapping[str, str], count: int) -> None:
     if broken:
         warnings.warn(
             f'{folder}: {len(broken):,} files are left out, {count:,} are read; the attribute `broken` lists'
-            f' all ({told})',
-            stacklevel=4,
+            f' all ({told})', stacklevel=4
         )
 
 # %% ../../nbs/02_images/01_files.ipynb #dcf6a402
@@ -395,9 +371,8 @@ class ImageFolder(ImageSet):
         self.folder, self.size = Path(folder), require_side(size)
         if not os.path.isdir(self.folder): # where a name is too long, `Path.is_dir` raises
             near = difflib.get_close_matches(self.folder.name, _folders_beside(self.folder), 3, 0.4)
-            raise MilanError(
-                f'no folder {folder}' + (f'; beside it lie {", ".join(near)}' if near else '; check the path')
-            )
+            raise MilanError(f'no folder {folder}' + (f'; beside it lie {", ".join(near)}' if near
+                                                      else '; check the path'))
         files, self.broken = _find_files(self.folder, _ENDINGS)
         if not files:
             raise MilanError(
@@ -430,9 +405,8 @@ class ImageFolder(ImageSet):
         )
 
     def _pixels(self, index: int) -> np.ndarray:
-        return np.asarray(
-            centre_crop(open_picture(self.folder / self.table['file'][index], 'RGB', self.size), self.size)
-        )
+        return np.asarray(centre_crop(open_picture(self.folder / self.table['file'][index], 'RGB', self.size),
+                                      self.size))
 
     def mask(self,
              index: int, # of the picture
@@ -527,11 +501,8 @@ class LabelledFolder(ImageSet):
     @property
     def recipe(self) -> str:
         "How an image becomes a square, in words; part of the fingerprint."
-        sides = (
-            f'shorter side {round(self.size * 256 / 224)}, bilinear; centre {self.size}'
-            if self.fit == 'crop'
-            else f'both sides {self.size}, bilinear'
-        )
+        sides = (f'shorter side {round(self.size * 256 / 224)}, bilinear; centre {self.size}' if self.fit
+                 == 'crop' else f'both sides {self.size}, bilinear')
         return sides + f'; upright; reader {READER}' * self.upright
 
     def __len__(self) -> int:
@@ -549,22 +520,10 @@ class LabelledFolder(ImageSet):
         Beside the usual columns, `label` (a number) and `class`."""
         classes = [self.classes[label] for label in self.labels]
         return pd.DataFrame(
-            {
-                'file': self.files,
-                'name': classes,
-                'description': '',
-                'keywords': '',
-                'category': classes,
-                'folder': classes,
-                'group': [f'{self.name}/{file}' for file in self.files],
-                'kind': 'photo',
-                'variant': 0,
-                'licence': '',
-                'credit': '',
-                'set': self.name,
-                'label': self.labels,
-                'class': classes,
-            }
+            {'file': self.files, 'name': classes, 'description': '', 'keywords': '', 'category': classes,
+             'folder': classes, 'group': [f'{self.name}/{file}' for file in self.files], 'kind': 'photo',
+             'variant': 0, 'licence': '', 'credit': '', 'set': self.name, 'label': self.labels,
+             'class': classes}
         )
 
     def _pixels(self, index: int) -> np.ndarray:
@@ -603,38 +562,27 @@ class Latents(ImageSet):
 
     def __getitem__(self, index: int) -> Any: # (z, y), or z alone
         place = self._place(index)
-        return (
-            tuple(tensor[place] for tensor in self.tensors)
-            if len(self.tensors) > 1
-            else self.tensors[0][place]
-        )
+        return (tuple(tensor[place] for tensor in self.tensors) if len(self.tensors) > 1
+                else self.tensors[0][place])
 
     def __repr__(self) -> str:
-        return (
-            f'Latents({self.name!r}, {len(self):,} of'
-            f' {" and ".join(str(tuple(tensor.shape[1:])) for tensor in self.tensors)})'
-        )
+        return (f'Latents({self.name!r}, {len(self):,} of'
+                f' {" and ".join(str(tuple(tensor.shape[1:])) for tensor in self.tensors)})')
 
     @functools.cached_property
     def table(self) -> pd.DataFrame: # type: ignore[override]
         "One row per code; `label` is its class, where that is a number."
         made = pd.DataFrame({column: '' for column in COLUMNS}, index=range(len(self))).assign(
             file=[f'{self.name}/{index}' for index in range(len(self))],
-            name=[f'latent {index}' for index in range(len(self))],
-            kind='latent',
-            variant=0,
-            set=self.name,
+            name=[f'latent {index}' for index in range(len(self))], kind='latent', variant=0, set=self.name
         )
-        label = next(
-            (tensor for tensor in self.tensors if tensor.ndim == 1 and not tensor.is_floating_point()), None
-        )
+        label = next((tensor for tensor in self.tensors if tensor.ndim == 1
+                      and not tensor.is_floating_point()), None)
         return made if label is None else made.assign(label=label.numpy())
 
     def _pixels(self, index: int) -> np.ndarray:
-        raise MilanError(
-            f'{self.name} holds latent codes, not pictures; give it to a generator:'
-            ' milan.exemplars.compute(…, to_image=…)'
-        )
+        raise MilanError(f'{self.name} holds latent codes, not pictures; give it to a generator:'
+                         ' milan.exemplars.compute(…, to_image=…)')
 
     def mask(self,
              index: int, # of the picture
@@ -649,9 +597,8 @@ class Latents(ImageSet):
         chosen = np.asarray(indices if isinstance(indices, (pd.Series, np.ndarray)) else list(indices))
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(int)
         places = [self._place(int(index)) for index in chosen]
-        return Latents(
-            self.name, [tensor[places] for tensor in self.tensors], fingerprint([self.fingerprint, places])
-        )
+        return Latents(self.name, [tensor[places] for tensor in self.tensors],
+                       fingerprint([self.fingerprint, places]))
 
 # %% ../../nbs/02_images/01_files.ipynb #ee6cb526
 def read_latents(folder: str | Path, # holds .pth files of tensors

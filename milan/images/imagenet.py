@@ -22,10 +22,8 @@ def class_names() -> tuple[tuple[str, ...], ...]: # (1000,) names of each class,
     with extra('demo'):
         from timm.data import ImageNetInfo
 
-    return tuple(
-        tuple(name.strip().lower() for name in names.split(','))
-        for names in ImageNetInfo().label_descriptions()
-    )
+    return tuple(tuple(name.strip().lower() for name in names.split(','))
+                 for names in ImageNetInfo().label_descriptions())
 
 # %% ../../nbs/02_images/07_imagenet.ipynb #65716cd0
 _ENDS = frozenset(
@@ -61,9 +59,8 @@ def _known() -> dict[str, tuple[int, ...]]: # name → classes
 
 
 def _phrase(description: str) -> str: # what a description is of
-    text = re.split(
-        r'[.,;:!?(—–]', description.lower().replace('“', '').replace('”', '').replace('"', ''), maxsplit=1
-    )[0].strip()
+    text = re.split(r'[.,;:!?(—–]', description.lower().replace('“', '').replace('”', '').replace('"', ''),
+                    maxsplit=1)[0].strip()
     if text in COMMON:
         return text
     kept: list[str] = []

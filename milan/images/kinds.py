@@ -44,13 +44,9 @@ def kinds_of(pictures: ImageSet, # with categories as the stamps have them
             ) -> Labelled: # what has a mask, is of one of these kinds and no symbol
     "The pictures of some kinds of things. Raises `MilanError` for a kind without any."
     classes = {category: number for number, category in enumerate(kinds.values())}
-    rows = [
-        row
-        for row, (category, kind) in enumerate(
-            zip(pictures.table['category'], pictures.table['kind'], strict=True)
-        )
-        if category in classes and kind != 'symbol' and pictures.mask(row) is not None
-    ]
+    rows = [row for row, (category, kind) in enumerate(zip(pictures.table['category'], pictures.table['kind'],
+                                                           strict=True)) if category in classes
+            and kind != 'symbol' and pictures.mask(row) is not None]
     chosen = pictures.subset(rows)
     labels = np.array([classes[category] for category in chosen.table['category']], dtype=int)
     if lacking := [name for number, name in enumerate(kinds) if number not in labels]:
@@ -68,15 +64,11 @@ def shape_kinds(count: int, # scenes to look through; about one in nine has one 
     "Generated scenes with one thing, classified by its shape."
     scenes = ShapeScenes(count, seed=seed)
     found = {
-        row: things[0].words[-1]
-        for row in range(count)
-        if len(things := scenes.regions(row)) == 1 and things[0].words[-1] in names
+        row: things[0].words[-1] for row in range(count) if len(things := scenes.regions(row)) == 1
+        and things[0].words[-1] in names
     }
-    return Labelled(
-        scenes.subset(list(found)),
-        np.array([list(names).index(name) for name in found.values()], dtype=int),
-        list(names),
-    )
+    return Labelled(scenes.subset(list(found)), np.array([list(names).index(name) for name in found.values()],
+                                                         dtype=int), list(names))
 
 
 class Side(NamedTuple):
@@ -104,9 +96,8 @@ def same_things(
         mine = mine[np.isin(groups[mine], chance.permutation(sorted(set(groups[mine])))[:things])]
         for side, count in zip(rows, each, strict=True):
             side += [int(mine[turn % len(mine)]) for turn in range(count)]
-    made = [
-        variants(labelled.pictures, side, size, seed=10 * seed + place) for place, side in enumerate(rows)
-    ]
+    made = [variants(labelled.pictures, side, size, seed=10 * seed + place)
+            for place, side in enumerate(rows)]
     return [
         Side(
             as_bytes(one),

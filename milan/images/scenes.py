@@ -17,17 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 # %% ../../nbs/02_images/02_scenes.ipynb #d153c79c
 SIZE = 64 # pixels; other sizes scale everything
 VERSION = 2 # raise it when the same seed should give other scenes
-COLOURS = {
-    'red': (225, 30, 30),
-    'orange': (250, 140, 20),
-    'yellow': (245, 230, 50),
-    'green': (40, 160, 50),
-    'cyan': (60, 215, 225),
-    'blue': (40, 60, 225),
-    'purple': (130, 30, 180),
-    'pink': (250, 140, 200),
-    'brown': (115, 65, 25),
-}
+COLOURS = {'red': (225, 30, 30), 'orange': (250, 140, 20), 'yellow': (245, 230, 50), 'green': (40, 160, 50),
+           'cyan': (60, 215, 225), 'blue': (40, 60, 225), 'purple': (130, 30, 180), 'pink': (250, 140, 200),
+           'brown': (115, 65, 25)}
 TEXTURES = ('plain', 'striped', 'dotted', 'checked')
 SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = (
     { # of coordinates -1 … 1, x to the right, y down
@@ -77,9 +69,8 @@ def _letter(letter: str, radius: int) -> np.ndarray:
     side = 2 * radius + 1
     picture = Image.new('L', (side, side))
     font = ImageFont.load_default(2.3 * radius)
-    ImageDraw.Draw(picture).text(
-        (side / 2, side / 2), letter, 255, font, anchor='mm', stroke_width=max(1, radius // 12)
-    )
+    ImageDraw.Draw(picture).text((side / 2, side / 2), letter, 255, font, anchor='mm',
+                                 stroke_width=max(1, radius // 12))
     return np.asarray(picture) > 127
 
 
@@ -88,10 +79,8 @@ def _outline(kind: str, radius: int, angle: float) -> np.ndarray:
     if kind.startswith('letter'):
         return _letter(kind[-1], radius)
     line = np.arange(-radius, radius + 1) / radius
-    x, y = (
-        np.cos(angle) * line[None] + np.sin(angle) * line[:, None],
-        np.cos(angle) * line[:, None] - np.sin(angle) * line[None],
-    )
+    x, y = (np.cos(angle) * line[None] + np.sin(angle) * line[:, None],
+            np.cos(angle) * line[:, None] - np.sin(angle) * line[None])
     return SHAPES[kind](x, y)
 
 
@@ -100,9 +89,8 @@ def _pattern(texture: str, radius: int, scale: float, random: np.random.Generato
     line = np.arange(2 * radius + 1)
     if texture == 'striped':
         across = random.integers(3)
-        wave = [line[None] + 0 * line[:, None], line[:, None] + 0 * line[None], line[None] + line[:, None]][
-            across
-        ]
+        wave = [line[None] + 0 * line[:, None], line[:, None] + 0 * line[None],
+                line[None] + line[:, None]][across]
         return wave % (6 * scale * (1.4 if across == 2 else 1)) < 3 * scale * (1.4 if across == 2 else 1)
     if texture == 'checked':
         return ((line[None] // (4 * scale)) + (line[:, None] // (4 * scale))) % 2 < 1
@@ -157,9 +145,8 @@ def make_scene(random: np.random.Generator, # whose numbers decide everything
         is_letter = random.random() < 0.3
         kind = f'letter {random.choice(list(LETTERS))}' if is_letter else str(random.choice(list(SHAPES)))
         texture = 'plain' if is_letter or random.random() < 0.3 else str(random.choice(TEXTURES))
-        regions.append(
-            _paint(image, (x, y, radius), str(random.choice(list(COLOURS))), texture, kind, scale, random)
-        )
+        regions.append(_paint(image, (x, y, radius), str(random.choice(list(COLOURS))), texture, kind, scale,
+                              random))
     return Scene(np.clip(image, 0, 255).astype(np.uint8), regions)
 
 

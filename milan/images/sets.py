@@ -92,22 +92,8 @@ def difference_hash(
     return (grey[:, 1:] > grey[:, :-1]).reshape(-1)
 
 
-_COLOURS = {
-    'red',
-    'green',
-    'blue',
-    'yellow',
-    'orange',
-    'purple',
-    'violet',
-    'pink',
-    'brown',
-    'black',
-    'white',
-    'grey',
-    'gray',
-    'bw',
-}
+_COLOURS = {'red', 'green', 'blue', 'yellow', 'orange', 'purple', 'violet', 'pink', 'brown', 'black', 'white',
+            'grey', 'gray', 'bw'}
 
 
 def name_stem(file: str, # a file name or path
@@ -157,22 +143,12 @@ def _render_all(rows: list[Row], size: int, folder: Path, name: str, progress: b
         hashes[index] = difference_hash(images[index], mask)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in tqdm(
-            pool.map(draw, range(len(rows))),
-            total=len(rows),
-            desc=f'decoding {name}',
-            disable=not progress,
-            leave=False,
-        ):
+        for _ in tqdm(pool.map(draw, range(len(rows))), total=len(rows), desc=f'decoding {name}',
+                      disable=not progress, leave=False):
             pass
     first = [i for i, row in enumerate(rows) if row['variant'] == 0]
-    names = dict(
-        zip(
-            [rows[i]['file'] for i in first],
-            groups([rows[i]['name'] for i in first], hashes[first]),
-            strict=True,
-        )
-    )
+    names = dict(zip([rows[i]['file'] for i in first], groups([rows[i]['name'] for i in first],
+                                                              hashes[first]), strict=True))
     for row in rows:
         row['group'] = f'{name}/{names[row["file"]]}'
     images.flush()
@@ -205,11 +181,8 @@ def decoded(name: str, # of the set
     try:
         table = pd.read_csv(folder/'table.csv', keep_default_na=False)
         images, masks = (np.load(folder/f'{what}.npy', mmap_mode='r') for what in ('images', 'masks'))
-        if (
-            images.shape != (len(table), size, size, 3)
-            or len(masks) != len(table)
-            or images.dtype != np.uint8
-        ):
+        if (images.shape != (len(table), size, size, 3) or len(masks) != len(table)
+            or images.dtype != np.uint8):
             raise ValueError(f'{len(table)} rows, and images of shape {images.shape}')
     except (OSError, ValueError, EOFError) as error:
         raise MilanError(f'{folder} is damaged ({error}); remove it, and it is made again') from error
@@ -346,19 +319,10 @@ _GCOMPRIS = {
 }
 _PAINTINGS = re.compile(r'Gogh|Gauguin|Bruegel|Bosschaert|unicorn|Eglise|Portrait|VincentVan', re.IGNORECASE)
 _NUMBERS = 'zero one two three four five six seven eight nine ten eleven twelve sixteen'.split()
-_WORDS = {
-    'main': 'hand',
-    'poing': 'fist',
-    'ndp': 'notre dame de paris',
-    'solar': 'solar panels',
-    'plier': 'pliers',
-    'spoonbills': 'spoonbills',
-    'tour eiffel': 'eiffel tower',
-    'opera sidney': 'sydney opera house',
-    'nagoya': 'nagoya castle',
-    'orange-color': 'orange paint',
-    'louvre': 'louvre palace',
-}
+_WORDS = {'main': 'hand', 'poing': 'fist', 'ndp': 'notre dame de paris', 'solar': 'solar panels',
+          'plier': 'pliers', 'spoonbills': 'spoonbills', 'tour eiffel': 'eiffel tower',
+          'opera sidney': 'sydney opera house', 'nagoya': 'nagoya castle', 'orange-color': 'orange paint',
+          'louvre': 'louvre palace'}
 _SKIP_PICTURE = re.compile(
     r'_\d+\.|^(f\d\d|teeth|animal|color)\.|_[a-e]\d\.|^lady_unicorn_\d|^(blueking|butfish|cichlid|collaris|discus|manta|newf|six|Queen)'
 )
@@ -402,19 +366,14 @@ def licences(copyright: str, # the text of a Debian package's copyright file
     earlier one."""
     found = []
     for paragraph in copyright.split('\n\n'):
-        fields = dict(
-            re.findall(r'^(Files|Copyright|License):[ \t]*(.*(?:\n[ \t].*)*)', paragraph, re.MULTILINE)
-        )
+        fields = dict(re.findall(r'^(Files|Copyright|License):[ \t]*(.*(?:\n[ \t].*)*)', paragraph,
+                                 re.MULTILINE))
         if 'Files' in fields and 'License' in fields:
-            people = [
-                re.sub(r'^[\d\s,-]+(by )?|\s*<.*?>', '', line.strip())
-                for line in fields.get('Copyright', '').splitlines()
-            ]
+            people = [re.sub(r'^[\d\s,-]+(by )?|\s*<.*?>', '', line.strip())
+                      for line in fields.get('Copyright', '').splitlines()]
             holders = '; '.join(people[:3]) + (f' and {len(people) - 3} others' if len(people) > 3 else '')
-            found += [
-                (pattern, fields['License'].splitlines()[0].strip(), holders)
-                for pattern in fields['Files'].split()
-            ]
+            found += [(pattern, fields['License'].splitlines()[0].strip(), holders)
+                      for pattern in fields['Files'].split()]
     return found
 
 
@@ -466,9 +425,8 @@ def _gcompris_rows(folder: Path, size: int) -> list[Row]:
         category, kind = _GCOMPRIS[place]
         text, file = file_words(path.name), str(path.relative_to(folder))
         if category.startswith('words'):
-            category = next(
-                (name for name, words in _WORD_CATEGORIES.items() if path.stem in words.split()), category
-            )
+            category = next((name for name, words in _WORD_CATEGORIES.items() if path.stem in words.split()),
+                            category)
             text = f'{text} paint' if category == 'household/arttools' and 'paint' not in text else text
         kind = 'symbol' if text in _NUMBERS else 'drawing' if _PAINTINGS.search(path.stem) else kind
         licence, holders = licence_of(f'src/{file}', patterns)
@@ -501,43 +459,17 @@ def gcompris(size: int = 224, # pixels
     )
 
 # %% ../../nbs/02_images/04_sets.ipynb #1a4dd4ff
-_CLIPART_SKIP = (
-    'shapes',
-    'computer/icons',
-    'computer/buttons',
-    'computer/diagrams',
-    'computer/folders',
-    'signs_and_symbols',
-    'special',
-    'buttons',
-    'logos',
-    'recreation/games/cards',
-    'transportation/roadsigns',
-    'people/stickmen',
-    'geography',
-)
+_CLIPART_SKIP = ('shapes', 'computer/icons', 'computer/buttons', 'computer/diagrams', 'computer/folders',
+                 'signs_and_symbols', 'special', 'buttons', 'logos', 'recreation/games/cards',
+                 'transportation/roadsigns', 'people/stickmen', 'geography')
 _CLIPART_CATEGORIES = {
-    'animals/bugs': 'animals/insects',
-    'animals/mammals': 'animals/mammals',
-    'food/desserts': 'food/dessert',
-    'recreation/music': 'hobbies/music',
-    'recreation/sports': 'sports',
-    'recreation': 'hobbies',
-    'transportation/boating': 'vehicles/ship',
-    'transportation': 'vehicles',
-    'buildings/homes': 'town/houses',
-    'buildings': 'town',
-    'people/clothing/hats': 'clothes/hats',
-    'people/clothing': 'clothes',
-    'people/bodypart': 'people/body_parts',
-    'people/smilies': 'people/faces',
-    'tools/weapons': 'military',
-    'tools': 'household/tools',
-    'electronics': 'household/electronics',
-    'computer': 'household/electronics',
-    'office': 'household/office',
-    'containers': 'household/containers',
-    'science': 'medical/science',
+    'animals/bugs': 'animals/insects', 'animals/mammals': 'animals/mammals', 'food/desserts': 'food/dessert',
+    'recreation/music': 'hobbies/music', 'recreation/sports': 'sports', 'recreation': 'hobbies',
+    'transportation/boating': 'vehicles/ship', 'transportation': 'vehicles', 'buildings/homes': 'town/houses',
+    'buildings': 'town', 'people/clothing/hats': 'clothes/hats', 'people/clothing': 'clothes',
+    'people/bodypart': 'people/body_parts', 'people/smilies': 'people/faces', 'tools/weapons': 'military',
+    'tools': 'household/tools', 'electronics': 'household/electronics', 'computer': 'household/electronics',
+    'office': 'household/office', 'containers': 'household/containers', 'science': 'medical/science'
 }
 _GENERIC = re.compile(
     r'clip ?art|s[iu]b[mb]ission|sallite|iconset|theme|creation'
@@ -547,15 +479,8 @@ _GENERIC = re.compile(
 _CLIPART_FAULTY = re.compile(
     r'shelby|stylized_yoga|stripper|pantyhose|boating_rules|jibe|tacking|menu_example|creation_day'
 ) # nearly empty, or text
-_NO_TAG = {
-    '',
-    'unsorted',
-    'hash',
-    'clipart',
-    'clip art',
-    'architetto francesco rollandin',
-    'signs_and_symbols',
-}
+_NO_TAG = {'', 'unsorted', 'hash', 'clipart', 'clip art', 'architetto francesco rollandin',
+           'signs_and_symbols'}
 
 
 def clipart_words(svg: str, # the head of a vector file
@@ -569,11 +494,8 @@ def clipart_words(svg: str, # the head of a vector file
              inside: str, # XML of one entry
             ) -> str:
         match = re.search(rf'<dc:{name}[^>]*>(.*?)</dc:{name}>', inside, re.DOTALL)
-        return (
-            ' '.join(html.unescape(re.sub('<[^>]+>', ' ', match.group(1))).replace('_', ' ').split())
-            if match
-            else ''
-        )
+        return (' '.join(html.unescape(re.sub('<[^>]+>', ' ', match.group(1))).replace('_', ' ').split())
+                if match else '')
 
     author = text('creator', work) or text('publisher', work)
     tags = [
@@ -581,18 +503,12 @@ def clipart_words(svg: str, # the head of a vector file
         for tag in re.findall(r'<rdf:li>(.*?)</rdf:li>', work, re.DOTALL)
     ]
     tags = [tag for tag in dict.fromkeys(tags) if tag not in _NO_TAG and '<' not in tag]
-    title = re.sub(
-        r'\s*\(.*?\)|[\W\d]+$',
-        '',
-        text('title', re.sub(r'<dc:(creator|publisher|rights).*?</dc:\1>', '', work, flags=re.DOTALL)),
-    )
+    title = re.sub(r'\s*\(.*?\)|[\W\d]+$', '',
+                   text('title', re.sub(r'<dc:(creator|publisher|rights).*?</dc:\1>', '', work,
+                                        flags=re.DOTALL)))
     title = re.sub(r'(?<=[a-z])(?=[A-Z])|[-\d]+', ' ', title)
-    usable = (
-        title
-        and not _GENERIC.search(title)
-        and 'archite' not in file + author.lower()
-        and 'ollandin' not in file + author
-    )
+    usable = (title and not _GENERIC.search(title) and 'archite' not in file + author.lower()
+              and 'ollandin' not in file + author)
     return ' '.join(title.lower().split()) if usable and len(title.split()) <= 6 else '', tags, author
 
 # %% ../../nbs/02_images/04_sets.ipynb #c0c6c6dc
@@ -625,30 +541,17 @@ def _clipart_rows(folder: Path, size: int) -> list[Row]:
         if not _is_fit(path):
             continue
         head = folder/'svg'/Path(file).with_suffix('.svg')
-        description, tags, author = clipart_words(
-            head.read_text(errors='replace') if head.is_file() else '', file
-        )
+        description, tags, author = clipart_words(head.read_text(errors='replace') if head.is_file() else '',
+                                                  file)
         category = _clipart_category(place)
         tags = [tag for tag in tags if tag != author.lower()]
         category = '' if category == 'unsorted' else category
         if not (description or tags or category) or 'roadsign' in tags:
             continue
-        rows.append(
-            {
-                'file': file,
-                'name': description or path.stem,
-                'description': description,
-                'keywords': '; '.join(tags),
-                'folder': place,
-                'category': category,
-                'kind': 'drawing',
-                'variant': 0,
-                'licence': 'CC-PDDC',
-                'credit': author or 'Open Clip Art Library',
-                'set': 'clipart',
-                'draw': functools.partial(_draw_object, path, size, _seed(file, 0)),
-            }
-        )
+        rows.append({'file': file, 'name': description or path.stem, 'description': description,
+                     'keywords': '; '.join(tags), 'folder': place, 'category': category, 'kind': 'drawing',
+                     'variant': 0, 'licence': 'CC-PDDC', 'credit': author or 'Open Clip Art Library',
+                     'set': 'clipart', 'draw': functools.partial(_draw_object, path, size, _seed(file, 0))})
     return rows
 
 
@@ -660,42 +563,19 @@ def clipart(size: int = 224, # pixels
 
 # %% ../../nbs/02_images/04_sets.ipynb #157aece2
 _EMOJI_CATEGORIES = {
-    'cat-face': 'animals/mammals',
-    'monkey-face': 'animals/mammals',
-    'time': 'household/clocks',
-    'animal-bird': 'animals/birds',
-    'animal-bug': 'animals/insects',
-    'animal-mammal': 'animals/mammals',
-    'animal-marine': 'animals/fish',
-    'animal-reptile': 'animals/lizards',
-    'animal-amphibian': 'animals/amphibians',
-    'plant-flower': 'plants/flowers',
-    'plant-other': 'plants',
-    'food-fruit': 'food/fruit',
-    'food-vegetable': 'food/vegetables',
-    'food-sweet': 'food/dessert',
-    'food-prepared': 'food/dishes',
-    'food-asian': 'food/dishes',
-    'drink': 'food/beverages',
-    'dishware': 'household/dishes',
-    'transport-air': 'vehicles/flight',
-    'transport-water': 'vehicles/ship',
-    'transport-ground': 'vehicles/auto',
-    'place-building': 'town/houses',
-    'place-religious': 'town/monuments',
-    'place-other': 'town',
-    'clothing': 'clothes',
-    'tool': 'household/tools',
-    'musical-instrument': 'hobbies/music',
-    'sport': 'sports',
-    'body': 'people/body_parts',
-    'computer': 'household/electronics',
-    'phone': 'household/electronics',
-    'household': 'household',
-    'medical': 'medical',
-    'science': 'medical/science',
-    'sky & weather': 'naturalforces',
-    'office': 'household/office',
+    'cat-face': 'animals/mammals', 'monkey-face': 'animals/mammals', 'time': 'household/clocks',
+    'animal-bird': 'animals/birds', 'animal-bug': 'animals/insects', 'animal-mammal': 'animals/mammals',
+    'animal-marine': 'animals/fish', 'animal-reptile': 'animals/lizards',
+    'animal-amphibian': 'animals/amphibians', 'plant-flower': 'plants/flowers', 'plant-other': 'plants',
+    'food-fruit': 'food/fruit', 'food-vegetable': 'food/vegetables', 'food-sweet': 'food/dessert',
+    'food-prepared': 'food/dishes', 'food-asian': 'food/dishes', 'drink': 'food/beverages',
+    'dishware': 'household/dishes', 'transport-air': 'vehicles/flight', 'transport-water': 'vehicles/ship',
+    'transport-ground': 'vehicles/auto', 'place-building': 'town/houses', 'place-religious': 'town/monuments',
+    'place-other': 'town', 'clothing': 'clothes', 'tool': 'household/tools',
+    'musical-instrument': 'hobbies/music', 'sport': 'sports', 'body': 'people/body_parts',
+    'computer': 'household/electronics', 'phone': 'household/electronics', 'household': 'household',
+    'medical': 'medical', 'science': 'medical/science', 'sky & weather': 'naturalforces',
+    'office': 'household/office'
 }
 _EMOJI_SKIP = {'country-flag', 'flag', 'subdivision-flag', 'keycap', 'skin-tone', 'hotel', 'family'}
 
@@ -727,9 +607,8 @@ def emoji_names(annotations: Path, # Unicode's annotations/en.xml
         else:
             keywords[character] = [word.strip() for word in text.split('|')]
     return {
-        character: (name, keywords.get(character, []))
-        for character, name in names.items()
-        if len(character) == 1
+        character: (name, keywords.get(character, [])) for character, name in names.items() if len(character)
+        == 1
     }
 
 # %% ../../nbs/02_images/04_sets.ipynb #125c1a6a
@@ -762,25 +641,13 @@ def _emoji_rows(folder: Path, size: int) -> list[Row]:
         if part in _EMOJI_SKIP or not name or clock or _emoji_picture(character, font).tobytes() == missing:
             continue
         file = f'{ord(character):x}'
-        category = _EMOJI_CATEGORIES.get(part) or (
-            'people/faces' if part.startswith('face') else 'people' if part.startswith('person') else part
-        )
-        rows.append(
-            {
-                'file': f'emoji/{file}',
-                'name': name,
-                'description': name,
-                'keywords': '; '.join(keywords),
-                'category': category,
-                'folder': f'{group}/{part}',
-                'kind': 'symbol' if group == 'Symbols' else 'drawing',
-                'variant': 0,
-                'licence': 'OFL-1.1',
-                'credit': 'Noto Color Emoji, Google',
-                'set': 'emoji',
-                'draw': functools.partial(_draw_emoji, character, font, size, _seed(file, 0)),
-            }
-        )
+        category = _EMOJI_CATEGORIES.get(part) or ('people/faces' if part.startswith('face') else 'people'
+                                                   if part.startswith('person') else part)
+        rows.append({'file': f'emoji/{file}', 'name': name, 'description': name,
+                     'keywords': '; '.join(keywords), 'category': category, 'folder': f'{group}/{part}',
+                     'kind': 'symbol' if group == 'Symbols' else 'drawing', 'variant': 0,
+                     'licence': 'OFL-1.1', 'credit': 'Noto Color Emoji, Google', 'set': 'emoji',
+                     'draw': functools.partial(_draw_emoji, character, font, size, _seed(file, 0))})
     return rows
 
 
@@ -816,20 +683,11 @@ class ShapeScenes(ImageSet):
             regions = self.scene(index).regions
             name = f'scene {index}'
             rows.append(
-                {
-                    'file': f'shapes/{self.seed}/{index}',
-                    'name': name,
-                    'description': ' and '.join(region.phrase for region in regions),
-                    'keywords': '; '.join(dict.fromkeys(word for region in regions for word in region.words)),
-                    'category': 'shapes',
-                    'folder': 'shapes',
-                    'group': f'shapes/{index}',
-                    'kind': 'shape',
-                    'variant': 0,
-                    'licence': 'MIT',
-                    'credit': 'generated',
-                    'set': 'shapes',
-                }
+                {'file': f'shapes/{self.seed}/{index}', 'name': name,
+                 'description': ' and '.join(region.phrase for region in regions),
+                 'keywords': '; '.join(dict.fromkeys(word for region in regions for word in region.words)),
+                 'category': 'shapes', 'folder': 'shapes', 'group': f'shapes/{index}', 'kind': 'shape',
+                 'variant': 0, 'licence': 'MIT', 'credit': 'generated', 'set': 'shapes'}
             )
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -925,9 +783,8 @@ def published(
 
     Raises `MilanError` for one that is missing; warns of another number of images than was published."""
     folder, (title, images, classes, _) = _published_folder(name), _PUBLISHED[name.partition('/')[0]]
-    found = LabelledFolder(
-        folder, size, name=name.removesuffix('/val'), skip_broken=skip_broken, upright=False
-    )
+    found = LabelledFolder(folder, size, name=name.removesuffix('/val'), skip_broken=skip_broken,
+                           upright=False)
     if not name.endswith('/train'):
         stem = Path(found.files[0]).stem
         if re.fullmatch(r'n\d{8}_\d+', stem) or len(found) > 10 * images:
@@ -939,8 +796,7 @@ def published(
         if (len(found), len(found.classes)) != (images, classes):
             warnings.warn(
                 f"{folder} holds {len(found):,} images in {len(found.classes):,} classes; {title} has"
-                f" {images:,} in {classes:,}, so published image numbers don't hold for it",
-                stacklevel=2,
+                f" {images:,} in {classes:,}, so published image numbers don't hold for it", stacklevel=2
             )
     return found
 
@@ -953,15 +809,12 @@ def spurious(name: str, # such as 'imagenet-spurious-text/50pct/test'
 
     Raises `MilanError` for a version that is missing."""
     base, *rest = name.split('/')
-    here = sorted(
-        str(path.relative_to(data_dir())) for path in (data_dir() / base).glob('*/*') if path.is_dir()
-    )
+    here = sorted(str(path.relative_to(data_dir())) for path in (data_dir() / base).glob('*/*')
+                  if path.is_dir())
     present = f'; here are {", ".join(here)}' if here else ''
     if len(rest) != 2 or rest[0] not in _VERSIONS or rest[1] not in _HALVES:
-        raise MilanError(
-            f'{name!r} does not say which part: give'
-            f' {base}/<{"|".join(_VERSIONS)}>/<{"|".join(_HALVES)}>{present}'
-        )
+        raise MilanError(f'{name!r} does not say which part: give'
+                         f' {base}/<{"|".join(_VERSIONS)}>/<{"|".join(_HALVES)}>{present}')
     if not (data_dir()/name).is_dir():
         raise MilanError(
             f'no folder {data_dir()/name}: it should hold a folder of images for each class{present}. No'
@@ -991,12 +844,10 @@ def demo(size: int = 224, # pixels
         ) -> ImageSet:
     """All pictures of the demonstration: photographs and drawings of things, most with a mask and a
     description."""
-    makers: dict[str, Callable[[], ImageSet]] = {
-        'stamps': lambda: stamps(size, backgrounds),
-        'gcompris': lambda: gcompris(size),
-        'clipart': lambda: clipart(size),
-        'emoji': lambda: emoji(size),
-    }
+    makers: dict[str, Callable[[], ImageSet]] = {'stamps': lambda: stamps(size, backgrounds),
+                                                 'gcompris': lambda: gcompris(size),
+                                                 'clipart': lambda: clipart(size),
+                                                 'emoji': lambda: emoji(size)}
     for name in sets:
         if name not in makers:
             raise MilanError(f'no set {name!r} in the demonstration; choose from {", ".join(makers)}')
@@ -1004,14 +855,9 @@ def demo(size: int = 224, # pixels
     return joined if symbols else joined.subset(joined.table['kind'] != 'symbol')
 
 
-_MAKERS: dict[str, Callable[[int], ImageSet]] = {
-    'stamps': stamps,
-    'gcompris': gcompris,
-    'clipart': clipart,
-    'emoji': emoji,
-    'demo': demo,
-    'shapes': lambda size: ShapeScenes(size=size),
-}
+_MAKERS: dict[str, Callable[[int], ImageSet]] = {'stamps': stamps, 'gcompris': gcompris, 'clipart': clipart,
+                                                 'emoji': emoji, 'demo': demo,
+                                                 'shapes': lambda size: ShapeScenes(size=size)}
 
 
 def names() -> list[str]:
@@ -1049,7 +895,5 @@ def load(
     if os.path.isdir(name) or os.sep in str(name):
         return ImageFolder(name, size or 224, skip_broken)
     near = difflib.get_close_matches(str(name), names() + pictures._folders_beside(Path(name)), 3, 0.4)
-    raise MilanError(
-        f'{str(name)!r} is neither a set ({", ".join(names())}) nor a folder'
-        + (f'; the nearest are {", ".join(near)}' if near else '')
-    )
+    raise MilanError(f'{str(name)!r} is neither a set ({", ".join(names())}) nor a folder'
+                     + (f'; the nearest are {", ".join(near)}' if near else ''))

@@ -30,11 +30,8 @@ def write_notebook(
         metadata={'kernelspec': {'display_name': 'python3', 'language': 'python', 'name': 'python3'}}
     )
     for number, source in enumerate(sources):
-        kind = (
-            nbformat.v4.new_markdown_cell
-            if source.startswith(('# ', '## ', '> '))
-            else nbformat.v4.new_code_cell
-        )
+        kind = (nbformat.v4.new_markdown_cell if source.startswith(('# ', '## ', '> '))
+                else nbformat.v4.new_code_cell)
         made.cells.append(kind(source, id=f'cell{number}'))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(made, path)
@@ -127,9 +124,8 @@ def _import_lines(source: str) -> dict[str, str]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for alias in node.names:
                 name = alias.asname or alias.name.partition('.')[0]
-                start = (
-                    f'from {"." * node.level}{node.module or ""} ' if isinstance(node, ast.ImportFrom) else ''
-                )
+                start = (f'from {"." * node.level}{node.module or ""} ' if isinstance(node, ast.ImportFrom)
+                         else '')
                 lines[name] = f'{start}import {alias.name}' + (f' as {alias.asname}' if alias.asname else '')
     return lines
 
@@ -143,9 +139,8 @@ def import_statements(names: set[str], # names a test uses
     imported = _import_lines(exported)
     own = sorted(names & bound_names(exported) - set(imported), key=lambda name: (name.lower(), name))
     lines = sorted(imported[name] for name in names & set(imported))
-    return lines + (
-        [f'from {package} import (\n' + ''.join(f'    {name},\n' for name in own) + ')'] if own else []
-    )
+    return lines + ([f'from {package} import (\n' + ''.join(f'    {name},\n' for name in own) + ')'] if own
+                    else [])
 
 # %% ../../nbs/14_publishing/01_cells.ipynb #73bb9830
 def relink(text: str, # Markdown

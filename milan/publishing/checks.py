@@ -31,13 +31,9 @@ from .tests import FLAGS, GENERATED, generated_tests, is_generated, write_tests
 def markdown_table(text: str, # HTML with one table, as pandas writes it
                   ) -> str:
     "The same table in Markdown; an index that only counts rows is left out."
-    rows = [
-        [
-            html.unescape(re.sub('<[^>]+>', '', cell)).strip().replace('|', r'\|')
-            for cell in re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', row, re.S)
-        ]
-        for row in re.findall(r'<tr.*?</tr>', text, re.S)
-    ]
+    rows = [[html.unescape(re.sub('<[^>]+>', '', cell)).strip().replace('|', r'\|')
+             for cell in re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', row, re.S)]
+            for row in re.findall(r'<tr.*?</tr>', text, re.S)]
     if rows[0][0] == '' and [row[0] for row in rows[1:]] == [str(number) for number in range(len(rows) - 1)]:
         rows = [row[1:] for row in rows]
     rows.insert(1, ['---'] * len(rows[0]))
@@ -202,14 +198,10 @@ def different_requirements(root: str | Path, # the repository
                           ) -> list[str]: # one line each; empty where all is in step
     "Pins that only one of the two lists has, and requirements without a pin."
     names, pins, conda = requirements(root)
-    lines = [
-        f'{pin} is in {"constraints.txt" if pin in pins else "environment.yml"} only'
-        for pin in sorted(pins ^ conda)
-    ]
-    return lines + [
-        f'{name} is in pyproject.toml and has no version in constraints.txt'
-        for name in sorted(names - {pin.split('==')[0].lower() for pin in pins})
-    ]
+    lines = [f'{pin} is in {"constraints.txt" if pin in pins else "environment.yml"} only'
+             for pin in sorted(pins ^ conda)]
+    return lines + [f'{name} is in pyproject.toml and has no version in constraints.txt'
+                    for name in sorted(names - {pin.split('==')[0].lower() for pin in pins})]
 
 # %% ../../nbs/14_publishing/05_checks.ipynb #3f28719b
 def problems(root: str | Path, # the repository
@@ -217,11 +209,8 @@ def problems(root: str | Path, # the repository
     "All that `check` reports: what is stale, not executed, or listed differently."
     books = [book for folder in ('nbs', 'reports') for book in sorted((Path(root)/folder).rglob('*.ipynb'))
              if '.ipynb_checkpoints' not in book.parts]
-    return [
-        *stale(root),
-        *(line for book in books for line in unexecuted(book)),
-        *different_requirements(root),
-    ]
+    return [*stale(root), *(line for book in books for line in unexecuted(book)),
+            *different_requirements(root)]
 
 # %% ../../nbs/14_publishing/05_checks.ipynb #5c4acd56
 def _arguments(words: Iterable[str] | None) -> argparse.Namespace:

@@ -24,26 +24,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% ../../nbs/14_publishing/03_rooms.ipynb #8eee8692
-ROOMS = {
-    'config': 'folders, device, seeds, the error that a user can fix',
-    'files': 'whole or absent: atomic writes, locks, hashes, tables, tensors',
-    'data': 'what others publish: manifests, downloads, archives',
-    'images': 'pictures: read, generated, edited, by name',
-    'hooks': 'record a layer, or edit it',
-    'networks': 'networks by name, with weights and preprocessing',
-    'exemplars': 'top images of each unit, and the regions above its threshold',
-    'annotations': 'what people wrote of units, and how to ask them',
-    'captioner': 'exemplars to descriptions: encoder, decoder, search, training',
-    'concepts': 'labelled regions, units as bits, formulas over concepts',
-    'evaluation': 'do descriptions agree with people, do they predict the unit?',
-    'describers': 'other ways to describe a unit',
-    'ablation': 'switch units off, and measure what is lost',
-    'gallery': 'pages to look at',
-    'experiments': 'records, reports, and what the paper\'s experiments share',
-    'publishing': 'package, tests, README and site, made from the notebooks',
-    'cli': 'the command `milan`',
-    'testing': 'what examples and tests share',
-}
+ROOMS = {'config': 'folders, device, seeds, the error that a user can fix',
+         'files': 'whole or absent: atomic writes, locks, hashes, tables, tensors',
+         'data': 'what others publish: manifests, downloads, archives',
+         'images': 'pictures: read, generated, edited, by name', 'hooks': 'record a layer, or edit it',
+         'networks': 'networks by name, with weights and preprocessing',
+         'exemplars': 'top images of each unit, and the regions above its threshold',
+         'annotations': 'what people wrote of units, and how to ask them',
+         'captioner': 'exemplars to descriptions: encoder, decoder, search, training',
+         'concepts': 'labelled regions, units as bits, formulas over concepts',
+         'evaluation': 'do descriptions agree with people, do they predict the unit?',
+         'describers': 'other ways to describe a unit',
+         'ablation': 'switch units off, and measure what is lost', 'gallery': 'pages to look at',
+         'experiments': 'records, reports, and what the paper\'s experiments share',
+         'publishing': 'package, tests, README and site, made from the notebooks',
+         'cli': 'the command `milan`', 'testing': 'what examples and tests share'}
 
 # %% ../../nbs/14_publishing/03_rooms.ipynb #095ffd76
 class Import(NamedTuple):
@@ -58,9 +53,8 @@ class Import(NamedTuple):
 def _named(node: ast.AST, module: str) -> list[tuple[str, str]]:
     "Dotted path below `milan` and name of everything that an import statement brings."
     if isinstance(node, ast.Import):
-        return [
-            (alias.name.removeprefix('milan.'), '') for alias in node.names if alias.name.startswith('milan.')
-        ]
+        return [(alias.name.removeprefix('milan.'), '')
+                for alias in node.names if alias.name.startswith('milan.')]
     if not isinstance(node, ast.ImportFrom):
         return []
     above = module.split('.')[:-node.level] if node.level else []
@@ -114,18 +108,11 @@ def circle(package: str | Path, # the folder `milan`
     "One circle among the modules' imports."
     needs: dict[str, set[str]] = {
         path.relative_to(package).with_suffix('').as_posix().replace('/', '.'): set()
-        for path in Path(package).rglob('*.py')
-        if path.name != '_modidx.py'
+        for path in Path(package).rglob('*.py') if path.name != '_modidx.py'
     }
     for one in imports(package):
-        target = next(
-            (
-                name
-                for name in (f'{one.source}.{one.name}', one.source, f'{one.source}.__init__')
-                if name in needs
-            ),
-            '',
-        )
+        target = next((name for name in (f'{one.source}.{one.name}', one.source, f'{one.source}.__init__')
+                       if name in needs), '')
         if target and one.module != '__init__':
             needs[one.module].add(target)
     try:
@@ -144,11 +131,8 @@ def picture(package: str | Path, # the folder `milan`
     pairs = Counter((room_of(one.module), one.room) for one in imports(package) if room_of(one.module))
     figure, axes = plt.subplots(figsize=(8.4, 5.2), layout='constrained')
     axes.plot([-.5, len(order) - .5], [-.5, len(order) - .5], color='#999999', linewidth=.8)
-    dots = [
-        (order.index(below), order.index(above), count)
-        for (above, below), count in pairs.items()
-        if above != below
-    ]
+    dots = [(order.index(below), order.index(above), count) for (above, below), count in pairs.items()
+            if above != below]
     columns, rows, counts = zip(*dots, strict=True)
     axes.scatter(columns, rows, s=[12 + 4 * min(count, 30) for count in counts], color='#0072b2', zorder=2)
     _label(axes, order)

@@ -16,8 +16,7 @@ def _comments(source: str) -> dict[int, str]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
         token.start[0]: token.string.lstrip('# ').strip()
-        for token in tokens
-        if token.type == tokenize.COMMENT
+        for token in tokens if token.type == tokenize.COMMENT
     }
 
 # %% ../../nbs/14_publishing/07_signatures.ipynb #34f24a9a

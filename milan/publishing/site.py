@@ -212,24 +212,12 @@ def write_pages(root: str | Path, # the repository
 
 # %% ../../nbs/14_publishing/04_site.ipynb #1bb17533
 _SPHINX: dict[str, Any] = {
-    'project': 'milan',
-    'author': 'The milan authors',
-    'extensions': ['myst_nb'],
-    'nb_execution_mode': 'off',
-    'myst_enable_extensions': ['dollarmath', 'colon_fence', 'html_image'],
-    'myst_heading_anchors': 3,
-    'nb_merge_streams': True,
-    'nb_render_markdown_format': 'myst',
-    'nb_code_prompt_show': 'Source',
-    'nb_code_prompt_hide': 'Source',
-    'html_theme': 'furo',
-    'html_title': 'milan',
-    'html_static_path': ['_static'],
-    'html_show_sphinx': False,
-    'html_show_copyright': False,
-    'html_show_sourcelink': False,
-    'html_copy_source': False,
-    'exclude_patterns': ['_extra', '_static'],
+    'project': 'milan', 'author': 'The milan authors', 'extensions': ['myst_nb'], 'nb_execution_mode': 'off',
+    'myst_enable_extensions': ['dollarmath', 'colon_fence', 'html_image'], 'myst_heading_anchors': 3,
+    'nb_merge_streams': True, 'nb_render_markdown_format': 'myst', 'nb_code_prompt_show': 'Source',
+    'nb_code_prompt_hide': 'Source', 'html_theme': 'furo', 'html_title': 'milan',
+    'html_static_path': ['_static'], 'html_show_sphinx': False, 'html_show_copyright': False,
+    'html_show_sourcelink': False, 'html_copy_source': False, 'exclude_patterns': ['_extra', '_static']
 }
 
 # %% ../../nbs/14_publishing/04_site.ipynb #df1b6bb5

@@ -79,25 +79,16 @@ def parts_of(notebook: str | Path, # a library notebook
     "The cells that are not exported, by section and flags, in order."
     parts: dict[tuple[str, tuple[str, ...]], list[Cell]] = {('', ()): []}
     for cell in read_cells(notebook):
-        if (
-            cell.kind != 'code'
-            or cell.exported
-            or not cell.source.strip()
-            or 'eval: false' in cell.directives
-        ):
+        if (cell.kind != 'code' or cell.exported or not cell.source.strip()
+            or 'eval: false' in cell.directives):
             continue
         if not any(directive.startswith('default_exp') for directive in cell.directives):
             flags = tuple(flag for flag in FLAGS if flag in cell.directives)
             parts.setdefault((cell.section, flags), []).append(cell)
-    return [
-        Part(
-            section,
-            flags,
-            '\n\n'.join(_plain(cell, f'{Path(notebook).name}, section {section!r}') for cell in cells),
-            tuple(mark for mark in MARKS if any(mark in cell.directives for cell in cells)),
-        )
-        for (section, flags), cells in parts.items()
-    ]
+    return [Part(section, flags, '\n\n'.join(_plain(cell, f'{Path(notebook).name}, section {section!r}')
+                                             for cell in cells),
+                 tuple(mark for mark in MARKS if any(mark in cell.directives for cell in cells)))
+            for (section, flags), cells in parts.items()]
 
 # %% ../../nbs/14_publishing/02_tests.ipynb #a2248ad8
 def lifted(parts: list[Part], # the first is the top
@@ -111,9 +102,8 @@ def lifted(parts: list[Part], # the first is the top
                 lines = part.source.splitlines()
                 first = min(one.lineno for one in [node, *getattr(node, 'decorator_list', [])]) - 1
                 top = parts[0]._replace(
-                    source='\n\n'.join(
-                        filter(None, [parts[0].source, '\n'.join(lines[first : node.end_lineno])])
-                    )
+                    source='\n\n'.join(filter(None,
+                                              [parts[0].source, '\n'.join(lines[first : node.end_lineno])]))
                 )
                 rest = part._replace(source='\n'.join(lines[:first] + lines[node.end_lineno:]).strip('\n'))
                 return lifted([top, *parts[1:number], rest, *parts[number + 1:]])
@@ -124,11 +114,8 @@ def _require_alone(part: Part, others: list[Part], known: set[str], notebook: st
     "Raise `MilanError` where a section reads a name that only another section makes, or none."
     for name in sorted(wanted_names(part.source) - bound_names(part.source) - known - set(dir(builtins))):
         makers = [other for other in others if other is not part and name in bound_names(other.source)]
-        maker = (
-            f'only section {makers[0].section!r} {" ".join(makers[0].flags)} makes'
-            if makers
-            else 'nothing in the notebook makes'
-        )
+        maker = (f'only section {makers[0].section!r} {" ".join(makers[0].flags)} makes' if makers
+                 else 'nothing in the notebook makes')
         raise MilanError(
             f'{Path(notebook).name}: section {part.section!r} {" ".join(part.flags)} uses {name!r}, which'
             f' {maker}; make it in the section itself, or in a cell before the first ## heading'
@@ -137,13 +124,10 @@ def _require_alone(part: Part, others: list[Part], known: set[str], notebook: st
 # %% ../../nbs/14_publishing/02_tests.ipynb #dc7d4617
 def _function_names(parts: list[Part]) -> list[str]:
     "One name a part, from its heading and flags; a number where two headings give the same."
-    names = [
-        '_'.join(['test', re.sub(r'\W+', '_', part.section.lower()).strip('_') or 'top', *part.flags])
-        for part in parts
-    ]
-    return [
-        f'{name}_{names[:i].count(name) + 1}' if name in names[:i] else name for i, name in enumerate(names)
-    ]
+    names = ['_'.join(['test', re.sub(r'\W+', '_', part.section.lower()).strip('_') or 'top', *part.flags])
+             for part in parts]
+    return [f'{name}_{names[:i].count(name) + 1}' if name in names[:i] else name
+            for i, name in enumerate(names)]
 
 
 def _function(part: Part, name: str, module_names: set[str], notebook: str | Path) -> str:
