@@ -4,8 +4,8 @@ from PIL import Image
 from concurrent.futures import ThreadPoolExecutor
 from milan.config import MilanError
 from milan.exemplars.sharing import exclusive
-from milan.images.files import LabelledFolder
-from milan.images.files import resized_crop
+from milan.images.folders import LabelledFolder
+from milan.images.folders import resized_crop
 from pathlib import Path
 from tqdm.auto import tqdm
 import json
@@ -50,7 +50,8 @@ from PIL import ImageDraw
 
 from milan import annotations
 from milan.config import import_torchvision
-from milan.images.sets import ImageFolder, ShapeScenes
+from milan.images.folders import ImageFolder
+from milan.images.sets import ShapeScenes
 
 
 def temporary():

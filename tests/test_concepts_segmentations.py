@@ -1,9 +1,9 @@
 # Generated from nbs/01_segmentations.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from milan.images.folders import ImageSet
 from milan.images.scenes import SHAPES
 from milan.images.scenes import TEXTURES
-from milan.images.sets import ImageSet
 from milan.images.sets import ShapeScenes
 from pathlib import Path
 import numpy as np
@@ -33,7 +33,7 @@ import matplotlib.pyplot as plt
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
 
-from milan.images.sets import COLUMNS
+from milan.images.folders import COLUMNS
 
 warnings.filterwarnings('ignore', message='IProgress') # of libraries' progress bars
 

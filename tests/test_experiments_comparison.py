@@ -53,7 +53,7 @@ from milan import networks
 from milan.annotations.sets import annotate
 from milan.evaluation.verification import verify
 from milan.experiments.figures import plot_methods, plot_units
-from milan.images.sets import COLUMNS, ImageSet
+from milan.images.folders import COLUMNS, ImageSet
 
 
 @functools.cache

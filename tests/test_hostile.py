@@ -721,7 +721,7 @@ def test_image_folders():
 
 
     def labelled(folder):
-        found = milan.images.files.LabelledFolder(folder / 'in', 16)
+        found = milan.images.folders.LabelledFolder(folder / 'in', 16)
         return len([image.sum() for image in found]), len(found.table)
 
 

@@ -1,7 +1,7 @@
-# Generated from nbs/06_edits.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_edits.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
-from milan.images.files import ImageSet
+from milan.images.folders import ImageSet
 from torch.nn import functional as F
 from milan.images.edits import (
     as_bytes,
@@ -16,10 +16,11 @@ import torch
 from fastcore.test import expect_fail, test_close, test_eq
 from PIL import Image
 
-from milan.images.sets import ShapeScenes, compose
+from milan.images.drawing import compose
+from milan.images.sets import ShapeScenes
 
 
-# 06_edits.ipynb, section "Many pictures of each thing"
+# 10_edits.ipynb, section "Many pictures of each thing"
 def test_many_pictures_of_each_thing():
     drawn = ShapeScenes(4)
     changed = variants(drawn, [0, 0, 0, 2, 2, 2], size=64)
@@ -40,7 +41,7 @@ def test_many_pictures_of_each_thing():
     with expect_fail(MilanError, contains='picture 1 of plain has no mask'): variants(unmasked, [1])
 
 
-# 06_edits.ipynb, section "Words in a corner"
+# 10_edits.ipynb, section "Words in a corner"
 def test_words_in_a_corner():
     grey = torch.full((4, 3, 64, 64), 120, dtype=torch.uint8)
     written = write_on(grey, captions_for([0, 1, 2, 2], ['bird', 'fish', 'tree'], share=1), corner='any')
@@ -64,7 +65,7 @@ def test_words_in_a_corner():
     with expect_fail(MilanError, contains="corner 'middle'"): write_on(grey, 'a', corner='middle')
 
 
-# 06_edits.ipynb, section "Blurring"
+# 10_edits.ipynb, section "Blurring"
 def test_blurring():
     changed = variants(ShapeScenes(4), [0, 0, 0, 2, 2, 2], size=64)
     sharp = as_bytes(changed)

@@ -1,4 +1,4 @@
-# Generated from nbs/07_imagenet.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_imagenet.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import pandas as pd
@@ -13,7 +13,7 @@ from milan.images.imagenet import (
 from fastcore.test import expect_fail, test_eq
 
 
-# 07_imagenet.ipynb, section "The classes' names"
+# 11_imagenet.ipynb, section "The classes' names"
 def test_the_classes_names():
     [class_names()[number] for number in (8, 151, 268, 486)]
 
@@ -22,7 +22,7 @@ def test_the_classes_names():
     assert class_names()[151][0] == 'chihuahua' and 'mexican hairless' in class_names()[268]
 
 
-# 07_imagenet.ipynb, section "From words to classes"
+# 11_imagenet.ipynb, section "From words to classes"
 def test_from_words_to_classes():
     said = ['A “Granny Smith” apple', 'a red panda', 'A pair of binoculars', 'Meerkats', 'A dog',
             'A cricket ball', 'a rubber duck', 'A bunny with an Easter egg']
@@ -65,7 +65,7 @@ def test_from_words_to_classes():
     assert all(0 <= number < 1000 for numbers in COMMON.values() for number in numbers)
 
 
-# 07_imagenet.ipynb, section "A set of pictures"
+# 11_imagenet.ipynb, section "A set of pictures"
 def test_a_set_of_pictures():
     table = pd.DataFrame(
         {'name': ['panda', 'p2', 'sea', 'hen', 'hen2'], 'description': ['', 'A panda', 'sea', 'A hen', 'A hen'],

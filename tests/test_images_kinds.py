@@ -1,8 +1,8 @@
-# Generated from nbs/05_kinds.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_kinds.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.images.edits import as_bytes
-from milan.images.files import ImageSet
+from milan.images.folders import ImageSet
 from milan.images.kinds import (
     kinds_of,
     same_things,
@@ -14,10 +14,11 @@ import torch
 from fastcore.test import expect_fail, test_close, test_eq
 from PIL import Image
 
-from milan.images.sets import ShapeScenes, compose
+from milan.images.drawing import compose
+from milan.images.sets import ShapeScenes
 
 
-# 05_kinds.ipynb, section "Ten kinds of things"
+# 09_kinds.ipynb, section "Ten kinds of things"
 def test_ten_kinds_of_things():
     found = shape_kinds(400)
     sides = same_things(found, each=(20, 5, 5), things=3, size=48)

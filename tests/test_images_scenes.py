@@ -1,4 +1,4 @@
-# Generated from nbs/02_scenes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_scenes.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 import numpy as np
@@ -16,7 +16,7 @@ import time
 from fastcore.test import test_eq
 
 
-# 02_scenes.ipynb, section "What a scene is made of"
+# 04_scenes.ipynb, section "What a scene is made of"
 def test_what_a_scene_is_made_of():
     concepts()
 
@@ -25,7 +25,7 @@ def test_what_a_scene_is_made_of():
     for name, inside in SHAPES.items(): assert 0.15 < inside(x, y).mean() < 0.8, name
 
 
-# 02_scenes.ipynb, section "Drawing"
+# 04_scenes.ipynb, section "Drawing"
 def test_drawing():
     np.vstack([np.hstack([_outline(kind, 8, 0.1) for kind in ('star', 'cross', 'letter A')])]).astype(int).sum()
 
@@ -47,7 +47,7 @@ def test_drawing():
     f'{200 / (time.perf_counter() - start):.0f} scenes a second'
 
 
-# 02_scenes.ipynb, section "Where each concept is"
+# 04_scenes.ipynb, section "Where each concept is"
 def test_where_each_concept_is():
     {concept: int(mask.sum()) for concept, mask in concept_masks(draw_scene(1)).items()}
 

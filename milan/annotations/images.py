@@ -29,7 +29,8 @@ from ..config import MilanError, data_dir
 from ..exemplars.sharing import exclusive
 from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint, remove, require_space
-from ..images.files import LabelledFolder, open_picture, resized_crop
+from ..images.files import open_picture
+from ..images.folders import LabelledFolder, resized_crop
 from .sets import GROUPS, SETS, require, resolve
 
 # %% ../../nbs/06_annotations/02_images.ipynb #8e12cd7a

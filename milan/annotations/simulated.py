@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from ..config import MilanError
-from ..images.sets import ImageSet
+from ..images.folders import ImageSet
 
 # %% ../../nbs/06_annotations/04_simulated.ipynb #d8c7de79
 FOLDER_WORDS = {

@@ -26,7 +26,7 @@ from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint, process_lock
 from ..hooks.layers import resolve, spatial
 from ..hooks.recording import record
-from ..images.sets import ImageSet
+from ..images.folders import ImageSet
 from . import model
 from .encoder import Projection, PyramidEncoder, encode_regions
 

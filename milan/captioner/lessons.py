@@ -20,7 +20,7 @@ from ..config import MilanError, models_dir
 from ..config import device as find_device
 from ..files import fingerprint
 from ..images.edits import variants, write_on
-from ..images.files import ImageSet, concatenate
+from ..images.folders import ImageSet, concatenate
 from ..images.kinds import Labelled
 from . import model
 from .demo import Course, Recipe, Regions, held_out_pictures, phrase_weights, word_groups

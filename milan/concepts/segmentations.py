@@ -21,10 +21,12 @@ from .. import images as image_sets
 from ..annotations.simulated import COLOURS, colour_names, words_of
 from ..config import MilanError
 from ..files import file_hash, fingerprint
+from ..images.files import open_picture
+from ..images.folders import ImageSet
 from ..images.scenes import COLOURS as SHAPE_COLOURS
 from ..images.scenes import SHAPES, TEXTURES
 from ..images.scenes import concepts as shape_concepts
-from ..images.sets import ImageSet, ShapeScenes, open_picture
+from ..images.sets import ShapeScenes
 
 # %% ../../nbs/08_concepts/01_segmentations.ipynb #69428f50
 class Concept(NamedTuple):

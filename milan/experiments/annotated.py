@@ -41,7 +41,7 @@ from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint
 from ..hooks.layers import Unit
 from ..images import scenes
-from ..images.files import ImageSet
+from ..images.folders import ImageSet
 from ..networks.network import Network, Transform
 from .classifiers import accuracy, fit_classifier, flip_and_shift, small_cnn, small_vit
 from .generators import fit_generator, made_pictures, small_generator

@@ -26,7 +26,8 @@ from ..config import device as find_device
 from ..exemplars.fingerprints import images_hash, network_hash
 from ..exemplars.inputs import image_of, name_of
 from ..files import fingerprint
-from ..images.files import ImageSet, Latents
+from ..images.folders import ImageSet
+from ..images.latents import Latents
 from ..networks.network import Network
 from .classifiers import save_weights, weights_file
 

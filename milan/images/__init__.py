@@ -14,12 +14,25 @@ __all__ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 
            'stamps', 'variants', 'write_on']
 
 # %% ../../nbs/02_images/00_images.ipynb #c9b430a3
-from .sets import Drawing, Row, ShapeScenes, available, clipart, clipart_words, compose, decoded
-from .sets import demo, difference_hash, emoji, emoji_categories, emoji_names, file_words
-from .sets import gcompris, groups, latents, licence_of, licences, load, name_stem, names
-from .sets import plain_background, published, spurious, stamp_kind, stamps
-from .files import COLUMNS, READER, ImageFolder, ImageSet, LabelledFolder, Latents, centre_crop
-from .files import concatenate, fit_object, open_picture, read_latents, require_side, resized_crop
+from .clipart import clipart, clipart_words
+from .drawing import Drawing, Row, compose, decoded
+from .sets import ShapeScenes, available
+from .clipart import emoji, emoji_categories, emoji_names
+from .drawing import difference_hash
+from .probes import file_words
+from .sets import demo
+from .drawing import groups, name_stem
+from .probes import gcompris, licence_of, licences
+from .sets import latents, load, names
+from .drawing import plain_background
+from .probes import stamp_kind, stamps
+from .sets import published, spurious
+from .files import READER, centre_crop
+from .folders import COLUMNS, ImageFolder, ImageSet, LabelledFolder
+from .latents import Latents
+from .files import fit_object, open_picture
+from .folders import concatenate, require_side, resized_crop
+from .latents import read_latents
 from .scenes import COLOURS, LETTERS, SHAPES, SIZE, TEXTURES, VERSION, Region, Scene
 from .scenes import concept_masks, concepts, draw_scene, make_scene
 from .kinds import KINDS, Labelled, Side, kinds_of, same_things, shape_kinds

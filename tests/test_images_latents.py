@@ -1,0 +1,61 @@
+# Generated from nbs/03_latents.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.config import MilanError
+from pathlib import Path
+import numpy as np
+import torch
+from milan.images.latents import (
+    Latents,
+    read_latents,
+)
+
+import tempfile
+
+from fastcore.test import expect_fail, test_eq
+from PIL import Image
+
+def class_folders():
+    """A folder as ImageFolder wants it, with what can go wrong in sorting: capitals, numbers, inner folders,
+    other files."""
+    folder, random = Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    for name in ('b/10.png', 'b/9.png', 'b/Z.PNG', 'b/inner/1.png', 'a/c.png', 'B/x.png', 'a/note.txt',
+                 'a/d.gif'):
+        (folder/name).parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 255, (int(random.integers(20, 90)), int(random.integers(20, 90)), 3),
+                                 dtype=np.uint8)
+        (
+            Image.fromarray(pixels).save(folder / name)
+            if name[-3:] in ('png', 'PNG')
+            else (folder / name).write_text('no picture')
+        )
+    return folder
+
+
+# 03_latents.ipynb, section "Latent codes"
+def test_latent_codes():
+    codes, classes = torch.randn(5, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 1, 4, 1, 5])
+    pairs = Latents('pairs', [codes, classes])
+    pairs, pairs[3][1], pairs.table['label'].tolist()
+
+    assert torch.equal(pairs[-1][0], codes[4]) and torch.equal(Latents('codes', [codes])[2], codes[2])
+    some = pairs.subset([4, 0])
+    test_eq((len(some), some[0][1].item(), some.table['label'].tolist()), (2, 5, [5, 3]))
+    test_eq(len(pairs.subset(pairs.table['label'] == 1)), 2)
+    with expect_fail(IndexError): pairs[5]
+    with expect_fail(MilanError, contains='not pictures'): pairs.picture(0)
+    with expect_fail(MilanError, contains='as many rows'): Latents('odd', [codes, classes[:3]])
+
+    folder = Path(tempfile.mkdtemp())
+    torch.save(classes := torch.tensor([3, 1, 4]), folder/'a-classes.pth')
+    torch.save(torch.arange(12.).view(3, 4), folder/'codes.pth')
+    latents = read_latents(folder, 'six')
+    latents, latents[1]
+
+    torch.save({'z': torch.arange(12.).view(3, 4), 'y': classes}, both := Path(tempfile.mkdtemp())/'both.pth')
+    assert all(torch.equal(one, other) for one, other in zip(read_latents(both.parent).tensors, latents.tensors,
+                                                             strict=True))
+    assert read_latents(folder).fingerprint == latents.fingerprint != read_latents(both.parent).fingerprint
+    torch.save({'z': 3}, both)
+    with expect_fail(MilanError, contains='both.pth holds dict'): read_latents(both.parent)
+    both.unlink()
+    with expect_fail(MilanError, contains='z.pth'): read_latents(both.parent)
