@@ -94,12 +94,14 @@ def pretrained(
                          f' {", ".join([*TRAINED_HERE, *PUBLISHED])}')
     base, clip = _with_clip(name)
     if clip is not None and not Path(name).exists():
-        from milan.captioner import clip as rerank
+        from milan.captioner.clip import NAME
+        from milan.captioner.clip import load as load_clip
+        from milan.captioner.reranking import Reranked
 
         if base not in (*TRAINED_HERE, *PUBLISHED) and not Path(base).exists():
             _checkpoint(base) # says what is wrong
-        judge = rerank.load(clip or rerank.NAME, place) # first, as it is sooner known to be missing
-        return rerank.Reranked(pretrained(base, place), judge)
+        judge = load_clip(clip or NAME, place) # first, as it is sooner known to be missing
+        return Reranked(pretrained(base, place), judge)
     if name in TRAINED_HERE:
         from milan.captioner.demo import train
 

@@ -1,4 +1,4 @@
-# Generated from nbs/02_images.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_images.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +87,7 @@ def without_images(folder, layers=(('conv1', 5), ('conv2', 4)), k=3, side=32, nu
     return folder
 
 
-# 02_images.ipynb, section "Which picture is number 4217?"
+# 03_images.ipynb, section "Which picture is number 4217?"
 def test_which_picture_is_number_4217():
     home = photos(temporary())
     pictures = numbered(home)
@@ -109,7 +109,7 @@ def test_which_picture_is_number_4217():
     with expect_fail(MilanError, contains='give that'): numbered(photos(temporary()/'val').parent)
 
 
-# 02_images.ipynb, section "Is this the validation set?"
+# 03_images.ipynb, section "Is this the validation set?"
 def test_is_this_the_validation_set():
     names = [f'n{2_000_000 + 37 * (i // 50):08}/ILSVRC2012_val_{number:08}.JPEG'
              for i, number in enumerate(np.random.default_rng(0).permutation(50_000) + 1)]
@@ -134,7 +134,7 @@ def test_is_this_the_validation_set():
         check_imagenet([f'n{i % 1000:08}/{i}.JPEG' for i in range(50_001)], Path('imagenet/train'))
 
 
-# 02_images.ipynb, section "One transform"
+# 03_images.ipynb, section "One transform"
 def test_one_transform():
     wide = Image.new('RGB', (300, 200), '#de8f05')
     ImageDraw.Draw(wide).ellipse((70, 20, 230, 180), fill='#0173b2')
@@ -166,7 +166,7 @@ def test_one_transform():
     )
 
 
-# 02_images.ipynb, section "Without writing anything"
+# 03_images.ipynb, section "Without writing anything"
 def test_without_writing_anything():
     home = temporary()
     folder = without_images(home/'mynet'/'photos')
@@ -182,7 +182,7 @@ def test_without_writing_anything():
     shutil.rmtree(home)
 
 
-# 02_images.ipynb, section "Row by row, and again after a kill"
+# 03_images.ipynb, section "Row by row, and again after a kill"
 def test_row_by_row_and_again_after_a_kill():
     read = []
 
@@ -231,7 +231,7 @@ def test_row_by_row_and_again_after_a_kill():
     shutil.rmtree(folder)
 
 
-# 02_images.ipynb, section "Completing a set"
+# 03_images.ipynb, section "Completing a set"
 def test_completing_a_set():
     folder = temporary()
     for told in ('[' * 100_000, '{', '\x00'):
@@ -286,7 +286,7 @@ def test_completing_a_set():
     shutil.rmtree(home)
 
 
-# 02_images.ipynb, section "What is refused"
+# 03_images.ipynb, section "What is refused"
 def test_what_is_refused():
     def refusal(spoil=lambda home: None, images='pictures', name='mynet/photos', **options):
         "What `complete` says about a set and pictures that `spoil` has spoilt."
@@ -364,7 +364,7 @@ def test_what_is_refused():
     shutil.rmtree(home)
 
 
-# 02_images.ipynb, section "Which transform was it?"
+# 03_images.ipynb, section "Which transform was it?"
 def test_which_transform_was_it():
     home = temporary()
     folder = without_images(home/'mynet'/'photos')
@@ -377,7 +377,7 @@ def test_which_transform_was_it():
     shutil.rmtree(home)
 
 
-# 02_images.ipynb, section "Killed"
+# 03_images.ipynb, section "Killed"
 @pytest.mark.slow
 def test_killed_slow():
     KILLING = '''
@@ -423,7 +423,7 @@ print(f"killed {calls - 1} times")
     run.stdout.strip()
 
 
-# 02_images.ipynb, section "Fifty thousand files"
+# 03_images.ipynb, section "Fifty thousand files"
 @pytest.mark.slow
 def test_fifty_thousand_files_slow():
     home = temporary()

@@ -1,4 +1,4 @@
-# Generated from nbs/03_language.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_language.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np
@@ -55,14 +55,14 @@ def small_table():
                          ('far', '3', 4, 'green grass')], columns=['set', 'layer', 'unit', 'summary'])
 
 
-# 03_language.ipynb, section "Words"
+# 04_language.ipynb, section "Words"
 def test_words():
     test_eq(words("It isn't a dog's, mostly."), ['it', 'is', "n't", 'a', 'dog', "'s", 'mostly'])
     test_eq(words(' -- '), [])
     words('black-and-white U.S. flags; 2 cars')
 
 
-# 03_language.ipynb, section "A table of texts"
+# 04_language.ipynb, section "A table of texts"
 def test_a_table_of_texts():
     list(groups(small_table(), 'layer'))
 
@@ -74,7 +74,7 @@ def test_a_table_of_texts():
     with expect_fail(MilanError, contains='none of the 1 texts'): list(groups(pd.DataFrame({'summary': ['?']})))
 
 
-# 03_language.ipynb, section "Lengths"
+# 04_language.ipynb, section "Lengths"
 def test_lengths():
     lengths(small_table(), 'set')
 
@@ -86,7 +86,7 @@ def test_lengths():
     shares.head(3)
 
 
-# 03_language.ipynb, section "Vocabulary, and how it grows"
+# 04_language.ipynb, section "Vocabulary, and how it grows"
 def test_vocabulary_and_how_it_grows():
     vocabulary(small_table(), 'set')
 
@@ -108,7 +108,7 @@ def test_vocabulary_and_how_it_grows():
     test_eq(set(growth(small_table(), 'set').set), {'near', 'far'})
 
 
-# 03_language.ipynb, section "Commonest words and phrases"
+# 04_language.ipynb, section "Commonest words and phrases"
 def test_commonest_words_and_phrases():
     common(small_table(), 'set', top=3)
 
@@ -122,7 +122,7 @@ def test_commonest_words_and_phrases():
     with expect_fail(MilanError, contains='length=-1'): common(small_table(), length=-1)
 
 
-# 03_language.ipynb, section "Parts of speech"
+# 04_language.ipynb, section "Parts of speech"
 def test_parts_of_speech():
     sentences = ['A dog runs on the grass.', 'very red, round things', 'it']
     table = grammar(sentences)
@@ -161,7 +161,7 @@ except ValueError as error:
             'parts of speech need a model for spaCy that is not installed here: pip install en-core-web-none')
 
 
-# 03_language.ipynb, section "Word vectors"
+# 04_language.ipynb, section "Word vectors"
 def test_word_vectors():
     [_pieces(word, {'dog': 0, '##s': 1, '##g': 2, 'do': 3}) for word in ('dog', 'dogs', 'dogsg', 'dox')]
 
@@ -204,7 +204,7 @@ for source in (None, 'minilm_none'):
     test_eq([text.split(':')[0] for text in said], ['no word vectors here', 'minilm_none is not installed'])
 
 
-# 03_language.ipynb, section "Seven properties"
+# 04_language.ipynb, section "Seven properties"
 def test_seven_properties():
     with tempfile.TemporaryDirectory() as folder: vectors = word_vectors(small_vectors(folder))
     sentences = ['dog', 'a red dog', 'A dog on grass.', 'zebras']
@@ -222,7 +222,7 @@ def test_seven_properties():
     with expect_fail(MilanError, contains="no vector for 'ship'"): nearness('dog', 'ship', vectors)
 
 
-# 03_language.ipynb, section "What three thousand units were called"
+# 04_language.ipynb, section "What three thousand units were called"
 @pytest.mark.oracle
 def test_what_three_thousand_units_were_called_oracle():
     people = read_annotations(oracle_dir().parent/'data'/'milannotations_resnet152_imagenet.csv')

@@ -1,4 +1,4 @@
-# Generated from nbs/06_requester.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_requester.ipynb by `make export`. Edit the notebook, not this file.
 
 from datetime import UTC
 from datetime import datetime
@@ -36,9 +36,9 @@ import unittest.mock
 import numpy as np
 from fastcore.test import expect_fail, test_eq
 
-from milan.annotations.crowdsourcing import Question, clean, hits, missing
+from milan.annotations.cleaning import clean, missing
+from milan.annotations.crowdsourcing import Question, hits
 from milan.exemplars.store import Exemplars
-
 
 def temporary():
     "A new folder."
@@ -77,7 +77,7 @@ def few_hits(units=3, k=2, layer='conv1'):
     )
 
 
-# 06_requester.ipynb, section "Put the pictures on the web"
+# 08_requester.ipynb, section "Put the pictures on the web"
 def test_put_the_pictures_on_the_web():
     class Bucket:
         "Stands in for S3: keeps what it is given, and lists two objects at a time."
@@ -111,7 +111,7 @@ def test_put_the_pictures_on_the_web():
     second
 
 
-# 06_requester.ipynb, section "What it costs"
+# 08_requester.ipynb, section "What it costs"
 def test_what_it_costs():
     test_eq(estimate(few_hits(100), Task('0.25')), Cost(100, 300, Decimal('75.00'), Decimal('15.00'),
                                                         Decimal('90.00')))
@@ -124,7 +124,7 @@ def test_what_it_costs():
     estimate(few_hits(3904), Task('0.25'))._asdict()
 
 
-# 06_requester.ipynb, section "A record of what was created"
+# 08_requester.ipynb, section "A record of what was created"
 def test_a_record_of_what_was_created():
     folder = temporary()
     for number in (1, 2):
@@ -143,7 +143,7 @@ def test_a_record_of_what_was_created():
     recorded[['layer', 'unit', 'hit_id', 'assignments']]
 
 
-# 06_requester.ipynb, section "Tests and tasks"
+# 08_requester.ipynb, section "Tests and tasks"
 def test_tests_and_tasks():
     class Turk:
         """Stands in for Mechanical Turk's client: remembers what it was asked, and can break off after creating a
@@ -257,7 +257,7 @@ def test_tests_and_tasks():
     passed(requester.qualify(test), 80)
 
 
-# 06_requester.ipynb, section "Tests and tasks"
+# 08_requester.ipynb, section "Tests and tasks"
 @pytest.mark.slow
 def test_tests_and_tasks_slow():
     installed = importlib.util.find_spec('boto3') is not None

@@ -13,10 +13,8 @@ from milan.annotations.sets import (
     load,
     present,
     read_annotations,
-    read_split,
     resolve,
     SETS,
-    write_split,
 )
 import pytest
 
@@ -28,36 +26,7 @@ from fastcore.test import expect_fail, test_eq
 from IPython.display import display
 
 from milan.config import oracle_dir
-
-
-def tiny_set(*lines, # of annotations.csv
-             folder=None, # where; None: a new folder
-             layers={'conv1': [0, 1], '3': [4, 7]}): # layer → unit numbers
-    "A folder in the published layout with two images of 8 x 8 pixels per unit."
-    folder = Path(folder or tempfile.mkdtemp())
-    for layer, units in layers.items():
-        (folder/layer).mkdir(parents=True)
-        shape = (len(units), 2)
-        images = (
-            np.full((*shape, 3, 8, 8), 0, dtype=np.uint8)
-            + 10 * np.array(units, dtype=np.uint8)[:, None, None, None, None]
-        )
-        np.save(folder/layer/'images.npy', images)
-        np.save(folder/layer/'masks.npy', np.ones((*shape, 1, 8, 8), dtype=np.uint8))
-        np.savetxt(folder/layer/'ids.csv', np.zeros(shape), fmt='%d', delimiter=',')
-        np.savetxt(folder/layer/'activations.csv', np.ones(shape), fmt='%.5e', delimiter=',')
-        if units != list(range(len(units))):
-            np.save(folder/layer/'units.npy', np.array(units))
-    if lines:
-        (folder/'annotations.csv').write_text('\n'.join(['layer,unit,summary', *lines]) + '\n')
-    return folder
-
-
-THREE = [
-    f'{layer},{unit},{layer}/{unit} {which}'
-    for layer, unit in (('conv1', 0), ('conv1', 1), ('3', 4), ('3', 7))
-    for which in 'abc'
-]
+from milan.testing import THREE, annotated_set
 
 
 # 01_sets.ipynb, section "Names of the published sets"
@@ -73,7 +42,7 @@ def test_names_of_the_published_sets():
 
 # 01_sets.ipynb, section "Reading annotations.csv"
 def test_reading_annotations_csv():
-    folder = tiny_set('3,4,"a dog, or two"', '3,4,NA', '3,7, ', 'conv1,0,none')
+    folder = annotated_set('3,4,"a dog, or two"', '3,4,NA', '3,7, ', 'conv1,0,none')
     table = read_annotations(folder/'annotations.csv')
     test_eq(table.summary.tolist(), ['a dog, or two', 'NA', 'none'])
     test_eq(table.layer.tolist(), ['3', '3', 'conv1'])
@@ -94,7 +63,7 @@ def test_reading_annotations_csv():
 
 # 01_sets.ipynb, section "Exemplars with their annotations"
 def test_exemplars_with_their_annotations():
-    folder = tiny_set()
+    folder = annotated_set()
     texts = pd.DataFrame({'layer': ['3', '3', 3], 'unit': 4, 'summary': ['dogs', 'dogs', 'a dog']})
     found = annotate(Exemplars.open(folder), texts, 'mine')
     found, found[0].annotations
@@ -119,7 +88,7 @@ def test_exemplars_with_their_annotations():
 
 # 01_sets.ipynb, section "Loading"
 def test_loading():
-    folder = tiny_set(*THREE)
+    folder = annotated_set(*THREE)
     (folder/'viz').mkdir()
     found = load(folder)
     found.units
@@ -147,7 +116,7 @@ def test_loading():
     with expect_fail(IndexError): found[4]
 
     shutil.rmtree(folder)
-    folder = tiny_set(*THREE[:-1], 'conv1,0,a fourth')
+    folder = annotated_set(*THREE[:-1], 'conv1,0,a fourth')
     test_eq(len(load(folder)), 3)
     test_eq([len(texts) for texts in load(folder, count=None).layer('conv1').annotations], [4, 3])
     test_eq(len(load(folder, count=None)), 4)
@@ -164,7 +133,7 @@ def test_loading():
         load('alexnet/places365', home)
     with expect_fail(MilanError, contains='neither a folder nor a set'): load('vgg/imagenet', home)
     with expect_fail(MilanError, contains='does not exist'): load(home/'nothing')
-    other = tiny_set('fc6,0,grass')
+    other = annotated_set('fc6,0,grass')
     with expect_fail(MilanError, contains='layers fc6 against 3, conv1'): load(other)
     shutil.rmtree(other)
     shutil.rmtree(home)
@@ -173,7 +142,7 @@ def test_loading():
 # 01_sets.ipynb, section "Groups of sets"
 def test_groups_of_sets():
     home = Path(tempfile.mkdtemp())
-    for name in resolve('gen'): tiny_set(*THREE, folder=home/name)
+    for name in resolve('gen'): annotated_set(*THREE, folder=home/name)
     found = load('gen', home)
     test_eq(found.sets, ['biggan/imagenet', 'biggan/places365'])
     test_eq([one.set for one in found], ['biggan/imagenet'] * 4 + ['biggan/places365'] * 4)
@@ -187,7 +156,7 @@ def test_groups_of_sets():
     with expect_fail(MilanError, contains="no set 'alexnet/imagenet'"): found.of('alexnet/imagenet')
     found.table().groupby('set').summary.count()
 
-    own = tiny_set(*THREE, folder=home/'mynet'/'photos')
+    own = annotated_set(*THREE, folder=home/'mynet'/'photos')
     test_eq(concatenate([found, load(own)]).sets, ['biggan/imagenet', 'biggan/places365', 'mynet/photos'])
     with expect_fail(MilanError, contains='4 units would be there twice'):
         concatenate([found, load('biggan/imagenet', home)])
@@ -198,7 +167,7 @@ def test_groups_of_sets():
 # 01_sets.ipynb, section "Which sets are there"
 def test_which_sets_are_there():
     home = Path(tempfile.mkdtemp())
-    for name in ('alexnet/imagenet', 'alexnet/places365', 'biggan/imagenet'): tiny_set(*THREE, folder=home/name)
+    for name in ('alexnet/imagenet', 'alexnet/places365', 'biggan/imagenet'): annotated_set(*THREE, folder=home/name)
     for layer in ('3', 'conv1'): (home/'alexnet'/'imagenet'/layer/'images.npy').unlink()
     (home/'biggan'/'imagenet'/'3'/'ids.csv').unlink()
     sets = present(home)
@@ -210,52 +179,6 @@ def test_which_sets_are_there():
     test_eq(load('alexnet/imagenet', home).annotations[0], ['3/4 a', '3/4 b', '3/4 c'])
     with expect_fail(MilanError, contains='milan.annotations.images'): load('alexnet/imagenet', home)[0]
     shutil.rmtree(home)
-
-
-# 01_sets.ipynb, section "Splits"
-def test_splits():
-    home = Path(tempfile.mkdtemp())
-    for name in resolve('gen'): tiny_set(*THREE, folder=home/name)
-    found = load('gen', home)
-    training, held = found.split(.25, seed=1)
-    held.keys
-
-    test_eq((len(training), len(held)), (6, 2))
-    test_eq(found.split(.25, seed=1)[1].units, held.units)
-    assert not set(training.keys) & set(held.keys) and set(training.keys) | set(held.keys) == set(found.keys)
-    with expect_fail(MilanError, contains='leaves one part empty'): found[:2].split(.1)
-    shutil.rmtree(home)
-
-    folder = tiny_set(*THREE, folder=Path(tempfile.mkdtemp())/'mynet'/'photos')
-    found = load(folder)
-    training, held = found.split(.25, seed=1)
-    write_split(folder/'split.json', {'training': training, 'held out': held})
-    (folder/'split.json').read_text()
-
-    again = read_split(folder/'split.json', found)
-    test_eq(list(again), ['training', 'held out'])
-    test_eq((again['training'].keys, again['held out'].keys), (training.keys, held.keys))
-    moved = folder.rename(folder.with_name('pictures'))
-    test_eq(read_split(moved/'split.json', load(moved))['held out'].units, held.units)
-    again['held out'].annotations
-
-    with expect_fail(MilanError, contains='2 of its units are not there'):
-        read_split(moved / 'split.json', load(moved).layer('conv1'))
-    write_split(moved/'part.json', {'a': found[:1], 'b': found[1:3]})
-    with expect_fail(MilanError, contains='1 units are in none of its parts'):
-        read_split(moved / 'part.json', found)
-    with expect_fail(MilanError, contains='1 units are in two parts'):
-        write_split(moved / 'wrong.json', {'a': found[:2], 'b': found[1:]})
-    with expect_fail(MilanError, contains="'b' is empty"):
-        write_split(moved / 'wrong.json', {'a': found, 'b': found[:0]})
-    assert not (moved/'wrong.json').exists()
-    for text, said in (
-        ('{"parts": ', 'cannot be read as a split'), ('{"format": "milan split 0"}', "'milan split 0'"),
-        ('[]', 'cannot be read as a split')
-    ):
-        (moved/'wrong.json').write_text(text)
-        with expect_fail(MilanError, contains=said): read_split(moved/'wrong.json', found)
-    shutil.rmtree(moved.parent.parent)
 
 
 # 01_sets.ipynb, section "What is wrong with a set, and what is said"
@@ -325,7 +248,7 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
 
     def said_of(spoil):
         "What `load` says about a set that `spoil` has spoilt."
-        folder = tiny_set(*THREE)
+        folder = annotated_set(*THREE)
         spoil(folder)
         try:
             load(folder)[0]
@@ -385,7 +308,7 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
 
     def read_of(make_odd):
         "Units, the annotations of the first one, and the values of its masks."
-        folder = tiny_set(*THREE)
+        folder = annotated_set(*THREE)
         make_odd(folder)
         found = load(folder)
         values = (len(found), ' · '.join(found[0].annotations), sorted(set(found[0].masks.flatten().tolist())))

@@ -1,4 +1,4 @@
-# Generated from nbs/04_simulated.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_simulated.ipynb by `make export`. Edit the notebook, not this file.
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from milan.annotations.simulated import (
 from fastcore.test import expect_fail, test_eq
 
 
-# 04_simulated.ipynb, section "People's words"
+# 05_simulated.ipynb, section "People's words"
 def test_people_s_words():
     [singular(word) for word in ('berries', 'buses', 'boxes', 'dress', 'cats')], [
         plural(word) for word in ('cherry', 'fish', 'person', 'box')
@@ -44,7 +44,7 @@ def test_people_s_words():
     ]
 
 
-# 04_simulated.ipynb, section "What can be seen in a region"
+# 05_simulated.ipynb, section "What can be seen in a region"
 def test_what_can_be_seen_in_a_region():
     paints = torch.tensor([[0.9, 0.1, 0.1], [1, 0.6, 0.1], [0.95, 0.9, 0.2], [0.2, 0.6, 0.2], [0.1, 0.2, 0.8],
                            [0.4, 0.2, 0.1], [0.05, 0.05, 0.05], [1, 1, 1], [0.5, 0.5, 0.5]])
@@ -77,7 +77,7 @@ def test_what_can_be_seen_in_a_region():
     assert {'white', 'backgrounds'} <= set(seen[2])
 
 
-# 04_simulated.ipynb, section "What sets a group apart"
+# 05_simulated.ipynb, section "What sets a group apart"
 def test_what_sets_a_group_apart():
     gain(torch.tensor([.5, .5, .1]), torch.tensor([.1, .5, .1]), 15)
 
@@ -87,7 +87,7 @@ def test_what_sets_a_group_apart():
     )
 
 
-# 04_simulated.ipynb, section "A phrase"
+# 05_simulated.ipynb, section "A phrase"
 def test_a_phrase():
     phrase('bird', 'red', None, 'tops'), phrase(None, 'white', None, 'small spots'), phrase(
         'animal', None, 'dark', None

@@ -1,4 +1,4 @@
-# Generated from nbs/11_checkpoints.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_checkpoints.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.decoder import Decoder
 from milan.captioner.encoder import ORIGINAL
@@ -7,39 +7,33 @@ from milan.captioner.encoder import original_spatial_encoder
 from milan.captioner.lm import LanguageModel
 from milan.captioner.model import Captioner
 from milan.captioner.text import Vocabulary
-from milan.captioner.text import tokenize
+from milan.captioner.tokenizer import _nested
+from milan.captioner.tokenizer import _our_bytes
 from milan.config import MilanError
 from pathlib import Path
-import gc
 import torch
 import warnings
 from milan.captioner.checkpoints import (
     _COLOURS,
-    _nested,
-    _our_bytes,
     _settings,
     _vocabulary,
     _which,
-    check_rules,
     load,
     load_lm,
     read,
     save,
-    tokenizer_rules,
 )
 
 import os
 import shutil
 import tempfile
 from unittest.mock import patch
+
 import numpy as np
-from torch import nn
 from fastcore.test import expect_fail, test_close, test_eq
+from torch import nn
+
 from milan.captioner.encoder import PyramidEncoder, normalize
-
-import spacy
-
-import srsly
 
 def small_file(folder, **settings):
     "A captioner of two words as the original would write it, and its parts."
@@ -84,7 +78,7 @@ def small_file(folder, **settings):
     return content, decoder, lm, network
 
 
-# 11_checkpoints.ipynb, section "Reading without trusting"
+# 12_checkpoints.ipynb, section "Reading without trusting"
 def test_reading_without_trusting():
     class Evil:
         def __reduce__(self): return (eval, (f'open({str(folder/"i_ran")!r}, "w")',))
@@ -126,7 +120,7 @@ def test_reading_without_trusting():
     shutil.rmtree(folder)
 
 
-# 11_checkpoints.ipynb, section "From its settings to ours"
+# 12_checkpoints.ipynb, section "From its settings to ours"
 def test_from_its_settings_to_ours():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -145,42 +139,7 @@ def test_from_its_settings_to_ours():
     with expect_fail(MilanError, contains="'lemmatize': True"): _vocabulary('x.pth', plain)
 
 
-# 11_checkpoints.ipynb, section "The rules that split words"
-def test_the_rules_that_split_words():
-    rules = tokenizer_rules(_our_bytes())
-    test_eq(set(rules), {'exceptions', 'infix_finditer', 'prefix_search', 'suffix_search', 'token_match',
-                         'url_match'})
-    [(text, rules['exceptions'][text]) for text in ("don't", 'a.m.', ':)')], len(rules['exceptions'])
-
-    for text in ("don't", 'a.m.', ':)'): test_eq(tokenize(text), rules['exceptions'][text])
-    for odd, said in ((b'\x93nonsense', 'no msgpack'), (b'\x01', 'int'), (b'\x80', 'no tokenizer')):
-        with expect_fail(MilanError, contains=said): tokenizer_rules(odd)
-    assert gc.isenabled()
-
-
-    older = spacy.blank('en')
-    older.tokenizer.add_special_case('redthing', [{65: 'red'}, {65: 'thing'}])
-
-    def indexer_of(packed): return {'properties': {'tokenize': {'properties': {'nlp': ({}, packed)}}}}
-
-    vocabulary = Vocabulary(['redthing', 'blue'])
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        test_eq(check_rules('a.pth', indexer_of(_our_bytes()), vocabulary), [])
-        test_eq(len(caught), 0)
-        test_eq(check_rules('older.pth', indexer_of(older.to_bytes(exclude=['vocab'])), vocabulary),
-                ['exceptions'])
-    print(caught[0].message)
-
-    broken = srsly.msgpack_dumps({'tokenizer': srsly.msgpack_dumps({'exceptions': {'red': [{65: 3}]}})})
-    for odd, said in ((None, 'does not hold its rules'), (b'\x80', 'no tokenizer'), (broken, 'cannot be used')):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter('always')
-            test_eq(check_rules('odd.pth', indexer_of(odd), vocabulary), [])
-        assert said in str(caught[0].message)
-
-
-# 11_checkpoints.ipynb, section "A language model, a captioner"
+# 12_checkpoints.ipynb, section "A language model, a captioner"
 def test_a_language_model_a_captioner():
     folder = Path(tempfile.mkdtemp())
     published, decoder, lm, network = small_file(folder)
@@ -261,7 +220,7 @@ def test_a_language_model_a_captioner():
     shutil.rmtree(folder)
 
 
-# 11_checkpoints.ipynb, section "Writing"
+# 12_checkpoints.ipynb, section "Writing"
 def test_writing():
     torch.manual_seed(0)
     vocabulary = Vocabulary(['things', 'red'])
@@ -288,6 +247,10 @@ def test_writing():
     test_eq(again(images).beam, made(images).beam)
     test_eq(again(images).scores, made(images).scores)
     test_eq({**again.defaults}, made.defaults)
+
+    import spacy
+
+    from milan.captioner.text import tokenize
 
     settings, packed = content['properties']['indexer']['properties']['tokenize']['properties']['nlp']
     theirs = spacy.util.get_lang_class(settings['nlp']['lang']).from_config(settings).from_bytes(packed)
@@ -318,7 +281,7 @@ def test_writing():
     shutil.rmtree(folder)
 
 
-# 11_checkpoints.ipynb, section "Errors"
+# 12_checkpoints.ipynb, section "Errors"
 def test_errors():
     folder = Path(tempfile.mkdtemp())
     whole, *_ = small_file(folder)
@@ -380,6 +343,8 @@ def test_errors():
     for size in ('embedding_size', 'hidden_size', 'attention_hidden_size', 'beam_size', 'length'):
         assert (outcome(changed(light, ('properties', size), 10**9)) != 'read'
                 or size == 'attention_hidden_size'), size
+
+    import srsly
 
     rules = {
         **{

@@ -1,28 +1,17 @@
-# Generated from nbs/13_demo.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_demo.ipynb by `make export`. Edit the notebook, not this file.
 
-from collections import Counter
 from milan import images
 from milan import networks
-from milan.annotations.simulated import Annotator
-from milan.annotations.simulated import QUALITIES
-from milan.annotations.simulated import Views
 from milan.config import MilanError
 import numpy as np
 import torch
 from milan.captioner.demo import (
-    concept_groups,
-    concept_phrases,
     held_out_pictures,
-    object_regions,
-    phrase_weights,
     prepare,
     recipe,
-    shape_regions,
     some_units,
     support,
     train,
-    unit_groups,
-    word_groups,
 )
 import pytest
 
@@ -31,22 +20,8 @@ import tempfile
 
 from fastcore.test import expect_fail, test_eq
 
-class Squares(
-    torch.utils.data.Dataset
-): # sixty small pictures, each a bright square of one of three colours somewhere
-    name, table = 'squares', None
-    def __len__(self): return 60
-    def mask(self, i):
-        mask = torch.zeros(112, 112, dtype=torch.bool)
-        mask[10 + i % 7 * 6:60 + i % 7 * 6, 10 + i % 5 * 8:60 + i % 5 * 8] = True
-        return mask
-    def __getitem__(self, i):
-        picture = torch.full((3, 112, 112), 60, dtype=torch.uint8)
-        picture[i % 3, self.mask(i)] = 240
-        return picture
 
-
-# 13_demo.ipynb, section "Recipes"
+# 15_demo.ipynb, section "Recipes"
 def test_recipes():
     recipe('shapes')
 
@@ -55,7 +30,7 @@ def test_recipes():
     assert recipe('stamps').key != recipe('shapes').key
 
 
-# 13_demo.ipynb, section "Exemplars of all layers at once"
+# 15_demo.ipynb, section "Exemplars of all layers at once"
 def test_exemplars_of_all_layers_at_once():
     network = networks.load('planted/shapes', pretrained=False)
     some_units(network, ['letters', 'colours'], 3)
@@ -63,63 +38,7 @@ def test_exemplars_of_all_layers_at_once():
     test_eq(some_units(network, ['letters'], 99), {'letters': list(range(7))})
 
 
-# 13_demo.ipynb, section "Regions"
-def test_regions():
-    views = Views.of(Squares())
-    regions = object_regions(Squares(), views, layer=0)
-    len(regions), regions.masks.shape
-
-    test_eq(regions.ids.tolist(), list(range(60)))
-    assert regions.qualities[0, QUALITIES.index('red')] and not regions.qualities[1, QUALITIES.index('red')]
-
-
-# 13_demo.ipynb, section "Groups with phrases"
-def test_groups_with_phrases():
-    annotator = Annotator.from_words([frozenset({'square', ['tomato', 'leaf', 'sea'][i % 3]}) for i in range(60)])
-    views = Views.of(Squares())
-    regions = object_regions(Squares(), views, layer=0)
-    everything = torch.ones(60, dtype=torch.bool)
-    lesson = word_groups(annotator, regions, everything, 15, 40, np.random.default_rng(0))
-    Counter(phrase for said in lesson.annotations for phrase in said).most_common(4)
-
-    test_eq(len(lesson), 40)
-    test_eq({len(group) for group in lesson.groups}, {15})
-    about_leaves = [said for said, word in zip(lesson.annotations, lesson.words) if word == 'leaf']
-    assert sum('leaf' in phrase or 'green' in phrase for said in about_leaves
-               for phrase in said) > len(about_leaves)
-    first_half = torch.arange(60) < 30
-    assert all((group < 30).all() for group in word_groups(annotator, regions, first_half, 15, 20,
-                                                           np.random.default_rng(0)).groups)
-    with expect_fail(MilanError, contains='fewer groups'):
-        word_groups(annotator, regions, torch.zeros(60, dtype=torch.bool) | (torch.arange(60) < 2), 15, 5,
-                    np.random.default_rng(0))
-    units = unit_groups(annotator, regions, everything, 15, 4, np.random.default_rng(0))
-    test_eq([group[0].item() for group in units.groups], [0, 15, 30, 45])
-
-    phrase_weights([['cats'] * 3, ['cats', 'dogs', 'cats']], ordinary=2)
-
-    test_eq(phrase_weights([['cats'] * 3, ['cats', 'dogs']], ordinary=1), [[.5, .5, .5], [.5, 1.]])
-
-
-# 13_demo.ipynb, section "Shapes"
-def test_shapes():
-    concept_phrases(['red', 'circle']), concept_phrases(['striped']), concept_phrases(['letter', 'letter A'])
-
-    scenes = images.ShapeScenes(count=40)
-    regions, concepts = shape_regions(scenes, np.random.default_rng(0))
-    lesson = concept_groups(concepts, torch.ones(len(concepts), dtype=torch.bool), 10, 30,
-                            np.random.default_rng(0))
-    len(regions), concepts[0], lesson.annotations[:3]
-
-    test_eq(concept_phrases(['red', 'circle']), ['red circles'] * 3)
-    test_eq(concept_phrases(['striped']), ['striped things', 'striped shapes', 'striped areas'])
-    test_eq(concept_phrases(['letter', 'letter A'])[0], 'the letter A')
-    test_eq(regions.masks.shape, (len(concepts), 64, 64))
-    for group, word in zip(lesson.groups, lesson.words):
-        if word: assert np.mean([word in concepts[i] for i in group]) >= .6
-
-
-# 13_demo.ipynb, section "Everything that is learnt from"
+# 15_demo.ipynb, section "Everything that is learnt from"
 def test_everything_that_is_learnt_from():
     pictures = images.ShapeScenes(count=50)
     held = held_out_pictures(pictures, recipe('shapes'))
@@ -127,7 +46,7 @@ def test_everything_that_is_learnt_from():
     test_eq(len(set(pictures.table.group[held.numpy()]) & set(pictures.table.group[~held.numpy()])), 0)
 
 
-# 13_demo.ipynb, section "Training"
+# 15_demo.ipynb, section "Training"
 def test_training():
     support(['Red birds', 'Small spots', 'People'], np.array([[0, 1], [0, 1], [1, 2]]),
             [frozenset({'bird'}), frozenset({'person'}), frozenset({'person', 'bird'})])
@@ -136,7 +55,7 @@ def test_training():
                                     [frozenset({'bird'}), frozenset({'person'})]), [0.5, np.nan])
 
 
-# 13_demo.ipynb, section "Training"
+# 15_demo.ipynb, section "Training"
 @pytest.mark.slow
 @pytest.mark.training
 def test_training_slow():

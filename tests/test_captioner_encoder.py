@@ -1,19 +1,10 @@
 # Generated from nbs/02_encoder.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
-from pathlib import Path
 from torch import nn
 from torch.nn import functional as F
-import numpy as np
 import torch
 from milan.captioner.encoder import (
-    _packed,
-    _planned,
-    _unpacked,
-    encode_exemplars,
-    encode_regions,
-    encoder_key,
-    exemplars_key,
     normalize,
     original_encoder,
     original_spatial_encoder,
@@ -26,11 +17,13 @@ import pytest
 
 import shutil
 import tempfile
-from types import SimpleNamespace
-from fastcore.test import expect_fail, test_close, test_eq
-from milan.config import oracle_dir
-from milan.testing import counted, some_units
+from pathlib import Path
 
+import numpy as np
+from fastcore.test import expect_fail, test_close, test_eq
+
+from milan.config import oracle_dir
+from milan.testing import counted
 
 def tiny(seed=0, size=None):
     "Two layers of a small seeded network."
@@ -203,103 +196,3 @@ def test_any_other_network():
     images, masks = torch.rand(2, 3, 16, 16), (torch.rand(2, 1, 16, 16) > .5).float()
     tokens, embedding = transformer.encode(images, masks).chunk(2, 1)
     test_close(tokens, embedding, 1e-6)
-
-
-# 02_encoder.ipynb, section "Each image once"
-def test_each_image_once():
-    encoder = tiny()
-    passes = counted(encoder)
-    photos = (torch.rand(4, 3, 16, 16) * 255).to(torch.uint8)
-    regions = [(i % 4, torch.rand(16, 16) > .5) for i in range(10)]
-    features = encode_regions(encoder, photos, regions, batch_size=3)
-    features.shape, f'{sum(passes)} images passed the network for {len(regions)} regions'
-
-    test_eq(sum(passes), 4)
-    naive = [encoder.encode(photos[i][None], mask[None, None].float())[0] for i, mask in regions]
-    test_close(features, torch.stack(naive), 1e-5)
-    test_close(encode_regions(encoder, [(photo, 'label') for photo in photos], regions), features, 1e-5)
-    mixed = [photos[0], photos[1][:, :12], photos[2], photos[3]]
-    test_close(encode_regions(encoder, mixed, regions, batch_size=3)[[0, 2, 3]], features[[0, 2, 3]], 1e-5)
-    with expect_fail(MilanError, contains='at least one region'): encode_regions(encoder, photos, [])
-    encoder.network[3].bias[0] = torch.inf
-    with expect_fail(MilanError, contains='region 0 (image 0)'): encode_regions(encoder, photos, regions)
-
-
-# 02_encoder.ipynb, section "What a set holds"
-def test_what_a_set_holds():
-    plan = _planned(some_units(), progress=False)
-    plan.k, f'{len(plan.first)} images for {sum(map(len, plan.regions))} regions', plan.first
-
-    soft = torch.rand(1, 5, 7)
-    for mask in (soft, (soft > .5).float(), torch.zeros(1, 5, 7)): test_eq(_unpacked(_packed(mask)).float(), mask)
-    test_eq(_planned(some_units(), False).key, plan.key)
-    for change in ('images', 'masks'):
-        other = some_units()
-        getattr(other[2], change)[1, 0, 3, 4] = .25
-        assert _planned(other, False).key != plan.key
-    assert _planned(some_units()[::-1], False).key != plan.key
-
-
-# 02_encoder.ipynb, section "A whole set in one call"
-def test_a_whole_set_in_one_call():
-    names = {
-        'the same': tiny(),
-        'other weights': tiny(1),
-        'other size': tiny(size=8),
-        'another layer': PyramidEncoder(tiny().network, ['0']),
-        'places': SpatialEncoder(tiny().network, ['3']),
-        'transform': PyramidEncoder(tiny().network, ['0', '3'], transform=normalize),
-        'projected': PyramidEncoder(
-            tiny().network, ['0', '3'], projection=Projection(torch.zeros(10), torch.eye(10))
-        ),
-    }
-    keys = {name: encoder_key(one) for name, one in names.items()}
-    test_eq(len(set(keys.values())), len(keys))
-    test_eq(keys['the same'], encoder_key(tiny()))
-    test_eq(exemplars_key(some_units()), None)
-    test_eq(exemplars_key(SimpleNamespace(fingerprint='stamps-7')), 'stamps-7')
-    f'{len(keys)} encoders, {len(set(keys.values()))} keys'
-
-    encoder, exemplars = tiny(), some_units()
-    passes = counted(encoder)
-    features = encode_exemplars(encoder, exemplars)
-    features.shape, f'{sum(passes)} images passed the network'
-
-    assert sum(passes) <= 6
-    images, masks = torch.stack([e.images for e in exemplars]), torch.stack([e.masks for e in exemplars])
-    test_close(features, encoder.encode(images, masks), 1e-5)
-    places = SpatialEncoder(tiny().network, ['3'])
-    test_close(encode_exemplars(places, exemplars, batch_size=2), places.encode(images, masks), 1e-5)
-    exemplars[1].masks = torch.rand(3, 1, 16, 16) # soft masks keep their values
-    exemplars[2].masks = torch.zeros(3, 1, 16, 16) # a dead unit's features are zero
-    masks = torch.stack([e.masks for e in exemplars])
-    test_close(encode_exemplars(encoder, exemplars), encoder.encode(images, masks), 1e-5)
-    assert not encode_exemplars(encoder, exemplars)[2].any()
-
-    exemplars = some_units()
-    exemplars[3].images, exemplars[3].masks = exemplars[3].images[..., :12], exemplars[3].masks[..., :12]
-    test_close(encode_exemplars(encoder, exemplars)[3], encoder.encode(exemplars[3].images, exemplars[3].masks),
-               1e-5)
-    exemplars[3].masks = exemplars[3].masks[..., :8]
-    with expect_fail(MilanError, contains="unit 3 of layer 'conv' has masks of (3, 1, 16, 8)"):
-        encode_exemplars(encoder, exemplars)
-    exemplars[3] = SimpleNamespace(images=exemplars[3].images[:2], masks=exemplars[3].masks[:2])
-    with expect_fail(MilanError, contains='unit 3 has 2 exemplars, and the first has 3'):
-        encode_exemplars(encoder, exemplars)
-    with expect_fail(MilanError, contains='no units'): encode_exemplars(encoder, [])
-    broken = tiny()
-    broken.network[0].weight[:] = torch.nan
-    with expect_fail(MilanError, contains="of unit 0 of layer 'conv' are not finite"):
-        encode_exemplars(broken, some_units())
-    exemplars = some_units()
-    exemplars[2].images[0, 0, 0, 0] = torch.nan
-    with expect_fail(MilanError, contains='[0, 1]'): encode_exemplars(encoder, exemplars)
-
-    folder = Path(tempfile.mkdtemp())
-    encoder = tiny()
-    passes = counted(encoder)
-    features = [encode_exemplars(encoder, some_units(), cache=folder) for _ in range(2)]
-    assert torch.equal(*features) and torch.equal(features[0], encode_exemplars(tiny(), some_units()))
-    test_eq((sum(passes), len(list(folder.iterdir()))), (6, 1))
-    shutil.rmtree(folder)
-    sum(passes)

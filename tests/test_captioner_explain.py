@@ -1,4 +1,4 @@
-# Generated from nbs/16_explain.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/19_explain.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.exemplars.show import Exemplar
@@ -71,7 +71,7 @@ def small_world(units=60, k=5):
     return found, said, place
 
 
-# 16_explain.ipynb, section "An example"
+# 19_explain.ipynb, section "An example"
 @pytest.mark.training
 def test_an_example():
     captioner, features, found, place = trained()
@@ -85,7 +85,7 @@ def test_an_example():
     assert sum(grounds[unit // 3 % 2] in text.lower() for unit, text in enumerate(said, 48)) >= 9, said
 
 
-# 16_explain.ipynb, section "A caption, read again"
+# 19_explain.ipynb, section "A caption, read again"
 @pytest.mark.training
 def test_a_caption_read_again():
     captioner, features, found, place = trained()
@@ -123,7 +123,7 @@ def test_a_caption_read_again():
     with expect_fail(MilanError, contains='no encoder'): read(alone, found[48])
 
 
-# 16_explain.ipynb, section "Word by word"
+# 19_explain.ipynb, section "Word by word"
 @pytest.mark.training
 def test_word_by_word():
     captioner, features, found, place = trained()
@@ -152,7 +152,7 @@ def test_word_by_word():
     with expect_fail(MilanError, contains='place 9'): choices(reading, 9)
 
 
-# 16_explain.ipynb, section "Caption against caption"
+# 19_explain.ipynb, section "Caption against caption"
 @pytest.mark.training
 def test_caption_against_caption():
     captioner, features, found, place = trained()
@@ -178,7 +178,7 @@ def test_caption_against_caption():
     verdict(plain)
 
 
-# 16_explain.ipynb, section "A picture of it"
+# 19_explain.ipynb, section "A picture of it"
 @pytest.mark.training
 def test_a_picture_of_it():
     captioner, features, found, place = trained()
@@ -205,7 +205,7 @@ def test_a_picture_of_it():
     test_eq(len(drawn.axes[2].containers), 1)
 
 
-# 16_explain.ipynb, section "Fifteen exemplars, and places"
+# 19_explain.ipynb, section "Fifteen exemplars, and places"
 @pytest.mark.training
 def test_fifteen_exemplars_and_places():
     draw = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-# Generated from nbs/14_lessons.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/16_lessons.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.annotations.simulated import Views
 from milan.captioner.encoder import PyramidEncoder
@@ -34,7 +34,7 @@ def scenes(count, size=56):
     return variants(drawn, single, size), [frozenset(drawn.regions(index)[0].words[2:]) for index in single]
 
 
-# 14_lessons.ipynb, section "Which descriptions mention it"
+# 16_lessons.ipynb, section "Which descriptions mention it"
 def test_which_descriptions_mention_it():
     mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
              ['text', 'letter', 'body part'])
@@ -44,7 +44,7 @@ def test_which_descriptions_mention_it():
     test_eq(mentions([], ['text']).shape, (0,))
 
 
-# 14_lessons.ipynb, section "Pictures of words"
+# 16_lessons.ipynb, section "Pictures of words"
 def test_pictures_of_words():
     shown = lettered(scenes(6)[0])
     Image.fromarray(np.hstack([shown.picture(row) for row in range(6)]))
@@ -54,7 +54,7 @@ def test_pictures_of_words():
     test_eq(shown.fingerprint, lettered(scenes(6)[0]).fingerprint)
 
 
-# 14_lessons.ipynb, section "Regions that look like a unit's"
+# 16_lessons.ipynb, section "Regions that look like a unit's"
 def test_regions_that_look_like_a_unit_s():
     pictures, _ = scenes(8)
     regions = lesson_regions(pictures, Views.of(pictures), [True] * 8)
@@ -69,7 +69,7 @@ def test_regions_that_look_like_a_unit_s():
     test_eq(len(lesson_regions(pictures, Views.of(pictures), [False] * 8)), 24)
 
 
-# 14_lessons.ipynb, section "The course"
+# 16_lessons.ipynb, section "The course"
 def test_the_course():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)
@@ -86,7 +86,7 @@ def test_the_course():
         small_course(pictures, words[:3], PyramidEncoder(network, network.layers))
 
 
-# 14_lessons.ipynb, section "The captioner"
+# 16_lessons.ipynb, section "The captioner"
 @pytest.mark.training
 def test_the_captioner():
     pictures, words = scenes(120)
@@ -106,7 +106,7 @@ def test_the_captioner():
     said
 
 
-# 14_lessons.ipynb, section "The stamps' own"
+# 16_lessons.ipynb, section "The stamps' own"
 def test_the_stamps_own():
     found = shape_kinds(120)
     words = [frozenset({found.names[label], 'shape'}) for label in found.labels]

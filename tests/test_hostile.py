@@ -2700,7 +2700,7 @@ def test_annotation_sets():
 
 
     def answers(folder):
-        return milan.annotations.crowdsourcing.clean(folder / 'in/r.csv').answers.summary.tolist()
+        return milan.annotations.cleaning.clean(folder / 'in/r.csv').answers.summary.tolist()
 
 
     cleaning_table = {
@@ -2755,10 +2755,10 @@ def test_annotation_sets():
 
 
     def cleaned(folder):
-        return milan.annotations.crowdsourcing.clean(
+        return milan.annotations.cleaning.clean(
             pd.DataFrame({'Input.layer': ['0'], 'Input.unit': ['1'], 'Answer.summary': ['x'],
                           'RejectionTime': [''], 'WorkerId': ['w']}),
-            milan.annotations.crowdsourcing.Cleaning.read(folder / 'in/c.yaml')
+            milan.annotations.cleaning.Cleaning.read(folder / 'in/c.yaml')
         )
 
 
@@ -4119,7 +4119,7 @@ def test_saving():
             Case(
                 f'answers: {what}',
                 make,
-                lambda folder, place=place: milan.annotations.crowdsourcing.clean(
+                lambda folder, place=place: milan.annotations.cleaning.clean(
                     pd.DataFrame(
                         {
                             'Input.layer': ['0'],
@@ -4687,7 +4687,8 @@ def test_resuming():
 
 
     def features_of(folder):
-        from milan.captioner.encoder import PyramidEncoder, encode_exemplars
+        from milan.captioner.encoder import PyramidEncoder
+        from milan.captioner.features import encode_exemplars
 
         found = (
             Exemplars.open(folder / 'results/e')

@@ -1,4 +1,4 @@
-# Generated from nbs/12_parity.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_parity.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 
@@ -25,7 +25,7 @@ def golden():
     return captioner, arrays, json.loads((source/'milan.json').read_text())
 
 
-# 12_parity.ipynb, section "What the encoder sees"
+# 13_parity.ipynb, section "What the encoder sees"
 @pytest.mark.oracle
 def test_what_the_encoder_sees_oracle():
     captioner, arrays, texts = golden()
@@ -45,7 +45,7 @@ def test_what_the_encoder_sees_oracle():
     ).max()
 
 
-# 12_parity.ipynb, section "What the models say"
+# 13_parity.ipynb, section "What the models say"
 @pytest.mark.oracle
 def test_what_the_models_say_oracle():
     captioner, arrays, texts = golden()
@@ -72,7 +72,7 @@ def test_what_the_models_say_oracle():
     )
 
 
-# 12_parity.ipynb, section "What the search finds"
+# 13_parity.ipynb, section "What the search finds"
 @pytest.mark.oracle
 def test_what_the_search_finds_oracle():
     captioner, arrays, texts = golden()
@@ -119,7 +119,7 @@ def test_what_the_search_finds_oracle():
                 [captioner.decode(arrays['features']).captions[unit]])
 
 
-# 12_parity.ipynb, section "The file itself"
+# 13_parity.ipynb, section "The file itself"
 @pytest.mark.oracle
 def test_the_file_itself_oracle():
     def tree(value):
@@ -153,7 +153,7 @@ def test_the_file_itself_oracle():
     shutil.rmtree(folder)
 
 
-# 12_parity.ipynb, section "One step of training"
+# 13_parity.ipynb, section "One step of training"
 @pytest.mark.oracle
 def test_one_step_of_training_oracle():
     global read

@@ -18,6 +18,7 @@ from milan.publishing.checks import (
     readme_text,
     stale,
     unexecuted,
+    unlisted_packages,
     write_readme,
 )
 import pytest
@@ -121,6 +122,16 @@ def test_requirements():
         '[project]\nname = "me"\ndependencies = ["torch>=2", "numpy>=1"]\n[project.optional-dependencies]\n'
     )
     test_eq(different_requirements(folder), [])
+
+    (folder/'pyproject.toml').write_text('[tool.setuptools]\npackages = ["milan", "milan.data"]\n')
+    for package in ('milan', 'milan/data', 'milan/cli'):
+        (folder/package).mkdir()
+        (folder/package/'__init__.py').touch()
+    unlisted_packages(folder)
+
+    test_eq(unlisted_packages(folder), ['milan.cli is not among the packages in pyproject.toml'])
+    shutil.rmtree(folder/'milan/cli')
+    test_eq(unlisted_packages(folder), [])
 
     shutil.rmtree(folder)
 

@@ -5,85 +5,44 @@ import numpy as np
 import os
 import torch
 from milan.testing import (
-    _dies,
+    annotated_set,
     batch_of_squares,
     block_network,
+    colour_clip,
+    COLOUR_PHRASES,
+    colour_units,
     counted,
     Counting,
     deep_network,
     disc,
     forget,
-    killed,
     made_up_exemplars,
     made_up_folder,
     made_up_set,
-    print_help,
+    plain_pictures,
     published_by_hand,
     Residual,
-    run_command,
-    run_process,
     same_files,
     saved_tensors,
     seeing_network,
-    Site,
+    small_clip,
     small_network,
     small_notebook,
     smooth_maps,
     some_units,
     Squares,
-    started,
+    THREE,
+    untaught_captioner,
     user_folder,
     write_manifest,
 )
+import pytest
 
 import shutil
 import tempfile
-import urllib.request
 from pathlib import Path
 
 from fastcore.test import test_eq
-
-
-# 01_testing.ipynb, section "A web server on this machine"
-def test_a_web_server_on_this_machine():
-    with Site({'/a.txt': b'some words', '/b.txt': '/a.txt'}) as site:
-        request = lambda path, **headers: urllib.request.Request(site.address + path, headers=headers)
-        ask = lambda *path, **headers: urllib.request.urlopen(request(*path, **headers)).read()
-        answers = ask('/b.txt'), ask('/a.txt', Range='bytes=5-')
-    answers, site.asked
-
-    test_eq(answers, (b'some words', b'words'))
-    test_eq(site.asked, [('/b.txt', None), ('/a.txt', None), ('/a.txt', 'bytes=5-')])
-
-
-# 01_testing.ipynb, section "A process that dies"
-def test_a_process_that_dies():
-    left = [3]
-    assert _dies(abs, left)(-2) == 2 # two calls are left
-    left
-
-    place = Path(tempfile.mkdtemp())/'words'
-    def write():
-        "In two steps."
-        place.with_name('beside').write_text('words')
-        os.replace(place.with_name('beside'), place)
-
-
-    found = [(killed(started(write, calls)), place.exists()) for calls in (1, 2)]
-    found
-
-    test_eq(found, [(True, False), (False, True)])
-    try:
-        killed(started(lambda: 1 / 0))
-    except AssertionError: pass
-    else: raise AssertionError('work that fails must not pass for done')
-
-
-# 01_testing.ipynb, section "The command"
-def test_the_command():
-    test_eq(run_command('paint').exit_code, 2)
-
-    print_help(run_process('data', 'verify', '--help').stdout)
 
 
 # 01_testing.ipynb, section "Units in memory"
@@ -162,6 +121,7 @@ def test_networks_whose_units_are_known_or_counted():
 
 
 # 01_testing.ipynb, section "Folders, files and manifests"
+@pytest.mark.training
 def test_folders_files_and_manifests():
     folder = user_folder('data')
     os.environ['MILAN_DATA_DIR'] == str(folder/'data')
@@ -192,6 +152,26 @@ def test_folders_files_and_manifests():
     found
 
     test_eq(block_network()(torch.zeros(1, 3, 16, 16)).shape, (1, 5))
+
+    folder = annotated_set(*THREE)
+    found = sorted(path.name for path in folder.iterdir())
+    test_eq(np.load(folder/'3'/'images.npy')[:, 0, 0, 0, 0], [40, 70])
+    shutil.rmtree(folder)
+    found
+
+    test_eq(plain_pictures(['red', 'gray'], 4).mean((2, 3)).argmax(1)[0].item(), 0)
+
+    test_eq(small_clip()[1]('red').input_ids[1:-1], [small_clip()[1].convert_tokens_to_ids('red</w>')])
+
+    from milan.captioner.clip import image_vectors, text_vectors
+
+    closest = image_vectors(colour_clip(), plain_pictures(['green', 'red'])) @ text_vectors(colour_clip(), COLOUR_PHRASES).T
+    test_eq(closest.argmax(1).tolist(), [1, 0])
+
+    test_eq(len(colour_units().found.layers), 1)
+
+    captioner, folder = untaught_captioner()
+    assert captioner.describe(colour_units().found, strategy='greedy', cache=False, progress=False).description.all()
 
     folder = user_folder('data')
     shown = small_notebook(folder).name

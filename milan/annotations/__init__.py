@@ -16,9 +16,12 @@ __all__ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', '
            'upload', 'vocabulary', 'web_address', 'word_vectors', 'words', 'words_of', 'write_split']
 
 # %% ../../nbs/06_annotations/00_annotations.ipynb #32a6645c
-from .sets import BASE, FORMAT, GROUPS, SETS, AnnotatedExemplar, AnnotatedExemplars
-from .sets import annotate, concatenate, load, present, read_annotations, read_split
-from .sets import require, resolve, write_split
+from .sets import BASE, GROUPS, SETS, AnnotatedExemplar, AnnotatedExemplars
+from .splits import FORMAT
+from .sets import annotate, concatenate, load, present, read_annotations
+from .splits import read_split
+from .sets import require, resolve
+from .splits import write_split
 from .images import IMAGENET, PIECE, RECORD, TRANSFORMS, check_imagenet, compare, complete
 from .images import numbered, squash
 from .language import KEPT, MODELS, PACKED, PARTS, PROPERTIES, SPACY_VECTORS, WordVectors
@@ -27,9 +30,12 @@ from .language import nearness, parts_of_speech, properties, vocabulary, word_ve
 from .simulated import ABSTAIN, ADJECTIVES, COLOURS, FOLDER_WORDS, NO_NOUNS, QUALITIES, SAME
 from .simulated import SAY_NOTHING, SIDE, Annotator, Usual, Views, colour_names, gain
 from .simulated import outline_qualities, phrase, picture_words, plural, singular, words_of
-from .crowdsourcing import COLUMNS, INSTRUCTIONS, LIMIT, SCHEMAS, Cleaned, Cleaning
-from .crowdsourcing import Qualification, Question, Rules, clean, corrections, document
-from .crowdsourcing import hits, image_columns, missing, picture_path, pictures, task_page
+from .cleaning import COLUMNS, Cleaned, Cleaning
+from .crowdsourcing import INSTRUCTIONS, LIMIT, SCHEMAS
+from .cleaning import Rules, clean, corrections
+from .crowdsourcing import Qualification, Question, document
+from .cleaning import missing
+from .crowdsourcing import hits, image_columns, picture_path, pictures, task_page
 from .crowdsourcing import unreachable, web_address
 from .requester import Cost, Requester, Task, estimate, passed, read_record, upload
 

@@ -28,21 +28,29 @@ from .lm import LanguageModel, State, prefix_log_prob
 from .decoder import Attention, Decoder, Fused, Memory, mix
 from .search import STRATEGIES, Found, Rows, Speaker, beam, likelihood, sample, search
 from .encoder import ORIGINAL, ORIGINAL_SPATIAL, Encoder, Projection, PyramidEncoder
-from .encoder import SpatialEncoder, as_float, check_features, check_images, encode_exemplars
-from .encoder import encode_regions, encoder_key, exemplars_key, look_key, normalize
+from .encoder import SpatialEncoder, as_float, check_features, check_images
+from .features import encode_exemplars
+from .encoder import normalize
+from .features import encode_regions, encoder_key, exemplars_key, look_key
 from .encoder import original_encoder, original_spatial_encoder, pool
 from .training import DecoderConfig, Draw, LanguageModelConfig, Samples, TrainConfig, Trained
 from .training import attention_loss, collect, fit, split_units, train_decoder, train_lm
 from .training import training_vocabulary, word_loss
-from .checkpoints import DEFAULTS, check_rules, load_lm, read, tokenizer_rules
-from .demo import NOTE, RECIPES, VERSION, Course, Lesson, Recipe, Regions, concept_groups
-from .demo import concept_phrases, held_out_pictures, object_regions, phrase_weights, prepare
-from .demo import probe, recipe, shape_regions, some_units, support, three_annotators
-from .demo import unit_groups, unit_regions, usual_by_layer, word_groups
+from .checkpoints import DEFAULTS, load_lm, read
+from .tokenizer import check_rules, tokenizer_rules
+from .demo import NOTE, RECIPES, VERSION, Course, Recipe
+from .groups import Lesson, Regions, concept_groups
+from .demo import held_out_pictures, prepare
+from .groups import concept_phrases, object_regions, phrase_weights
+from .demo import probe, recipe, some_units, support
+from .groups import shape_regions, three_annotators
+from .groups import unit_groups, unit_regions, usual_by_layer, word_groups
 from .lessons import SOME_WORDS, TEXT, examine, lesson_regions, lettered, mentions
 from .lessons import small_captioner, small_course, stamp_words, stamps_captioner, words_for
-from .clip import DEVIATION, MEAN, NAME, Clip, Reranked, RerankedOutput, image_vectors
-from .clip import patch_weights, rerank, text_vectors, unit_vectors
+from .clip import DEVIATION, MEAN, NAME, Clip, image_vectors
+from .reranking import Reranked, RerankedOutput
+from .clip import patch_weights, text_vectors, unit_vectors
+from .reranking import rerank
 from .explain import END, FITS, INK, ORDINARY, SOFT, Reading, alternatives, choices, figure
 from .explain import table, verdict, words
 from .card import CaptionerFile, DecoderSettings, Defaults, LanguageModelSettings, model_card

@@ -18,7 +18,8 @@ from torch import nn
 
 from ..config import versions
 from ..files import StrictModel, fingerprint
-from .encoder import SpatialEncoder, look_key
+from .encoder import SpatialEncoder
+from .features import look_key
 
 # %% ../../nbs/07_captioner/09_card.ipynb #ddb751a8
 def _distinct(words: list[str]) -> list[str]:

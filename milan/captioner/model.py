@@ -21,7 +21,8 @@ from ..config import device as find_device
 from ..exemplars.show import as_html
 from ..files import remove_files
 from .decoder import Decoder
-from .encoder import Encoder, encode_exemplars, exemplars_key
+from .encoder import Encoder
+from .features import encode_exemplars, exemplars_key
 from .lm import LanguageModel
 from .saving import read_captioner, write_captioner
 from .search import Found, likelihood, search

@@ -19,7 +19,6 @@ from milan.captioner.encoder import (
     Projection,
     PyramidEncoder,
     SpatialEncoder,
-    look_key,
     original_encoder,
     original_spatial_encoder,
 )
@@ -30,6 +29,7 @@ from ..files import atomic, explain, read_tensors, require_replaceable
 from ..networks.weights import build, check_tensors, fit
 from .card import FORMAT, CaptionerFile, EncoderEntry, file_content, model_card, weights_hash
 from .decoder import Decoder
+from .features import look_key
 from .lm import LanguageModel
 from .text import Vocabulary
 

@@ -57,12 +57,17 @@ from milan.experiments.annotated import (
 from .annotated import simulated_sets, small_classifier
 from .transfer import AXES, DIFFERENCES, SETTINGS, Predictions, Settings, Transfer, compare
 from .transfer import networks_of, predict, predict_all, transfers
-from .comparison import BEAM, CLIP, COMPEXP, EYES, FEWER, GREEDY, NETDISSECT, NOTES, OTHERS
-from .comparison import PMI, TABLE_2, Case, agreement_of, annotated_case
-from .comparison import annotators_of_scenes, captioner_for, captions, cases, dissections
-from .comparison import gain, missing_for_paper, observe_once, pictures_case
-from .comparison import planted_captioner, planted_case
-from .comparison import plot_held_out, recovered, scene_groups, speaking, usable_clip
+from .comparison import BEAM, CLIP, COMPEXP, FEWER, GREEDY, NETDISSECT, NOTES
+from .unit_sets import EYES, OTHERS
+from .comparison import PMI, TABLE_2, agreement_of
+from .unit_sets import Case, annotated_case
+from .comparison import captioner_for, captions, cases, dissections
+from .unit_sets import annotators_of_scenes
+from .comparison import gain, missing_for_paper
+from .unit_sets import observe_once, pictures_case
+from .unit_sets import planted_captioner, planted_case
+from .comparison import plot_held_out, recovered, usable_clip
+from .unit_sets import scene_groups, speaking
 
 # %% ../../nbs/13_experiments/00_experiments.ipynb #1372b39e
 _all_ = ['AXES', 'AnnotatedUnits', 'Augment', 'BEAM', 'CLIP', 'COLOURS', 'COMPEXP', 'Case', 'DIFFERENCES',

@@ -22,19 +22,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from milan.captioner.encoder import (
-    Encoder,
-    PyramidEncoder,
-    encode_exemplars,
-    encode_regions,
-    encoder_key,
-    original_encoder,
-)
-
 from .. import annotations as published
 from .. import exemplars, images, networks
 from ..annotations.simulated import ABSTAIN, Annotator, Views, words_of
 from ..captioner import demo
+from ..captioner.encoder import Encoder, PyramidEncoder, original_encoder
+from ..captioner.features import encode_exemplars, encode_regions, encoder_key
+from ..captioner.groups import Regions, three_annotators, unit_regions, usual_by_layer
 from ..config import MilanError, results_dir
 from ..config import device as find_device
 from ..exemplars.store import Exemplars
@@ -109,7 +103,7 @@ class SimulatedAnnotations:
     "Units that simulated annotators could name."
     units: list[Unit] # layer and number of each
     annotations: list[list[str]] # (units,) of three texts
-    regions: demo.Regions # k per unit, in order
+    regions: Regions # k per unit, in order
     asked: int # number of units that were annotated
     named: int # number of these that could be named
 
@@ -140,12 +134,12 @@ def annotate_units(found: Exemplars, # of one network, on the pictures
                    seed: int = 0, # of the annotators and the choice
                   ) -> SimulatedAnnotations:
     "Three annotations for each unit that can be named. Raises `MilanError` where fewer than ten units can."
-    regions, random = demo.unit_regions(found, pictures.views), np.random.default_rng(seed)
-    usual = demo.usual_by_layer(pictures.annotator, regions)
+    regions, random = unit_regions(found, pictures.views), np.random.default_rng(seed)
+    usual = usual_by_layer(pictures.annotator, regions)
     groups, texts = torch.arange(len(regions)).unflatten(0, (len(found), -1)), []
     for group in groups:
         ask = pictures.annotator, regions, group, usual[int(regions.layer[group[0]])], random
-        six = [*demo.three_annotators(*ask), *demo.three_annotators(*ask)]
+        six = [*three_annotators(*ask), *three_annotators(*ask)]
         texts.append([text for text in six if text != ABSTAIN][:3])
     named = [row for row, three in enumerate(texts) if len(three) == 3]
     if len(named) < 10:
@@ -153,7 +147,7 @@ def annotate_units(found: Exemplars, # of one network, on the pictures
                          'give more units or pictures')
     chosen = sorted(random.permutation(named)[:count].tolist())
     rows = groups[chosen].flatten()
-    kept = demo.Regions(*(getattr(regions, part)[rows] for part in ('ids', 'masks', 'layer', 'qualities')))
+    kept = Regions(*(getattr(regions, part)[rows] for part in ('ids', 'masks', 'layer', 'qualities')))
     units, kept_texts = [found.units[row] for row in chosen], [texts[row] for row in chosen]
     return SimulatedAnnotations(units, kept_texts, kept, len(found), len(named))
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ROOMS_PICTURE', 'markdown_table', 'readme_text', 'write_readme', 'export', 'stale', 'unexecuted', 'requirements',
-           'different_requirements', 'problems', 'main']
+           'different_requirements', 'unlisted_packages', 'problems', 'main']
 
 # %% ../../nbs/14_publishing/05_checks.ipynb #60cc1b13
 import argparse
@@ -170,11 +170,16 @@ def unexecuted(notebook: str | Path, # an .ipynb file
     return lines
 
 # %% ../../nbs/14_publishing/05_checks.ipynb #b0e81c8c
-def _asked(root: Path) -> set[str]:
-    "Names of the distributions that `pyproject.toml` asks for, with all extras."
+def _pyproject(root: Path) -> dict[str, Any]:
+    "`pyproject.toml`, read."
     import tomllib
 
-    project = tomllib.loads((root/'pyproject.toml').read_text())['project']
+    return tomllib.loads((root/'pyproject.toml').read_text())
+
+
+def _asked(root: Path) -> set[str]:
+    "Names of the distributions that `pyproject.toml` asks for, with all extras."
+    project = _pyproject(root)['project']
     asked = [*project['dependencies']]
     for extra in project['optional-dependencies'].values():
         asked += extra
@@ -203,14 +208,24 @@ def different_requirements(root: str | Path, # the repository
     return lines + [f'{name} is in pyproject.toml and has no version in constraints.txt'
                     for name in sorted(names - {pin.split('==')[0].lower() for pin in pins})]
 
+# %% ../../nbs/14_publishing/05_checks.ipynb #76142141
+def unlisted_packages(root: str | Path, # the repository
+                     ) -> list[str]: # one line each; empty where all are listed
+    "Packages below `milan/` that the list in `pyproject.toml` leaves out."
+    root = Path(root)
+    there = {path.parent.relative_to(root).as_posix().replace('/', '.')
+             for path in (root/'milan').rglob('__init__.py')}
+    listed = set(_pyproject(root)['tool']['setuptools']['packages'])
+    return [f'{name} is not among the packages in pyproject.toml' for name in sorted(there - listed)]
+
 # %% ../../nbs/14_publishing/05_checks.ipynb #3f28719b
 def problems(root: str | Path, # the repository
             ) -> list[str]: # one line each
-    "All that `check` reports: what is stale, not executed, or listed differently."
+    "All that `check` reports: what is stale, not executed, or not listed where it should be."
     books = [book for folder in ('nbs', 'reports') for book in sorted((Path(root)/folder).rglob('*.ipynb'))
              if '.ipynb_checkpoints' not in book.parts]
     return [*stale(root), *(line for book in books for line in unexecuted(book)),
-            *different_requirements(root)]
+            *different_requirements(root), *unlisted_packages(root)]
 
 # %% ../../nbs/14_publishing/05_checks.ipynb #5c4acd56
 def _arguments(words: Iterable[str] | None) -> argparse.Namespace:
