@@ -99,6 +99,7 @@ def test_which_picture_is_number_4217():
     (home/'bee'/'notes.txt').write_text('no picture')
     order = import_torchvision().datasets.ImageFolder(str(home))
     test_eq([str(home/name) for name in numbered(home).files], [path for path, _ in order.samples])
+
     test_eq(numbered(order).files, numbered(home).files)
     test_eq(numbered(ImageFolder(photos(temporary()), 32)).files, pictures.files)
 
@@ -130,6 +131,7 @@ def test_is_this_the_validation_set():
         check_imagenet(*validation(lambda name: name[5:]))
     with expect_fail(MilanError, contains='their order is unknown'):
         check_imagenet(*validation(lambda name: name.replace('ILSVRC2012_val_', '')))
+
     with expect_fail(MilanError, contains='usually imagenet/val'):
         check_imagenet([f'n{i % 1000:08}/{i}.JPEG' for i in range(50_001)], Path('imagenet/train'))
 

@@ -118,6 +118,7 @@ def test_commonest_words_and_phrases():
         common(small_table(), length=2, top=99).phrase
     )
     test_eq(common(small_table(), length=0, top=1).phrase.tolist(), ['a person'])
+
     test_eq(len(common(small_table(), length=9)), 0)
     with expect_fail(MilanError, contains='length=-1'): common(small_table(), length=-1)
 
@@ -134,12 +135,14 @@ def test_parts_of_speech():
     test_eq((table[list(PARTS)].sum(axis=1) + table.others).tolist(), table.words.tolist())
     assert table.depth[0] > table.depth[1] > table.depth[2] == 1 # runs → on → grass → the
     test_eq(grammar(sentences[::-1], depth=False).words.tolist(), table.words.tolist()[::-1])
+
     test_eq(len(grammar([])), 0)
 
     parts = parts_of_speech(small_table(), 'set')
     parts.pivot(index='part', columns='set', values='share').loc[[*PARTS, 'others'], ['near', 'far']].round(2)
 
     test_close(parts.groupby('set').share.sum().tolist(), [1, 1])
+
     nouns = parts[parts.part == 'nouns'].set_index('set')
     assert .3 < nouns.share['near'] < .7 and nouns.texts_with['near'] > .7
     test_eq(parts_of_speech(small_table()).words.sum(), 27)
@@ -185,6 +188,7 @@ def test_word_vectors():
         small_vectors(folder)
         (Path(folder)/'vocab.txt').write_text('\n'.join('abcdefghij'))
         with expect_fail(MilanError, contains='different models'): word_vectors(folder)
+
     # the small model has none
     with expect_fail(MilanError, contains='no word vectors'): word_vectors(next(iter(MODELS)))
 
@@ -216,6 +220,7 @@ def test_seven_properties():
     test_close(found['like cat'][:2].tolist(), [.8, (1 / 3 * .8 + 2 / 3 * .6) / (5 ** .5 / 3)])
     test_eq(found['like cat'].iloc[3], 0)
     test_eq(found.length.tolist(), [1, 3, 4, 1])
+
     test_eq(list(properties(sentences)), list(PROPERTIES[:-1]))
     test_eq(found.depth.tolist(), grammar(sentences).depth.tolist())
     with expect_fail(MilanError, contains='needs word vectors'): properties(sentences, like=['cat'])

@@ -69,15 +69,18 @@ def test_exemplars_with_their_annotations():
     found, found[0].annotations
 
     test_eq(found.units, [('3', 4)])
+
     lists = [list(texts.summary[(texts.layer.astype(str) == layer) & (texts.unit == unit)])
              for layer, unit in Exemplars.open(folder).units]
     test_eq([(one.units, one.annotations) for one in [annotate(Exemplars.open(folder), lists, 'mine')]],
             [(found.units, found.annotations)])
     with expect_fail(MilanError, contains='give one for each'):
         annotate(Exemplars.open(folder), lists[1:], 'mine')
+
     test_eq(len(annotate(Exemplars.open(folder), texts, count=None)), 4)
     with expect_fail(MilanError, contains='the most is 3'): annotate(Exemplars.open(folder), texts, count=4)
     with expect_fail(MilanError, contains='count=0'): annotate(Exemplars.open(folder), texts, count=0)
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         annotate(Exemplars.open(folder), pd.concat([texts, texts.assign(layer='fc6')]), 'mine')

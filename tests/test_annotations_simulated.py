@@ -37,6 +37,7 @@ def test_people_s_words():
 
     test_eq(picture_words('A robin on a red mailbox.', 'bird; mailboxes', 'animals/birds'),
             {'robin', 'box', 'bird', 'animal'})
+
     table = pd.DataFrame({'description': ['A cat', 'Two cats', 'A dog'], 'keywords': '',
                           'category': 'animals/mammals', 'group': [0, 1, 2]})
     assert words_of(table, least=2) == [frozenset({'cat', 'animal', 'mammal'})] * 2 + [

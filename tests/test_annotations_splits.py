@@ -46,6 +46,7 @@ def test_splits():
 
     with expect_fail(MilanError, contains='2 of its units are not there'):
         read_split(moved / 'split.json', load(moved).layer('conv1'))
+
     write_split(moved/'part.json', {'a': found[:1], 'b': found[1:3]})
     with expect_fail(MilanError, contains='1 units are in none of its parts'):
         read_split(moved / 'part.json', found)
@@ -53,6 +54,7 @@ def test_splits():
         write_split(moved / 'wrong.json', {'a': found[:2], 'b': found[1:]})
     with expect_fail(MilanError, contains="'b' is empty"):
         write_split(moved / 'wrong.json', {'a': found, 'b': found[:0]})
+
     assert not (moved/'wrong.json').exists()
     for text, said in (
         ('{"parts": ', 'cannot be read as a split'), ('{"format": "milan split 0"}', "'milan split 0'"),

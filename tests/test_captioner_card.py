@@ -39,6 +39,7 @@ def test_its_content():
     {name: value for name, value in file_content(tiny).items() if name not in ('versions', 'encoder')}
 
     test_eq(CaptionerFile.model_validate(file_content(tiny)).encoder.layers, ['0'])
+
     before = weights_hash(tiny.encoder.network)
     nn.init.zeros_(tiny.encoder.network[0].bias)
     assert weights_hash(tiny.encoder.network) != before
@@ -55,6 +56,7 @@ def test_its_content():
     text = model_card(tiny)
     for line in ('* licence: CC0', '| word_f1 | ours | 1.000 | 1.000 to 1.000 | 4 |  |', r'"a\|b"',
                  '| decoder | 1.500 | 4.5 | 0 | 2 |', '* It knows two colours.'): assert line in text, line
+
     bare = model_card(Captioner(tiny.decoder)) # a captioner without documentation
     for line in ('* data: not stated', 'licence: not stated', 'Not documented.', 'Not measured.',
                  'language model: none'): assert line in bare, line

@@ -135,6 +135,7 @@ def test_from_its_settings_to_ours():
             ({'tokens': ('red', 'things')}, {}, {}))
     for odd in ({}, None, 'words', {'properties': {'vocab': 3}}):
         with expect_fail(MilanError, contains='no vocabulary'): _vocabulary('x.pth', odd)
+
     plain['properties']['tokenize'] = {'properties': {'lemmatize': True}}
     with expect_fail(MilanError, contains="'lemmatize': True"): _vocabulary('x.pth', plain)
 

@@ -43,9 +43,11 @@ def test_a_clip_from_the_cache():
         with expect_fail(MilanError, contains="download=True), or give the folder"): load('nobody/no-such-clip')
     assert not connect.called
     with expect_fail(MilanError, contains='cannot be read'): load(folder)
+
     model, tokenizer = small_clip()
     model.save_pretrained(folder)
     with expect_fail(MilanError, contains='files of the tokenizer are missing'): load(folder, 'cpu')
+
     (folder / 'config.json').write_text(
         (folder / 'config.json').read_text().replace('"model_type": "clip"', '"model_type": "siglip"')
     )
@@ -153,6 +155,7 @@ def test_a_unit():
     test_close(torch.cat([unit_vectors(clip, [unit], batch_size=2) for unit in units]), vectors, 1e-5)
     test_close(unit_vectors(clip, units, region_weight=1.0),
                torch.stack([image_vectors(clip, *unit).mean(0) for unit in units]), 1e-5)
+
     test_close(unit_vectors(clip, units, region_weight=0.0),
                unit_vectors(clip, [(images, None) for images, _ in units]), 1e-5)
     test_eq(unit_vectors(clip, []).shape, (0, 8))

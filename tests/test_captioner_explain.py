@@ -136,6 +136,7 @@ def test_word_by_word():
     assert (explained.runner_up != explained.word).all() and not set(explained.runner_up) - {
         *captioner.vocabulary.words, END
     }
+
     assert words(type(captioner)(captioner.decoder), features, 48).lm.isna().all()
     test_close(words(captioner, features, 48, caption=captioner.decode(features[48:49]).captions[0],
                      temperature=0.0).gain, explained.likelihood, 1e-5)
@@ -149,6 +150,7 @@ def test_word_by_word():
         assert (listed.gain.is_monotonic_decreasing and listed.chosen.sum() == 1
                 and len(listed) == len(captioner.vocabulary.words) + 1)
         test_eq(listed[~listed.chosen].word.iloc[0], explained.runner_up[number])
+
     with expect_fail(MilanError, contains='place 9'): choices(reading, 9)
 
 

@@ -46,12 +46,15 @@ def test_each_image_once():
     features.shape, f'{sum(passes)} images passed the network for {len(regions)} regions'
 
     test_eq(sum(passes), 4)
+
     naive = [encoder.encode(photos[i][None], mask[None, None].float())[0] for i, mask in regions]
     test_close(features, torch.stack(naive), 1e-5)
     test_close(encode_regions(encoder, [(photo, 'label') for photo in photos], regions), features, 1e-5)
+
     mixed = [photos[0], photos[1][:, :12], photos[2], photos[3]]
     test_close(encode_regions(encoder, mixed, regions, batch_size=3)[[0, 2, 3]], features[[0, 2, 3]], 1e-5)
     with expect_fail(MilanError, contains='at least one region'): encode_regions(encoder, photos, [])
+
     encoder.network[3].bias[0] = torch.inf
     with expect_fail(MilanError, contains='region 0 (image 0)'): encode_regions(encoder, photos, regions)
 
@@ -68,6 +71,7 @@ def test_what_a_set_holds():
         other = some_units()
         getattr(other[2], change)[1, 0, 3, 4] = .25
         assert _planned(other, False).key != plan.key
+
     assert _planned(some_units()[::-1], False).key != plan.key
 
 
@@ -97,10 +101,13 @@ def test_a_whole_set_in_one_call():
     features.shape, f'{sum(passes)} images passed the network'
 
     assert sum(passes) <= 6
+
     images, masks = torch.stack([e.images for e in exemplars]), torch.stack([e.masks for e in exemplars])
     test_close(features, encoder.encode(images, masks), 1e-5)
+
     places = SpatialEncoder(tiny().network, ['3'])
     test_close(encode_exemplars(places, exemplars, batch_size=2), places.encode(images, masks), 1e-5)
+
     exemplars[1].masks = torch.rand(3, 1, 16, 16) # soft masks keep their values
     exemplars[2].masks = torch.zeros(3, 1, 16, 16) # a dead unit's features are zero
     masks = torch.stack([e.masks for e in exemplars])

@@ -56,15 +56,18 @@ def test_groups_with_phrases():
 
     test_eq(len(lesson), 40)
     test_eq({len(group) for group in lesson.groups}, {15})
+
     about_leaves = [said for said, word in zip(lesson.annotations, lesson.words) if word == 'leaf']
     assert sum('leaf' in phrase or 'green' in phrase for said in about_leaves
                for phrase in said) > len(about_leaves)
+
     first_half = torch.arange(60) < 30
     assert all((group < 30).all() for group in word_groups(annotator, regions, first_half, 15, 20,
                                                            np.random.default_rng(0)).groups)
     with expect_fail(MilanError, contains='fewer groups'):
         word_groups(annotator, regions, torch.zeros(60, dtype=torch.bool) | (torch.arange(60) < 2), 15, 5,
                     np.random.default_rng(0))
+
     units = unit_groups(annotator, regions, everything, 15, 4, np.random.default_rng(0))
     test_eq([group[0].item() for group in units.groups], [0, 15, 30, 45])
 

@@ -78,8 +78,10 @@ def test_the_course():
     len(course.lesson), course.features.shape, course.lesson.annotations[:4]
 
     test_eq((len(course.lesson), len(course.exam), len(course.pictures)), (150, 20, 180))
+
     about_words = [said for said, word in zip(course.lesson.annotations, course.lesson.words) if word in TEXT]
     assert len(about_words) > 10 and np.mean([mentions(said, TEXT).any() for said in about_words]) > .5
+
     others = [said for said, word in zip(course.lesson.annotations, course.lesson.words) if word not in TEXT]
     assert np.mean([mentions(said, TEXT).any() for said in others]) < .3
     with expect_fail(MilanError, contains='3 sets of words for 120'):

@@ -69,6 +69,7 @@ def test_the_order():
             [before.beam[unit][i] for i in sorted(range(len(cosines)), key=lambda i: -cosines[i])],
         )
         test_close(after.clip[unit], torch.tensor(max(cosines)), 1e-5)
+
     test_close(captioner.score(after.captions, features), after.likelihood, 1e-4)
     test_close(after.beam_captioner[:, 0], after.likelihood - .2 * after.lm, 1e-4)
 

@@ -49,6 +49,7 @@ def test_one_split_by_unit():
 
     test_eq(split_units(20, .2), split_units(20, .2))
     assert split_units(20, .2) != split_units(20, .2, seed=1)
+
     held = split_units(6, .34, groups='abcabc')
     test_eq([unit % 3 for unit in held], [held[0]] * 2)
 

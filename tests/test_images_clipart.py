@@ -47,6 +47,7 @@ def test_emoji():
     emoji_categories('# c\n[🐱🐶-🐸{👨‍⚕️}] ; Animals & Nature ; animal-mammal')
 
     test_eq(list(emoji_categories('[🐱🐶-🐸{👨‍⚕️}] ; Animals ; mammal')), ['🐱', '🐶', '🐷', '🐸'])
+
     annotations = Path(tempfile.mkdtemp())/'en.xml'
     annotations.write_text('<ldml><annotations><annotation cp="🐸">face | frog</annotation><annotation cp="🐸"'
                            ' type="tts">frog</annotation></annotations></ldml>')

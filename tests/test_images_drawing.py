@@ -33,8 +33,10 @@ def test_backgrounds():
 
     inside, outside = image[mask].astype(float).mean(0), image[~mask].astype(float).mean(0)
     assert np.linalg.norm(inside - outside) > 100
+
     again, _ = compose(fit_object(disc(), 96), np.random.default_rng(0))
     test_eq(image, again)
+
     other, _ = compose(fit_object(disc(), 96), np.random.default_rng(1))
     assert (other[~mask] != image[~mask]).any()
 
@@ -71,10 +73,12 @@ def test_decoded_once():
     again = decoded('discs', 1, 32, never)
     assert (torch.equal(again[2], discs[2]) and torch.equal(again.mask(2), discs.mask(2))
             and again.fingerprint == discs.fingerprint)
+
     pd.testing.assert_frame_equal(again.table, discs.table, check_dtype=False)
     broken = lambda: [row('cut.png', lambda: compose(open_picture(folder/'cut.png'), np.random.default_rng(0)))]
     with expect_fail(MilanError, contains='cut.png'): decoded('broken', 1, 32, broken, progress=False)
     test_eq([path.name.split('-')[0] for path in (folder/'data'/'cache').iterdir()], ['discs'])
+
     [cached] = (folder/'data'/'cache').iterdir()
     for name, body in [
         ('images.npy', b''),

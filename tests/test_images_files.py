@@ -39,6 +39,7 @@ def test_opening_a_picture():
     open_picture(folder/'red'/'1.jpg').size
 
     test_eq(open_picture(folder/'red'/'1.jpg', 'RGB').mode, 'RGB')
+
     whole = (folder/'red'/'1.jpg').read_bytes()
     (folder/'cut.jpg').write_bytes(whole[:len(whole) // 2])
     (folder/'text.png').write_text('no picture')

@@ -68,9 +68,11 @@ def test_a_set_of_images():
     test_eq(five[0].numpy().transpose(1, 2, 0), np.asarray(five.picture(0)))
     test_eq(len(list(five)), 5)
     with expect_fail(IndexError): five[5]
+
     both = concatenate([five, tiny('two', 2)])
     test_eq((both.name, len(both)), ('five+two', 7))
     assert torch.equal(both[-2], tiny('two', 2)[0]) and both.mask(5) is not None
+
     some = both.subset([6, 0])
     test_eq(some.table['file'].tolist(), ['file 1', 'file 0'])
     assert torch.equal(some[1], five[0])
@@ -99,9 +101,11 @@ def test_a_folder_of_images():
 
     test_eq(photos[0].shape, (3, 32, 32))
     assert photos.mask(0) is None
+
     whole = (folder/'red'/'1.jpg').read_bytes()
     (folder/'red'/'1.jpg').write_bytes(whole[:len(whole) // 3])
     with expect_fail(MilanError, contains='1.jpg'): list(photos)
+
     (folder/'empty').mkdir()
     with expect_fail(MilanError, contains='no images in'): ImageFolder(folder/'empty')
     with expect_fail(MilanError, contains='beside it lie empty'): ImageFolder(folder/'emty')

@@ -38,6 +38,7 @@ def test_from_words_to_classes():
     test_eq(classes_of('A dog'), tuple(range(151, 269)))
     test_eq([classes_of(text) for text in ('A cricket ball', 'a rubber duck', 'a mouse', 'a fish',
                                            'A tractor wheel', '', '!')], [()] * 7)
+
     test_eq(classes_of('A very poisonous lionfish!'), (396,))
     test_eq(classes_of('a string of garlic'), ())
     test_eq(classes_of('A “Granny Smith” apple'), (948,))

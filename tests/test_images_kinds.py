@@ -30,12 +30,15 @@ def test_ten_kinds_of_things():
     assert set(sides[0].things) == set(sides[2].things) and not torch.equal(sides[1].images, sides[2].images)
     for row, label in zip(found.pictures.table['group'].tolist(), found.labels):
         assert row not in sides[0].things or sides[0].labels[sides[0].things.index(row)] == label
+
     assert sides[0].things != same_things(found, each=(20,), things=3, size=48, seed=1)[0].things
     with expect_fail(MilanError, contains='things = 0'): same_things(found, things=0)
+
     table = found.pictures.table.assign(category=['animals/birds', 'food/fruit'] * (len(found.pictures) // 2)
                                         + ['sports'] * (len(found.pictures) % 2))
     sorted_ = ImageSet('sorted', table, as_bytes(found.pictures).permute(0, 2, 3, 1).numpy(),
                        np.full((len(table), 512), 255, np.uint8))
     two = kinds_of(sorted_, {'bird': 'animals/birds', 'fruit': 'food/fruit'})
     test_eq((two.names, two.labels[:4].tolist()), (['bird', 'fruit'], [0, 1, 0, 1]))
+
     with expect_fail(MilanError, contains='no picture with a mask of mammal'): kinds_of(sorted_)

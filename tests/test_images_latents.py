@@ -38,6 +38,7 @@ def test_latent_codes():
     pairs, pairs[3][1], pairs.table['label'].tolist()
 
     assert torch.equal(pairs[-1][0], codes[4]) and torch.equal(Latents('codes', [codes])[2], codes[2])
+
     some = pairs.subset([4, 0])
     test_eq((len(some), some[0][1].item(), some.table['label'].tolist()), (2, 5, [5, 3]))
     test_eq(len(pairs.subset(pairs.table['label'] == 1)), 2)
@@ -55,7 +56,9 @@ def test_latent_codes():
     assert all(torch.equal(one, other) for one, other in zip(read_latents(both.parent).tensors, latents.tensors,
                                                              strict=True))
     assert read_latents(folder).fingerprint == latents.fingerprint != read_latents(both.parent).fingerprint
+
     torch.save({'z': 3}, both)
     with expect_fail(MilanError, contains='both.pth holds dict'): read_latents(both.parent)
+
     both.unlink()
     with expect_fail(MilanError, contains='z.pth'): read_latents(both.parent)

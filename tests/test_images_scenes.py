@@ -21,6 +21,7 @@ def test_what_a_scene_is_made_of():
     concepts()
 
     test_eq(len(set(concepts())), 26)
+
     x, y = np.meshgrid(*[np.linspace(-1, 1, 101)] * 2)
     for name, inside in SHAPES.items(): assert 0.15 < inside(x, y).mean() < 0.8, name
 

@@ -68,11 +68,14 @@ def test_the_paper_s_data_sets():
         test_eq(published('imagenet', 96)[0].shape, (3, 96, 96))
     with expect_fail(MilanError, contains='imagenet/val or imagenet/train'): published('imagenet/test')
     with expect_fail(MilanError, contains='imagenet-blurred/val should hold'): published('imagenet-blurred')
+
     (home/'imagenet'/'val').rename(home/'imagenet'/'valid')
     with expect_fail(MilanError, contains='train but no val'): published('imagenet')
+
     (home/'imagenet'/'train').rename(home/'imagenet'/'val')
     with expect_fail(MilanError, contains='n01440764_10026.JPEG'): published('imagenet')
     with expect_fail(MilanError, contains='imagenet/train should hold'): published('imagenet/train')
+
     (home/'imagenet'/'val').rename(home/'imagenet-blurred')
     (home/'imagenet-blurred'/'n01440764'/'n01440764_10026.JPEG').rename(home/'imagenet-blurred'/'1.JPEG')
     (home/'imagenet-blurred'/'n01440764').rmdir()
@@ -96,6 +99,7 @@ def test_the_paper_s_data_sets():
         spurious('imagenet-spurious-text')
     with expect_fail(MilanError, contains='here are imagenet-spurious-text/50pct/test'):
         spurious('imagenet-spurious-text/50pct/train')
+
     with expect_fail(MilanError, contains='<5pct|'): spurious('imagenet-spurious-color/50pct')
     with expect_fail(MilanError, contains='z and the classes y'): latents('biggan-zs-places365')
     for variable in ('MILAN_DATA_DIR', 'MILAN_MANIFESTS_DIR'): del os.environ[variable]

@@ -53,7 +53,7 @@ _REPLACE: dict[str, Callable[[str, str, str], str]] = {
     'suffix': lambda text, found, instead: text[:-len(found)] + instead if text.endswith(found) else text,
     'exact': lambda text, found, instead: instead if text == found else text}
 
-# %% ../../nbs/06_annotations/07_cleaning.ipynb #dc35359b
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #b2f6197a
 _IN_WORDS = {dict: 'lines of `name: value`', list: 'a list', bool: 'true or false', int: 'a whole number',
              str: 'a text'}
 
@@ -69,11 +69,11 @@ def _expect(told: Mapping[str, Any], known: Mapping[str, type], place: str, also
         if type(value) is not known[name]:
             raise MilanError(f'{place}: {name} is {value!r}, which should be {_IN_WORDS[known[name]]}')
 
-
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #673b9315
 def _hashable(value: Any) -> Any: # what is no text becomes none, to be told as such
     return value if isinstance(value, str) else None
 
-
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #dc35359b
 def _rules(told: Any, place: str) -> Rules:
     known = [kind.name for kind in fields(Rules)]
     if not isinstance(told, dict) or not set(told) <= set(known):
@@ -205,7 +205,7 @@ class Cleaned:
                 getattr(self, name).to_csv(beside, index=False)
         return Path(folder)/'annotations.csv'
 
-# %% ../../nbs/06_annotations/07_cleaning.ipynb #741c982d
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #9a1abcfa
 def _steps(one: Any, cleaning: Cleaning) -> list[
     tuple[str, str]
 ]: # ('', the answer as it was), then (rule, answer after it) for each rule that changed it
@@ -218,12 +218,12 @@ def _steps(one: Any, cleaning: Cleaning) -> list[
     ]
     return done
 
-
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #f91d439d
 def _reason(one: Any, after: str) -> str: # why an answer is left out; '' if it is not
     return (f'rejected on {one.rejected}' if one.rejected else 'empty' if not one.summary.strip() else ''
             if after else 'nothing left')
 
-
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #741c982d
 def clean(
     results: pd.DataFrame | str | Path, # the CSV file of results, or what was read from it
     cleaning: Cleaning | None = None, # settings; None: lower case and blanks alone

@@ -34,7 +34,7 @@ from ..exemplars.show import Exemplar
 from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint, require_space
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #01ea6463
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #e96c72b1
 INSTRUCTIONS = (
     'Look only at the bright parts of these pictures; the darkened parts do not count. In a short phrase, say'
     ' what the bright parts have in common: an object, a part of one, a material, a colour, a texture, a'
@@ -53,7 +53,7 @@ if (id && id !== 'ASSIGNMENT_ID_NOT_AVAILABLE') { form.assignmentId.value = id; 
 def _text(value: Any) -> str: # for HTML
     return html.escape(str(value), quote=True)
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #f93c3032
 def _gallery(images: Sequence[str]) -> str:
     return ('<div class="pictures">' + ''.join(f'<img src="{_text(image)}" alt="picture {n}">'
                                                for n, image in enumerate(images, 1)) + '</div>\n')
@@ -64,7 +64,7 @@ def _page(title: str, body: str) -> str:
             f' charset="utf-8"><title>{_text(title)}</title>\n<style>{_STYLE}</style></head>\n'
             f'<body>\n<h1>{_text(title)}</h1>\n{body}</body></html>\n')
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #01ea6463
 def task_page(
     images: Sequence[str], # addresses of the pictures, the strongest first
     instructions: str = INSTRUCTIONS, # what to do, plain text
@@ -81,7 +81,7 @@ def task_page(
         f' answer.</output>\n</form>\n<script>{_SCRIPT}</script>\n'
     )
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #d3d082c5
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #25ab7870
 def picture_path(layer: str, # module path, any characters
                  unit: int, # number within the layer
                  rank: int, # 1 for the strongest image
@@ -92,7 +92,7 @@ def picture_path(layer: str, # module path, any characters
                   layer)
     return f'{safe or "-"}/{unit}_{rank}'
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #d3d082c5
 def web_address(address: str, # http(s)://…
                ) -> str:
     "The address, percent-escaped where it needs to be. Raises `MilanError` for anything that is none."
@@ -111,7 +111,7 @@ def web_address(address: str, # http(s)://…
                    for part in (parts.path, parts.query))
     return urllib.parse.urlunsplit((parts.scheme, host, path, query, ''))
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #5458e3f9
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #e6989983
 _FORMATS: dict[str, dict[str, Any]] = {'png': {'format': 'PNG'}, 'jpg': {'format': 'JPEG', 'quality': 90}}
 _ABOUT = 'pictures.json' # what the pictures of a folder were made of
 
@@ -119,7 +119,7 @@ _ABOUT = 'pictures.json' # what the pictures of a folder were made of
 def _pixels(exemplar: Exemplar, opacity: float) -> np.ndarray: # (k, height, width, 3) bytes
     return (exemplar.masked(opacity).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #5458e3f9
 def _claim(folder: Path, exemplars: Exemplars, kind: str, opacity: float) -> None:
     "Note in a new folder what its pictures are made of; raise `MilanError` where it holds others."
     numbers = [
@@ -145,7 +145,7 @@ def _claim(folder: Path, exemplars: Exemplars, kind: str, opacity: float) -> Non
             ' a new folder'
         )
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #bcc967d4
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #bc086bc7
 def _draw(exemplars: Exemplars, units: Sequence[tuple[str, int]], folder: Path, kind: str, opacity: float,
           path: Callable[[str, int, int], str], progress: bool) -> None:
     "Write the pictures that are not there yet."
@@ -164,7 +164,7 @@ def _draw(exemplars: Exemplars, units: Sequence[tuple[str, int]], folder: Path, 
             with atomic(file) as beside:
                 Image.fromarray(picture).save(beside, **_FORMATS[kind])
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #bcc967d4
 def pictures(folder: str | Path, # that `hits` wrote
             ) -> list[Path]:
     "The pictures in a folder, whole ones only. Raises `MilanError` for any other folder."
@@ -216,7 +216,7 @@ def hits(
             beside.write_text(task_page(local), encoding='utf-8')
     return table
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #c76962d1
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #e0c31c13
 def _problem(address: str, timeout: float) -> str: # '' where a picture answers
     for method in ('HEAD', 'GET'):
         request = urllib.request.Request(web_address(address), method=method, headers={'User-Agent': 'milan'})
@@ -234,7 +234,7 @@ def _problem(address: str, timeout: float) -> str: # '' where a picture answers
             return str(getattr(error, 'reason', error)) or type(error).__name__
     return ''
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #820cc49b
 def unreachable(addresses: pd.DataFrame | Iterable[str], # a HIT table, or addresses
                 timeout: float = 10, # seconds to wait for each
                 threads: int = 16, # how many are asked at once
@@ -250,7 +250,7 @@ def unreachable(addresses: pd.DataFrame | Iterable[str], # a HIT table, or addre
     return pd.DataFrame([pair for pair in zip(unique, problems, strict=True) if pair[1]],
                         columns=['address', 'problem'])
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #c76962d1
 def image_columns(table: pd.DataFrame, # a HIT table
                  ) -> list[str]:
     "The names image_url_1, image_url_2, …, in order. Raises `MilanError` for a table that is no HIT table."
@@ -261,7 +261,7 @@ def image_columns(table: pd.DataFrame, # a HIT table
                          f' {", ".join(map(str, table.columns))}')
     return names
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #266b1ee9
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #0eb290c3
 class Question(NamedTuple):
     "One question of a test."
     id: str                      # differs from the other questions'
@@ -274,7 +274,7 @@ def _is_text(value: Any) -> bool: # that XML can carry
     return (isinstance(value, str) and bool(value.strip())
             and not re.search('[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]', value))
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #266b1ee9
 def _faults(asked: Any) -> Iterator[str]: # what is wrong with a question, and what would be right
     if not isinstance(asked, dict):
         yield 'is not a list of `name: value` lines; give id, image_urls, options, answer_index'
@@ -307,7 +307,7 @@ def _faults(asked: Any) -> Iterator[str]: # what is wrong with a question, and w
             yield (f'has answer_index {right!r}; with {len(options)} options it is a whole number from 0 to'
                    f' {len(options) - 1}')
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #b789f932
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #d7e38e6e
 SCHEMAS = 'http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas'
 LIMIT = 65_535 # bytes that Mechanical Turk takes in one document
 
@@ -317,7 +317,7 @@ def _element(parent: ElementTree.Element, name: str, text: str | None = None) ->
     child.text = text
     return child
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #d16178cd
 def document(root: ElementTree.Element, # will be indented
              what: str, # it is, for errors
              remedy: str, # what to do where it is too large
@@ -329,7 +329,7 @@ def document(root: ElementTree.Element, # will be indented
         raise MilanError(f'{what} takes {size:,} bytes, and Mechanical Turk accepts {LIMIT:,}; {remedy}')
     return written
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #b789f932
 def _ask(form: ElementTree.Element, number: int, question: Question) -> None:
     asked = _element(form, 'Question')
     for name, text in (('QuestionIdentifier', question.id), ('DisplayName', f'Question {number}'),
@@ -349,7 +349,7 @@ def _ask(form: ElementTree.Element, number: int, question: Question) -> None:
         _element(selection, 'SelectionIdentifier', f'option-{rank}')
         _element(selection, 'Text', option)
 
-# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #d0dfc4fd
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #f8d28804
 def _read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         told = yaml.safe_load(Path(path).read_text(encoding='utf-8-sig'))
@@ -359,7 +359,7 @@ def _read_yaml(path: str | Path) -> dict[str, Any]:
         raise MilanError(f'{path} does not hold `name: value` lines')
     return {str(name): value for name, value in told.items()}
 
-
+# %% ../../nbs/06_annotations/06_crowdsourcing.ipynb #d0dfc4fd
 @dataclass(frozen=True)
 class Qualification:
     "A test that workers take before they may describe units."

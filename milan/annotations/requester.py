@@ -39,7 +39,7 @@ from ..config import MilanError, extra
 from ..files import fingerprint
 from .cleaning import COLUMNS
 
-# %% ../../nbs/06_annotations/08_requester.ipynb #cefce5d7
+# %% ../../nbs/06_annotations/08_requester.ipynb #386c5b16
 def _client(service: str, region: str | None = None, endpoint: str | None = None) -> Any: # of boto3
     with extra('crowdsourcing'):
         import boto3
@@ -56,7 +56,7 @@ def _there(client: Any, bucket: str, prefix: str) -> dict[str, tuple[str, int]]:
             return found
         more = {'ContinuationToken': page['NextContinuationToken']}
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #cefce5d7
 def upload(folder: str | Path, # that `hits` wrote
            bucket: str, # its name
            prefix: str = '', # put before the paths of the pictures, such as 'pictures/'
@@ -82,7 +82,7 @@ def upload(folder: str | Path, # that `hits` wrote
                          disable=not progress))
     return pd.DataFrame(done, columns=['key', 'state'])
 
-# %% ../../nbs/06_annotations/08_requester.ipynb #64e44b0d
+# %% ../../nbs/06_annotations/08_requester.ipynb #39f238bf
 @dataclass(frozen=True)
 class Task:
     "How each unit is offered to workers."
@@ -103,7 +103,7 @@ class Task:
         None # id of a layout made on Mechanical Turk's site with ${image_url_1} …, instead of our page
     )
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #e719c47b
 class Cost(NamedTuple):
     "What tasks cost, in dollars."
     hits: int        # tasks
@@ -112,7 +112,7 @@ class Cost(NamedTuple):
     fees: Decimal    # for Mechanical Turk
     total: Decimal
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #e41049f1
 def estimate(
     table: pd.DataFrame, # a HIT table; its column `assignments`, if there is one, goes before the task's
     task: Task, # reward and number of people
@@ -127,7 +127,7 @@ def estimate(
     rewards = reward * sum(people)
     return Cost(len(people), sum(people), rewards, sum(fees, Decimal(0)), rewards + sum(fees, Decimal(0)))
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #64e44b0d
 def _dollars(amount: str | float) -> Decimal:
     if not re.fullmatch(r'\d+(\.\d\d?)?', str(amount)) or Decimal(str(amount)) == 0:
         raise MilanError(f'a reward of {amount!r}: give dollars and whole cents, such as "0.25"')
@@ -141,7 +141,7 @@ def _people(table: pd.DataFrame, task: Task) -> list[int]: # (tasks,)
         raise MilanError(f'{min(people)} people for a unit; each needs one or more')
     return people
 
-# %% ../../nbs/06_annotations/08_requester.ipynb #b16380b7
+# %% ../../nbs/06_annotations/08_requester.ipynb #ed7631f3
 RECORD = ('layer', 'unit', 'hit_id', 'assignments', 'reward', 'site', 'created')
 
 
@@ -158,7 +158,7 @@ def read_record(path: str | Path, # that `Requester.create` writes
         raise MilanError(f'{path} is no record of tasks; its first line should be {",".join(RECORD)}')
     return pd.DataFrame(lines[1:], columns=list(RECORD), dtype=str)
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #a267b6e4
 def _note(path: Path, values: Sequence[Any]) -> None: # one line, on the disk before this returns
     content = path.read_bytes() if path.exists() else b''
     with open(path, 'r+b' if content else 'wb') as file:
@@ -170,7 +170,7 @@ def _note(path: Path, values: Sequence[Any]) -> None: # one line, on the disk be
         file.flush()
         os.fsync(file.fileno())
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #b16380b7
 def _request(
     row: Mapping[Any, Any], people: int, task: Task, site: str, record: str
 ) -> dict[str, Any]: # of CreateHITWithHITType
@@ -194,7 +194,7 @@ def _request(
                              'shorten the addresses or the instructions')
     }
 
-# %% ../../nbs/06_annotations/08_requester.ipynb #1391f727
+# %% ../../nbs/06_annotations/08_requester.ipynb #401f85c6
 def _pending(
     table: pd.DataFrame, done: pd.DataFrame
 ) -> pd.DataFrame: # rows of units that the record doesn't have
@@ -208,7 +208,7 @@ def _pending(
     made = set(zip(done.layer, done.unit, strict=True))
     return table[[key not in made for key in keys]]
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #f515e2a6
 def _https(addresses: Iterable[str]) -> None:
     for address in addresses:
         if not web_address(address).startswith('https:'):
@@ -222,7 +222,7 @@ def _same(one: str | None, other: str) -> bool: # XML, whatever its line breaks
         other, strip_text=True
     )
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #1391f727
 def _answer(given: str) -> str: # to the question `summary`
     if '<!' in given.partition('<QuestionFormAnswers')[0]:
         raise MilanError(
@@ -234,7 +234,7 @@ def _answer(given: str) -> str: # to the question `summary`
     }
     return told.get('summary') or ''
 
-# %% ../../nbs/06_annotations/08_requester.ipynb #3b528589
+# %% ../../nbs/06_annotations/08_requester.ipynb #f76bab4c
 _SITES = {
     True: ('https://workersandbox.mturk.com', 'https://mturk-requester-sandbox.us-east-1.amazonaws.com'),
     False: ('https://www.mturk.com', 'https://mturk-requester.us-east-1.amazonaws.com'),
@@ -248,7 +248,7 @@ def passed(qualification: str, # id that `Requester.qualify` gives
     return {'QualificationTypeId': qualification, 'Comparator': 'GreaterThanOrEqualTo',
             'IntegerValues': [score], 'ActionsGuarded': 'Accept'}
 
-
+# %% ../../nbs/06_annotations/08_requester.ipynb #3b528589
 class Requester:
     """Creates tests and tasks on Mechanical Turk and fetches the answers: in its sandbox, unless
     `sandbox=False` is said."""

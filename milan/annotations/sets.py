@@ -63,7 +63,7 @@ def resolve(key: str, # such as 'base', 'imagenet', 'alexnet/imagenet', 'not-ale
                      + (f'did you mean {" or ".join(near)}?' if near
                         else f'sets and groups: {", ".join(known)}'))
 
-# %% ../../nbs/06_annotations/01_sets.ipynb #d60e0ef8
+# %% ../../nbs/06_annotations/01_sets.ipynb #d9b985c9
 _REMEDY = 'it should be UTF-8, with the columns layer,unit,summary and quotes around texts with commas'
 
 
@@ -91,7 +91,7 @@ def read_annotations(
         {'layer': str, 'unit': int, 'summary': str}
     )
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #d60e0ef8
 def _annotation(
     path: str | Path, line: int, row: list[str], width: int, places: list[int]
 ) -> tuple[str, int, str]: # one checked row
@@ -106,7 +106,7 @@ def _annotation(
         raise MilanError(f'{path}, line {line}: the layer is missing')
     return layer, int(unit), summary
 
-# %% ../../nbs/06_annotations/01_sets.ipynb #a25b0ff1
+# %% ../../nbs/06_annotations/01_sets.ipynb #197b6c0d
 @dataclass(repr=False)
 class AnnotatedExemplar(Exemplar):
     "The exemplars of one unit, with what people wrote about it."
@@ -116,7 +116,7 @@ class AnnotatedExemplar(Exemplar):
     def __repr__(self) -> str:
         return f'{super().__repr__()[:-1]}; {len(self.annotations)} annotations)'
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #644e0085
 class _Entry(NamedTuple):
     exemplars: Exemplars
     unit: Unit
@@ -127,7 +127,7 @@ class _Entry(NamedTuple):
     def key(self) -> tuple[str, str, int]: # no two entries of a list share it
         return self.set, *self.unit
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #a25b0ff1
 class AnnotatedExemplars:
     "Units with exemplars and annotations, from one set or several. `load` makes one."
 
@@ -323,7 +323,7 @@ def annotate(
                          f' {max(map(len, said.values()), default=0)}); pass count=None to keep all units')
     return AnnotatedExemplars(kept)
 
-# %% ../../nbs/06_annotations/01_sets.ipynb #bddebdae
+# %% ../../nbs/06_annotations/01_sets.ipynb #7d5cdaba
 def load(
     key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet' …, or a folder
     data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
@@ -342,11 +342,11 @@ def load(
                      name, count) for name, folder in places.items()]
     return concatenate(sets)
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #ff4f47b3
 def _data_dir() -> Path: # `load` has a parameter of that name
     return data_dir()
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #0d5bdd40
 def require(places: Mapping[str, Path], # name of a set, or a folder → where it should be
            ) -> None:
     "Raise `MilanError` for all sets that are missing, at once, with what to do."
@@ -364,7 +364,7 @@ def require(places: Mapping[str, Path], # name of a set, or a folder → where i
     if missing:
         raise MilanError(f'{"; ".join(faults)}: give a folder with annotations.csv beside the layers')
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #bddebdae
 def concatenate(sets: Sequence[AnnotatedExemplars], # at least one
                ) -> AnnotatedExemplars:
     "Several sets, or parts of them, concatenated. Raises `MilanError` where a unit would be in it twice."

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..config import MilanError
 from ..images.folders import ImageSet
 
-# %% ../../nbs/06_annotations/05_simulated.ipynb #d8c7de79
+# %% ../../nbs/06_annotations/05_simulated.ipynb #1bd8399d
 FOLDER_WORDS = {
     'body_parts': 'body part', 'meats_and_eggs': 'meat', 'breads_and_carbs': 'bread', 'naturalforces':
     'weather', 'auto': 'car', 'ship': 'boat', 'flight': 'aircraft', 'arttools': 'brush', 'wild': 'animal',
@@ -92,7 +92,7 @@ def singular(word: str, # an English noun, lower case
         return word[:-2]
     return word[:-1] if word.endswith('s') and not word.endswith(('ss', 'us', 'is')) else word
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #d8c7de79
 def plural(noun: str, # singular
           ) -> str:
     "The noun's plural, where it has one."
@@ -109,7 +109,7 @@ _UNCOUNTABLE = frozenset(
     'weather money art meat bread food water fire hair fish sheep paper snow ice furniture'.split()
 )
 
-# %% ../../nbs/06_annotations/05_simulated.ipynb #3482b1e9
+# %% ../../nbs/06_annotations/05_simulated.ipynb #b51216cf
 def _folder_words(category: str) -> set[str]:
     found = {FOLDER_WORDS.get(part, singular(part)) for part in category.split('/') if part
              and part not in SAY_NOTHING}
@@ -125,7 +125,7 @@ def picture_words(description: str, # what a person wrote about the picture, or 
     return {SAME.get(word, word) for word in said if len(word) > 2
             and word not in NO_NOUNS} | _folder_words(category)
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #3482b1e9
 def words_of(table: pd.DataFrame, # an ImageSet's table: description, keywords, category, group
              least: int = 6, # different objects (groups) a word must be used for
             ) -> list[frozenset[str]]: # one set of nouns per picture
@@ -161,7 +161,7 @@ def colour_names(pixels: torch.Tensor, # (…, 3, height, width), 0 … 1
         name = torch.where(where, COLOURS.index(colour), name)
     return name
 
-# %% ../../nbs/06_annotations/05_simulated.ipynb #d4d5600d
+# %% ../../nbs/06_annotations/05_simulated.ipynb #127d0e37
 ADJECTIVES = ('round', 'tall', 'wide', 'thin', 'dark', 'line-drawn')
 PARTS = ('vertical edges', 'horizontal edges', 'slanted edges', 'busy patterns', 'smooth areas',
          'backgrounds', 'outlines', 'tops', 'bottoms', 'left sides', 'right sides', 'small spots')
@@ -189,7 +189,7 @@ def outline_qualities(objects: torch.Tensor, # (n, SIDE, SIDE) share of each cel
                         seen & (aspect > 1.7), seen & (aspect < 0.59), seen & (thickness < 2.6),
                         seen & (mean < 0.32), seen & (saturation < 0.1) & (spread > 0.25)], 1)
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #f6240445
 @dataclass
 class Views:
     "Reduced pictures, ready to be measured."
@@ -248,7 +248,7 @@ class Views:
                             (high > 0.73) & on, (across < 0.25) & on, (across > 0.75) & on,
                             masks.flatten(1).float().mean(1) < 0.012], 1)
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #b6dd5d83
 def _edges(gray: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean strength of the gradient in each region, how much it agrees on one direction (0 … 1), and that
     direction in degrees."""
@@ -261,7 +261,7 @@ def _edges(gray: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torc
     return (((x * x + y * y).sqrt() * weight).sum(1), coherence, (0.5 * torch.atan2(2 * xy, xx - yy)).abs()
             * 180 / np.pi)
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #d4d5600d
 def _place(objects: torch.Tensor, weight: torch.Tensor, axis: int) -> torch.Tensor:
     "Where a region's centre lies between the object's first (0) and last (1) row or column."
     steps = torch.linspace(0, 1, SIDE)
@@ -280,7 +280,7 @@ def gain(share: torch.Tensor, # (words,) share of the group's regions that each 
     divergence = safe * (safe / usual).log() + (1 - safe) * ((1 - safe) / (1 - usual)).log()
     return torch.where(share > usual, divergence * size, torch.zeros_like(divergence))
 
-# %% ../../nbs/06_annotations/05_simulated.ipynb #04d25e12
+# %% ../../nbs/06_annotations/05_simulated.ipynb #c365decc
 ABSTAIN = 'various things'
 # nats that a noun (beyond its price), a colour, an adjective and a part must gain
 _LEAST = (.5, 3.5, 3.2, 3.5)
@@ -340,7 +340,7 @@ class Annotator:
         value, place = scores.max(0)
         return int(place) if value > least else None
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #2bba9604
 @dataclass
 class Usual:
     "How common words and qualities are among comparable regions (those of a layer's other units)."
@@ -359,7 +359,7 @@ class Usual:
         return cls(annotator.of_picture[ids].float().mean(0), qualities.float().mean(0),
                    0.5 * (frequency.sum() / frequency).log())
 
-
+# %% ../../nbs/06_annotations/05_simulated.ipynb #04d25e12
 def phrase(noun: str | None, # singular
            colour: str | None, # of COLOURS
            adjective: str | None, # of ADJECTIVES

@@ -15,7 +15,7 @@ from ..config import MilanError
 from ..files import atomic
 from .sets import AnnotatedExemplars
 
-# %% ../../nbs/06_annotations/02_splits.ipynb #d0d8326e
+# %% ../../nbs/06_annotations/02_splits.ipynb #bb81dd65
 FORMAT = 'milan split 1'
 
 
@@ -39,7 +39,7 @@ def write_split(
     with atomic(path) as beside:
         beside.write_text(json.dumps({'format': FORMAT, 'parts': content}) + '\n', encoding='utf-8')
 
-
+# %% ../../nbs/06_annotations/02_splits.ipynb #d0d8326e
 def _read_parts(
     path: str | Path,
 ) -> dict[str, list[tuple[str, str, int]]]: # part → set, layer and number of its units

@@ -21,13 +21,13 @@ from ..files import StrictModel, fingerprint
 from .encoder import SpatialEncoder
 from .features import look_key
 
-# %% ../../nbs/07_captioner/09_card.ipynb #ddb751a8
+# %% ../../nbs/07_captioner/09_card.ipynb #905968a5
 def _distinct(words: list[str]) -> list[str]:
     if len(set(words)) != len(words):
         raise ValueError('a word appears twice')
     return words
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #6c2b6eb5
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
 Words = Annotated[list[Word], Field(max_length=10_000_000), AfterValidator(_distinct)]
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -42,7 +42,7 @@ class DecoderSettings(StrictModel):
     attention_hidden_size: Size | None
     dropout: Share
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #ddb751a8
 class LanguageModelSettings(StrictModel):
     "Arguments of `LanguageModel`."
     embedding_size: Size
@@ -59,7 +59,7 @@ class Defaults(StrictModel):
     beam_size: Annotated[int, Field(ge=1, le=10_000)]
     length: Annotated[int, Field(ge=1, le=1_000)]
 
-# %% ../../nbs/07_captioner/09_card.ipynb #d0b1be32
+# %% ../../nbs/07_captioner/09_card.ipynb #b3927dab
 class EncoderEntry(StrictModel):
     "How to find or rebuild an encoder."
     kind: Literal['places', 'pyramid'] = 'pyramid'
@@ -71,7 +71,7 @@ class EncoderEntry(StrictModel):
     hash: str
     transform: str | None = None
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #780a6961
 class EpochEntry(StrictModel, extra='allow'):
     "A row of a training log."
     epoch: int
@@ -87,14 +87,14 @@ class TrainingEntry(StrictModel, extra='allow'):
     decoder_log: Annotated[list[EpochEntry], Field(min_length=1)]
     lm_log: Annotated[list[EpochEntry], Field(min_length=1)]
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #b9c70eb6
 class CardEntry(StrictModel, extra='allow'):
     "The model card's content."
     training: TrainingEntry | Annotated[dict[str, Any], Field(max_length=0)] = {}
     measures: list[dict[str, str | int | float | bool | None]] | None = None
     limits: list[str] = []
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #d0b1be32
 class CaptionerFile(StrictModel):
     "captioner.json."
     format: int
@@ -106,7 +106,7 @@ class CaptionerFile(StrictModel):
     card: CardEntry
     versions: dict[str, str] = {}
 
-# %% ../../nbs/07_captioner/09_card.ipynb #fd6ca622
+# %% ../../nbs/07_captioner/09_card.ipynb #6cc71f72
 FORMAT = 1
 
 
@@ -117,7 +117,7 @@ def weights_hash(network: nn.Module, # any module
             for name, value in network.state_dict().items()]
     return fingerprint([(name, shape, f'{a:.6g}', f'{b:.6g}') for name, shape, a, b in sums])
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #fd6ca622
 def file_content(captioner: Any, # a `Captioner`
                 ) -> dict[str, Any]: # what `CaptionerFile` describes
     "All of a captioner but its weights, as JSON can express it."
@@ -164,7 +164,7 @@ def model_card(captioner: Any, # a `Captioner`
              'Load it with `milan.pretrained(folder)`.\n')
     return title + ''.join('\n'.join(['', f'## {name}', '', *lines, '']) for name, lines in sections.items())
 
-# %% ../../nbs/07_captioner/09_card.ipynb #8fcada7d
+# %% ../../nbs/07_captioner/09_card.ipynb #03302e4f
 def _plain(settings: dict[str, Any]) -> str:
     return ', '.join(f'{name} {value}' for name, value in settings.items())
 
@@ -177,7 +177,7 @@ def _part_lines(content: dict[str, Any]) -> list[str]:
             f'* language model: {_plain(content["lm"]) if content["lm"] else "none"}',
             f'* defaults: {_plain(content["defaults"])}', f'* versions: {_plain(content["versions"])}']
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #1048ca02
 def _training_lines(training: dict[str, Any]) -> list[str]:
     if not training:
         return []
@@ -192,7 +192,7 @@ def _training_lines(training: dict[str, Any]) -> list[str]:
             f'{training["held_out"]} were held out ({training.get("split") or "by unit"}; listed in '
             'captioner.json). Both models used the same split.', '', *_markdown(rows)]
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #21fe4b4f
 def _measure_lines(rows: list[dict[str, Any]]) -> list[str]:
     shown = []
     for row in rows:
@@ -205,7 +205,7 @@ def _measure_lines(rows: list[dict[str, Any]]) -> list[str]:
         shown.append(cells)
     return _markdown(shown)
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #8fcada7d
 def _markdown(rows: list[dict[str, Any]]) -> list[str]: # a Markdown table
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[str(row.get(name, '')) for name in names] for row in rows]

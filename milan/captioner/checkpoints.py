@@ -40,7 +40,7 @@ from .model import Captioner
 from .text import Vocabulary
 from .tokenizer import _nested, _our_bytes, check_rules
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9e85864f
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #7a8fc395
 _ALLOWED: list[Any] = [OrderedDict, _codecs.encode] + [
     (OrderedDict, name) for name in ('thinc.config.Config', 'confection.Config', 'confection._config.Config')]
 
@@ -92,12 +92,12 @@ def read(path: str | Path, # a .pth file of the original
         )
     return content
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9e85864f
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if 'Unsupported' in line or 'GLOBAL' in line]
     return (lines or str(error).splitlines() or ['no reason given'])[0][:200]
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #1693135e
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #713c94c5
 DEFAULTS = {'embedding_size': 128, 'hidden_size': 512, 'attention_hidden_size': None, 'dropout': 0.5,
             'length': 15, 'strategy': 'rerank', 'temperature': 0.2, 'beam_size': 50, 'layers': 2}
 
@@ -116,7 +116,7 @@ def _settings(path: str | Path, properties: dict[str, Any], names: list[str],
             _require(path, kind, found)
     return found
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #4f04ccb6
 def _require(path: str | Path, kind: type[BaseModel], found: dict[str, Any]) -> None:
     "Raise `MilanError` for a setting that cannot be what a model of this kind has."
     fields: dict[str, Any] = {
@@ -129,7 +129,7 @@ def _require(path: str | Path, kind: type[BaseModel], found: dict[str, Any]) -> 
             f'{path} has settings that cannot be right ({explain(error)}); fetch it again'
         ) from error
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #1693135e
 def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
     words, properties = _nested(indexer, 'vocab').get('tokens'), _nested(indexer)
     if words is None:
@@ -157,11 +157,11 @@ def _vocabulary(path: str | Path, indexer: Any) -> Vocabulary:
             f'{path} has a vocabulary that cannot be right ({explain(error)}); fetch it again'
         ) from error
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9a1afc20
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9418f344
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9a1afc20
 def _told(
     path: str | Path, tensors: dict[str, torch.Tensor], sizes: dict[str, tuple[str, int]]
 ) -> dict[str, int]:
@@ -177,7 +177,7 @@ def _told(
         in tensors
     }
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #8f13d7ac
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #ec3d8a61
 def load_lm(path: str | Path, # a file written by the original's LanguageModel.save
             device: str | torch.device | None = None, # None: a GPU where there is one
            ) -> LanguageModel:
@@ -187,7 +187,7 @@ def load_lm(path: str | Path, # a file written by the original's LanguageModel.s
     check_rules(path, content['properties'].get('indexer'), vocabulary)
     return _lm(path, vocabulary, content['properties'], content['state_dict']).to(find_device(device))
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #8f13d7ac
 def _lm(path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any],
         tensors: dict[str, torch.Tensor]) -> LanguageModel:
     told: dict[str, Any] = {'layers': sum(name.startswith('lstm.weight_ih_l') for name in tensors)}
@@ -198,7 +198,7 @@ def _lm(path: str | Path, vocabulary: Vocabulary, properties: dict[str, Any],
     assert isinstance(model, LanguageModel)
     return model.eval()
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9ef7fe13
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #fec870cf
 def load(path: str | Path, # a published captioner, such as milan-base.pth
          device: str | torch.device | None = None, # None: a GPU where there is one
         ) -> Captioner:
@@ -227,7 +227,7 @@ def load(path: str | Path, # a published captioner, such as milan-base.pth
     card = {'source': Path(path).name, 'read_from': 'a checkpoint of the original implementation'}
     return Captioner(decoder, lm, _encoder(path, content), card, defaults).to(device)
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9ef7fe13
 def _own_lm(path: str | Path, content: dict[str, Any], vocabulary: Vocabulary) -> LanguageModel | None:
     "The captioner's language model; None, with a warning, where its weights are missing."
     tensors, given = _part(content['state_dict'], 'lm.'), content['properties'].get('lm')
@@ -242,7 +242,7 @@ def _own_lm(path: str | Path, content: dict[str, Any], vocabulary: Vocabulary) -
                       stacklevel=3)
     return _lm(path, vocabulary, _nested(given), tensors)
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #2e2b8f2b
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #9d08c6b2
 _KINDS: dict[str, tuple[Callable[..., Encoder], dict[str, list[str]]]] = {
     'PyramidConvEncoder': (original_encoder, ORIGINAL),
     'SpatialConvEncoder': (original_spatial_encoder, ORIGINAL_SPATIAL),
@@ -284,7 +284,7 @@ def _encoder(path: str | Path, content: dict[str, Any]) -> Encoder | None:
     _check_colours(path, content['state_dict'])
     return encoder
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #58e6f038
 def _which(tensors: dict[str, torch.Tensor]) -> str:
     "Which of the original's networks has weights of these names."
     blocks = len({name.split('.')[1] for name in tensors if name.startswith('layer3.')})
@@ -294,7 +294,7 @@ def _which(tensors: dict[str, torch.Tensor]) -> str:
         else {6: 'resnet50', 23: 'resnet101'}.get(blocks, 'resnet18')
     )
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #2e2b8f2b
 def _check_colours(path: str | Path, tensors: dict[str, torch.Tensor]) -> None:
     for name, own in _COLOURS.items():
         if name in tensors and not (tensors[name].numel() == 3
@@ -308,7 +308,7 @@ def _check_colours(path: str | Path, tensors: dict[str, torch.Tensor]) -> None:
 
 _COLOURS = {'encoder.mean': (.485, .456, .406), 'encoder.std': (.229, .224, .225)} # of ImageNet
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #df4ed201
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #be7206a7
 def save(captioner: Captioner, # what to write
          path: str | Path, # a .pth file, made or replaced
          *,
@@ -326,7 +326,7 @@ def save(captioner: Captioner, # what to write
         torch.save(content, beside)
     return Path(path)
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #df4ed201
 def _kind(captioner: Captioner) -> tuple[str, str]:
     "The original's names for the encoder: its kind, and its network."
     found, remedy = (
@@ -351,7 +351,7 @@ def _kind(captioner: Captioner) -> tuple[str, str]:
         )
     return kind, name
 
-# %% ../../nbs/07_captioner/12_checkpoints.ipynb #aebc2d25
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #63032289
 def _properties(captioner: Captioner, config: str | None) -> dict[str, Any]:
     "The nested settings."
     splitting = {'nlp': (_our_config(), _our_bytes()), 'lemmatize': False, 'lowercase': True,
@@ -378,7 +378,7 @@ def _properties(captioner: Captioner, config: str | None) -> dict[str, Any]:
         **{name: defaults[name] for name in ('length', 'strategy', 'temperature', 'beam_size')},
     }
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #ab0464ff
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {'properties': properties, 'children': {}}
 
@@ -391,7 +391,7 @@ def _our_config() -> dict[str, Any]:
 
     return json.loads(json.dumps(spacy.blank('en').config))
 
-
+# %% ../../nbs/07_captioner/12_checkpoints.ipynb #aebc2d25
 def _tensors(captioner: Captioner, kind: str | None) -> OrderedDict[str, torch.Tensor]:
     "All weights under the original's names."
     tensors: dict[str, torch.Tensor] = {}

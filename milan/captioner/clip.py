@@ -70,14 +70,14 @@ def load(
         if bars:
             transformers.logging.enable_progress_bar()
 
-# %% ../../nbs/07_captioner/17_clip.ipynb #2ddace4c
+# %% ../../nbs/07_captioner/17_clip.ipynb #c570fd55
 def _transformers() -> Any:
     import_torchvision() # its CLIP needs torchvision, which a CPU build of torch may not import by itself
     with extra('clip'):
         import transformers
     return transformers
 
-
+# %% ../../nbs/07_captioner/17_clip.ipynb #daa8a6e4
 def _read(transformers: Any, name: str, source: dict[str, Any], device: torch.device) -> Clip:
     config = transformers.CLIPConfig.get_config_dict(name, **source)[0]
     if not config:
@@ -107,7 +107,7 @@ def _read(transformers: Any, name: str, source: dict[str, Any], device: torch.de
     return Clip(model.to(device), tokenizer, settings.get('image_mean', MEAN),
                 settings.get('image_std', DEVIATION), name)
 
-
+# %% ../../nbs/07_captioner/17_clip.ipynb #2ddace4c
 def _absent(name: str, download: bool, error: Exception) -> str:
     reason = (str(error).splitlines() or [''])[0][:200]
     if download or Path(name).is_dir():
@@ -132,7 +132,7 @@ def prepare(clip: Clip, # its size and colours count
         3, 1, 1
     )
 
-# %% ../../nbs/07_captioner/17_clip.ipynb #724ddfb1
+# %% ../../nbs/07_captioner/17_clip.ipynb #8e5908ce
 def patch_weights(masks: torch.Tensor, # (n, 1, height, width), ≥ 0
                   grid: int, # patches per side
                  ) -> torch.Tensor: # (n, grid · grid) in [0, 1]
@@ -141,7 +141,7 @@ def patch_weights(masks: torch.Tensor, # (n, 1, height, width), ≥ 0
     most = covered.amax(1, keepdim=True)
     return torch.where(most > 0, covered / most.clamp(min=1e-12), 1.)
 
-
+# %% ../../nbs/07_captioner/17_clip.ipynb #6d00966f
 @torch.inference_mode()
 def _look(clip: Clip, pixels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     "Vectors of prepared images, the class token attending by `weights`, (n, patches)."
@@ -152,7 +152,7 @@ def _look(clip: Clip, pixels: torch.Tensor, weights: torch.Tensor) -> torch.Tens
     hidden = vision.encoder(inputs_embeds=tokens, attention_mask=bias).last_hidden_state
     return F.normalize(clip.model.visual_projection(vision.post_layernorm(hidden[:, 0])), dim=-1)
 
-
+# %% ../../nbs/07_captioner/17_clip.ipynb #724ddfb1
 def image_vectors(clip: Clip, # what looks
                   images: torch.Tensor, # (n, 3, height, width), float in [0, 1] or uint8
                   masks: torch.Tensor | None = None, # (n, 1, height, width); None: the whole images
@@ -186,7 +186,7 @@ def text_vectors(clip: Clip, # what reads
         result[rows] = F.normalize(found, dim=-1).cpu()
     return result
 
-# %% ../../nbs/07_captioner/17_clip.ipynb #6f58b42d
+# %% ../../nbs/07_captioner/17_clip.ipynb #833c9a14
 @dataclass
 class _Looks:
     "Images and regions to be looked at in batches, each once."
@@ -216,7 +216,7 @@ class _Looks:
                                    torch.stack([weights for _, weights in self.waiting])).cpu())
             self.waiting.clear()
 
-
+# %% ../../nbs/07_captioner/17_clip.ipynb #6f58b42d
 def _key(image: torch.Tensor) -> bytes:
     data = image.detach().cpu().contiguous()
     return hashlib.blake2b(data.numpy().tobytes() + str((data.dtype, tuple(data.shape))).encode(),

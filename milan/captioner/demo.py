@@ -43,7 +43,7 @@ from . import model
 from .encoder import Projection, PyramidEncoder
 from .features import encode_regions
 
-# %% ../../nbs/07_captioner/15_demo.ipynb #6ccbb3b5
+# %% ../../nbs/07_captioner/15_demo.ipynb #93261025
 @dataclass(frozen=True)
 class Recipe:
     "What a captioner of ours learns from; everything that changes its weights."
@@ -68,7 +68,7 @@ class Recipe:
         "Changes with anything above."
         return fingerprint([str(self), VERSION])
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #6ccbb3b5
 VERSION = 1 # of the code below; a new one makes old caches worthless
 RECIPES = {
     'stamps': Recipe(
@@ -97,7 +97,7 @@ def recipe(name: str, # 'stamps' or 'shapes'
         raise MilanError(f'no recipe for a captioner {name!r}; there are {", ".join(RECIPES)}')
     return RECIPES[name]
 
-# %% ../../nbs/07_captioner/15_demo.ipynb #cfc24e0f
+# %% ../../nbs/07_captioner/15_demo.ipynb #24579e5a
 def some_units(network: networks.Network, # a registry entry
                layers: Sequence[str], # module paths
                count: int, # units of each layer
@@ -112,7 +112,7 @@ def some_units(network: networks.Network, # a registry entry
     sizes = {name: spatial(recording.outputs[name]).shape[1] for name in names}
     return {name: sorted(random.permutation(size)[:count].tolist()) for name, size in sizes.items()}
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #cfc24e0f
 def probe(what: Recipe, # whose network and pictures
           pictures: ImageSet, # as the recipe's images
           device: str | None = None, # None: where the network is
@@ -125,7 +125,7 @@ def probe(what: Recipe, # whose network and pictures
     return exemplars.compute(network, pictures, [*what.described, *what.teachers], k=what.members,
                              batch_size=8, device=device, units=units, seed=what.seed)
 
-# %% ../../nbs/07_captioner/15_demo.ipynb #e5936566
+# %% ../../nbs/07_captioner/15_demo.ipynb #f84f2489
 @dataclass
 class Course:
     "All a captioner learns from, and what was kept from it."
@@ -173,7 +173,7 @@ class Course:
         assert self.encoder.projection is not None
         return self.encoder.projection(self.features[torch.stack(rows)])
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #a6ac8d8b
 def prepare(name: str, # 'stamps' or 'shapes'
             device: str | None = None, # for the networks; None: a GPU where there is one
             progress: bool = True, # show bars
@@ -203,7 +203,7 @@ def prepare(name: str, # 'stamps' or 'shapes'
     encoder, features = _features(what, pictures, regions, kept, device, progress)
     return Course(what, pictures, words, found, regions, features, lesson, exam, annotator, encoder, first)
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #463f01fe
 def _pictures(what: Recipe) -> ImageSet:
     return images.ShapeScenes(what.scenes, seed=what.seed) if what.scenes else images.load(what.images)
 
@@ -216,7 +216,7 @@ def held_out_pictures(pictures: ImageSet, # with `group` in its table
     chosen = np.random.default_rng(what.seed).permutation(len(names))[:round(what.held_out * len(names))]
     return torch.from_numpy(pictures.table.group.isin({names[i] for i in chosen}).to_numpy(copy=True))
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #d7bb7576
 def _shapes_course(what: Recipe, scenes: Any, random: np.random.Generator, device: str | None,
                    progress: bool) -> Course:
     regions, concepts = shape_regions(scenes, random)
@@ -235,7 +235,7 @@ def _shapes_course(what: Recipe, scenes: Any, random: np.random.Generator, devic
         encoder,
     )
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #e5936566
 def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor, device: str | None,
               progress: bool) -> tuple[PyramidEncoder, torch.Tensor]:
     encoder = PyramidEncoder(what.network, list(what.encoder), size=128 if what.images == 'shapes' else None)
@@ -254,7 +254,7 @@ def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor,
     encoder.projection = Projection.fit(features[some], what.components)
     return encoder, features
 
-# %% ../../nbs/07_captioner/15_demo.ipynb #520a6a10
+# %% ../../nbs/07_captioner/15_demo.ipynb #6fceb325
 NOTE = {
     'stamps': (
         'Learnt from regions of drawings and photographs that people named and sorted (Tux Paint stamps,'
@@ -290,12 +290,12 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
         captioner.save(folder)
         return captioner
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #ec7ce68f
 def _kept(folder: Path, key: str, device: str | None) -> model.Captioner | None:
     captioner = model.load(folder, device) if (folder/'captioner.json').exists() else None
     return captioner if captioner is not None and captioner.card.get('key') == key else None
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #a58a0acb
 def _trained(what: Recipe,
              course: Course,
              folder: Path,
@@ -314,7 +314,7 @@ def _trained(what: Recipe,
     captioner.defaults['beam_size'] = 20
     return captioner
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #520a6a10
 def _validation(lesson: Lesson) -> list[int]:
     "One group in fifteen, to decide when to stop; a unit that is taught several times is held out each time."
     names = [(word, group[:12].tolist()) for word, group in zip(lesson.words, lesson.groups, strict=True)]

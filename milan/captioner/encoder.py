@@ -167,7 +167,7 @@ class Encoder(nn.Module):
         features = torch.cat(parts)
         return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
 
-# %% ../../nbs/07_captioner/02_encoder.ipynb #32538788
+# %% ../../nbs/07_captioner/02_encoder.ipynb #6c18c879
 def _same(images: torch.Tensor) -> torch.Tensor:
     return images
 
@@ -184,7 +184,7 @@ def normalize(images: torch.Tensor, # (n, 3, height, width) in [0, 1]
     mean = images.new_tensor([.485, .456, .406]).view(3, 1, 1)
     return (images - mean) / images.new_tensor([.229, .224, .225]).view(3, 1, 1)
 
-
+# %% ../../nbs/07_captioner/02_encoder.ipynb #eb5c53de
 def check_images(images: torch.Tensor, # (…, 3, height, width)
                  masks: torch.Tensor | None, # (…, 1, height, width), or None
                 ) -> None:
@@ -202,7 +202,7 @@ def check_images(images: torch.Tensor, # (…, 3, height, width)
     if images.is_floating_point() and not bool(((images >= 0) & (images <= 1)).all()):
         raise MilanError('float images must lie in [0, 1]; divide bytes by 255, and undo any normalisation')
 
-
+# %% ../../nbs/07_captioner/02_encoder.ipynb #32538788
 def check_features(features: torch.Tensor, # (regions, …)
                    names: Sequence[str], # (regions,) what to call each region
                   ) -> torch.Tensor: # the same
@@ -270,7 +270,7 @@ class SpatialEncoder(Encoder):
         features = torch.cat(parts)
         return self.projection(features) if self.projection is not None else features
 
-# %% ../../nbs/07_captioner/02_encoder.ipynb #b5d80058
+# %% ../../nbs/07_captioner/02_encoder.ipynb #945df3b9
 ORIGINAL = {
     'alexnet': ['features.0', 'features.3', 'features.6', 'features.8', 'features.10'],
     'resnet18': ['conv1', 'layer1', 'layer2', 'layer3', 'layer4'],
@@ -288,7 +288,7 @@ def original_encoder(
     return PyramidEncoder(_original(name, ORIGINAL, pretrained), ORIGINAL[name], transform=normalize,
                           name=f'original:{name}')
 
-
+# %% ../../nbs/07_captioner/02_encoder.ipynb #b5d80058
 def original_spatial_encoder(
     name: str = 'resnet18', # the only one checked
     pretrained: bool = True, # fetch torchvision's ImageNet weights; False: random ones, to be loaded over

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# %% ../../nbs/07_captioner/19_explain.ipynb #aaf900c3
+# %% ../../nbs/07_captioner/19_explain.ipynb #1623a97c
 END = '(end)' # how the stop is shown
 
 
@@ -51,7 +51,7 @@ class Reading:
         "How a word is shown."
         return self.vocabulary.words[number] if number < len(self.vocabulary.words) else END
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #aaf900c3
 def _shown(
     captioner: Captioner, shown: Any, unit: int | tuple[str, int]
 ) -> tuple[torch.Tensor, int]: # (1, positions, features), and k
@@ -67,7 +67,7 @@ def _shown(
         shown = shown.lookup(*unit) if isinstance(unit, tuple) else shown[unit]
     return captioner.encode(shown.images[None], shown.masks[None]), len(shown.images)
 
-# %% ../../nbs/07_captioner/19_explain.ipynb #be1d3c84
+# %% ../../nbs/07_captioner/19_explain.ipynb #cbaaa30b
 @torch.inference_mode()
 def read(captioner: Captioner, # whose caption it is
          shown: Any, # features (units, k, features) or (k, features), one `Exemplar`, or a set of them
@@ -98,7 +98,7 @@ def read(captioner: Captioner, # whose caption it is
     reading.words = [reading.name(number) for number in reading.ids.tolist()]
     return reading
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #be1d3c84
 def _ids(captioner: Captioner, caption: str) -> torch.Tensor:
     vocabulary = captioner.vocabulary
     ids = vocabulary.batch([caption], start=False)
@@ -111,7 +111,7 @@ def _ids(captioner: Captioner, caption: str) -> torch.Tensor:
                          + (f'near it are {", ".join(near)}' if near else 'use words of its vocabulary'))
     return ids
 
-# %% ../../nbs/07_captioner/19_explain.ipynb #a9a170a0
+# %% ../../nbs/07_captioner/19_explain.ipynb #eb911a60
 def words(
     captioner: Captioner, # whose caption it is
     shown: Any, # features (units, k, features) or (k, features), one `Exemplar`, or a set of them
@@ -123,7 +123,7 @@ def words(
     "Every word of a caption: its terms, the word it was preferred to, and what was looked at."
     return table(read(captioner, shown, unit, caption=caption, temperature=temperature))
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #11c8d2eb
 def table(reading: Reading, # from `read`
          ) -> pd.DataFrame: # see `words`
     "A reading as a table."
@@ -137,7 +137,7 @@ def table(reading: Reading, # from `read`
     weights = {f'attention_{i + 1}': weight.tolist() for i, weight in enumerate(reading.attention.T)}
     return pd.DataFrame({**columns, **weights})
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #a9a170a0
 def _sayable(reading: Reading) -> torch.Tensor: # (words, vocabulary) gains; −∞ for the numbers of no word
     gains = reading.gain.clone()
     gains[:, [reading.vocabulary.start, reading.vocabulary.pad, reading.vocabulary.unk]] = -torch.inf
@@ -160,7 +160,7 @@ def choices(reading: Reading, # from `read`
                          'likelihood': reading.likelihood[place, ids].tolist(), 'lm': lm,
                          'gain': gains[ids].tolist(), 'chosen': (ids == reading.ids[place]).tolist()})
 
-# %% ../../nbs/07_captioner/19_explain.ipynb #22a84e63
+# %% ../../nbs/07_captioner/19_explain.ipynb #87f6bb34
 def alternatives(output: Output, # from a captioner
                  unit: int = 0, # row
                  count: int = 5, # captions to list, the winner among them
@@ -185,7 +185,7 @@ def alternatives(output: Output, # from a captioner
     behind, fits = found.score[0] - found.score, found.likelihood[0] - found.likelihood
     return found.assign(behind=behind, by_likelihood=fits, by_lm=behind - fits)
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #22a84e63
 def verdict(found: pd.DataFrame, # from `alternatives`
            ) -> str: # one sentence
     "Why the first caption won over the second."
@@ -245,7 +245,7 @@ def figure(captioner: Captioner, # whose caption it is
     )
     return made
 
-# %% ../../nbs/07_captioner/19_explain.ipynb #12c241de
+# %% ../../nbs/07_captioner/19_explain.ipynb #20857e4b
 def _title(made: 'Figure', reading: Reading, exemplar: Exemplar, width: float, height: float) -> None:
     spoken = table(reading)
     likelihood, score = spoken.likelihood.sum(), spoken.gain.sum()
@@ -261,7 +261,7 @@ def _signed(value: float, digits: int = 2) -> str: # with a real minus, and no �
     text = f'{value:.{digits}f}'
     return text.lstrip('-') if not float(text) else text.replace('-', '−')
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #d949e614
 def _pictures(axes: 'Axes', exemplar: Exemplar, width: int = 192, gap: int = 8) -> None:
     picture, k = strip(exemplar, width, gap=gap), len(exemplar.images)
     edge = gap / (width + gap) / 2
@@ -270,7 +270,7 @@ def _pictures(axes: 'Axes', exemplar: Exemplar, width: int = 192, gap: int = 8) 
     axes.set(xlim=(0, k), ylim=(0, 1))
     axes.set_axis_off()
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #c7be4c6d
 def _heat(axes: 'Axes', reading: Reading) -> None:
     weights = reading.attention.numpy()
     rows, k = weights.shape
@@ -287,7 +287,7 @@ def _heat(axes: 'Axes', reading: Reading) -> None:
         label.set(color=SOFT if word == END else INK, style='italic' if word == END else 'normal')
     _bare(axes)
 
-
+# %% ../../nbs/07_captioner/19_explain.ipynb #12c241de
 def _bare(axes: 'Axes') -> None: # no frame, no ticks, small grey labels
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

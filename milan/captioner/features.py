@@ -27,13 +27,13 @@ from ..exemplars.fingerprints import network_hash, transform_hash
 from ..files import atomic, fingerprint, process_lock, remove_files, require_space
 from .encoder import Encoder, check_features, check_images
 
-# %% ../../nbs/07_captioner/03_features.ipynb #24c9a3ac
+# %% ../../nbs/07_captioner/03_features.ipynb #58c7fb3a
 class _Job(NamedTuple): # an image and all that is to be known of it
     image: torch.Tensor # (3, height, width)
     masks: list[torch.Tensor] # regions in it, each (1, height, width)
     rows: list[int] # where each region's features go
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #ad34f754
 def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]: # of like-sized images, in order
     batch: list[_Job] = []
     for job in jobs:
@@ -45,7 +45,7 @@ def _batches(jobs: Iterable[_Job], size: int) -> Iterator[list[_Job]]: # of like
     if batch:
         yield batch
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #24c9a3ac
 def _read(
     encoder: Encoder, batch: list[_Job], name: Callable[[int], str]
 ) -> tuple[list[int], torch.Tensor]: # rows, and their features
@@ -56,7 +56,7 @@ def _read(
     check_images(images, None)
     return rows, check_features(encoder.read(images, masks, owner).cpu(), [name(row) for row in rows])
 
-# %% ../../nbs/07_captioner/03_features.ipynb #d319dc64
+# %% ../../nbs/07_captioner/03_features.ipynb #356b0885
 class _Table: # rows of features, filled in any order
     def __init__(self,
                  rows: int, # of the table
@@ -76,7 +76,7 @@ class _Table: # rows of features, filled in any order
     def _made(self, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.empty(shape)
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #d319dc64
 def _fill(table: _Table,
           encoder: Encoder,
           jobs: Iterable[_Job],
@@ -89,7 +89,7 @@ def _fill(table: _Table,
             table.put(*_read(encoder, batch, name), len(batch))
             bar.update(len(batch))
 
-# %% ../../nbs/07_captioner/03_features.ipynb #8b021162
+# %% ../../nbs/07_captioner/03_features.ipynb #2dd86f59
 def encode_regions(
     encoder: Encoder, # what reads
     images: Any, # map-style: `images[i]` is an image tensor (3, height, width) or starts with one
@@ -110,7 +110,7 @@ def encode_regions(
           lambda row: f'region {row} (image {regions[row][0]})')
     return table.values
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #8b021162
 def _image(item: Any) -> torch.Tensor:
     return torch.as_tensor(item[0] if isinstance(item, tuple | list) else item)
 
@@ -119,7 +119,7 @@ def _mask(mask: Any) -> torch.Tensor:
     tensor = torch.as_tensor(mask)
     return tensor.view(1, *tensor.shape[-2:])
 
-# %% ../../nbs/07_captioner/03_features.ipynb #ebbec575
+# %% ../../nbs/07_captioner/03_features.ipynb #09a18dd3
 @dataclass
 class _Plan: # each distinct image of an exemplar set once
     k: int = 0 # exemplars per unit
@@ -138,7 +138,7 @@ class _Plan: # each distinct image of an exemplar set once
                 at, images = unit, exemplars[unit].images
             yield _Job(images[place], [_unpacked(mask) for _, mask in regions], [row for row, _ in regions])
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #ebbec575
 def _packed(
     mask: torch.Tensor,
 ) -> tuple[tuple[int, ...], bool, bytes]: # shape, whether it is 0 or 1 everywhere, and its values
@@ -155,7 +155,7 @@ def _unpacked(packed: tuple[tuple[int, ...], bool, bytes]) -> torch.Tensor:
               else np.frombuffer(content, np.float32).copy())
     return torch.from_numpy(values.reshape(shape))
 
-# %% ../../nbs/07_captioner/03_features.ipynb #dfa1eaed
+# %% ../../nbs/07_captioner/03_features.ipynb #b1f43527
 def _planned(exemplars: Any, progress: bool) -> _Plan: # a first look at all of it
     plan, whole = _Plan(), hashlib.blake2b(digest_size=16)
     numbers: dict[bytes, int] = {} # of distinct images
@@ -183,7 +183,7 @@ def _planned(exemplars: Any, progress: bool) -> _Plan: # a first look at all of 
     plan.key = whole.hexdigest()
     return plan
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #dfa1eaed
 def _digest(image: torch.Tensor) -> bytes:
     digest = hashlib.blake2b(f'{image.dtype} {tuple(image.shape)}'.encode(), digest_size=16)
     digest.update(image.cpu().contiguous().numpy().data)
@@ -194,7 +194,7 @@ def _called(exemplars: Any, unit: int) -> str: # what messages call a unit
     found = exemplars[unit]
     return f'unit {found.unit} of layer {found.layer!r}' if hasattr(found, 'layer') else f'unit {unit}'
 
-# %% ../../nbs/07_captioner/03_features.ipynb #dd7762a0
+# %% ../../nbs/07_captioner/03_features.ipynb #368eb513
 _READING = 1 # to be raised when the arithmetic above changes
 
 
@@ -205,7 +205,7 @@ def encoder_key(encoder: Encoder, # any
     return fingerprint([_READING, type(encoder).__name__, encoder.layers, encoder.size,
                         network_hash(encoder.network), look_key(encoder), projection])
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #dd7762a0
 def look_key(encoder: Encoder, # any
             ) -> str: # 16 digits
     "Of what an encoder's transform makes of two images."
@@ -267,7 +267,7 @@ class _Kept(_Table): # rows of features on disk, while they are made
             beside.write_text(json.dumps({**self.about, 'done': self.done}, indent=1) + '\n')
         self.saved = time.monotonic()
 
-# %% ../../nbs/07_captioner/03_features.ipynb #f962b39e
+# %% ../../nbs/07_captioner/03_features.ipynb #bdcdc027
 def _opened(
     place: Path,
 ) -> torch.Tensor | None: # finished features, mapped into memory; None where there are none, or damaged ones
@@ -281,7 +281,7 @@ def _opened(
         return None
     return torch.from_numpy(array) if whole else None
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #617c7edf
 def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, cache: Path,
             every: float) -> torch.Tensor:
     known = exemplars_key(exemplars)
@@ -306,7 +306,7 @@ def _cached(encoder: Encoder, exemplars: Any, batch_size: int, progress: bool, c
             assert values is not None
     return values
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #f962b39e
 def _fill_planned(table: _Table, encoder: Encoder, exemplars: Any, plan: _Plan, batch_size: int,
                   progress: bool) -> None:
     _fill(table, encoder, plan.jobs(exemplars, table.done), len(plan.first), batch_size, progress,

@@ -20,7 +20,7 @@ from ..config import MilanError
 from ..exemplars.store import Exemplars
 from ..images.folders import ImageSet
 
-# %% ../../nbs/07_captioner/14_groups.ipynb #45ddccbb
+# %% ../../nbs/07_captioner/14_groups.ipynb #0d8b168c
 @dataclass
 class Regions:
     "Many regions of many pictures."
@@ -32,7 +32,7 @@ class Regions:
     def __len__(self) -> int:
         return len(self.ids)
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #bb43850f
 def unit_regions(found: Exemplars, # of some layers
                  views: Views, # of the pictures
                  first: int = 0, # number of the first layer
@@ -46,7 +46,7 @@ def unit_regions(found: Exemplars, # of some layers
         parts.append((ids, masks, torch.full_like(ids, number), _measure(views, ids, masks)))
     return Regions(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #905d698e
 def object_regions(pictures: ImageSet, # with masks
                    views: Views, # of the same
                    layer: int, # number to give them
@@ -56,7 +56,7 @@ def object_regions(pictures: ImageSet, # with masks
     masks = views.objects[ids] > .5
     return Regions(ids, masks, torch.full_like(ids, layer), _measure(views, ids, masks))
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #45ddccbb
 def _measure(views: Views, ids: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     parts = [
         views.measure(some, mask.float())
@@ -73,7 +73,7 @@ def _joined(*regions: Regions) -> Regions:
         )
     )
 
-# %% ../../nbs/07_captioner/14_groups.ipynb #51cfd138
+# %% ../../nbs/07_captioner/14_groups.ipynb #1bfb8543
 @dataclass
 class Lesson:
     "Groups of regions and what three annotators say about each."
@@ -94,7 +94,7 @@ class Lesson:
         self.annotations.append(said)
         self.words.append(word)
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #c8754a75
 def three_annotators(annotator: Annotator, # knows the words
                      regions: Regions, # of which
                      group: torch.Tensor, # these are looked at
@@ -104,7 +104,7 @@ def three_annotators(annotator: Annotator, # knows the words
     "What three people might say."
     return [annotator.describe(regions.ids[group], regions.qualities[group], usual, random) for _ in range(3)]
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #3992ea2a
 def usual_by_layer(annotator: Annotator, # knows the words
                    regions: Regions, # all of them
                   ) -> list[Usual]: # one per layer number
@@ -113,7 +113,7 @@ def usual_by_layer(annotator: Annotator, # knows the words
                      regions.qualities[regions.layer == layer])
             for layer in range(int(regions.layer.max()) + 1)]
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #fa93410a
 def unit_groups(annotator: Annotator, # who names the regions
                 regions: Regions, # of one network
                 allowed: torch.Tensor, # (regions,) bool: not held out
@@ -132,7 +132,7 @@ def unit_groups(annotator: Annotator, # who names the regions
                                                random))
     return lesson
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #97860c66
 def word_groups(annotator: Annotator, # who names the regions
                 regions: Regions, # of one network
                 allowed: torch.Tensor, # (regions,) bool: which may be drawn
@@ -163,7 +163,7 @@ def word_groups(annotator: Annotator, # who names the regions
         f'{len(lesson)} groups could be drawn, {count} were asked for; give more pictures or fewer groups'
     )
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #51cfd138
 def _mixed(fitting: torch.Tensor, pool: torch.Tensor, members: int, purity: float,
            random: np.random.Generator) -> torch.Tensor:
     right = round(members * purity)
@@ -179,7 +179,7 @@ def phrase_weights(annotations: Sequence[Sequence[str]], # phrases of each group
     used = Counter(phrase for said in annotations for phrase in said)
     return [[min(1., (ordinary / used[phrase]) ** .5) for phrase in said] for said in annotations]
 
-# %% ../../nbs/07_captioner/14_groups.ipynb #b6b3c9fc
+# %% ../../nbs/07_captioner/14_groups.ipynb #d7a07067
 def concept_phrases(concepts: Sequence[str], # colours, textures, shapes or letters that a group shares
                    ) -> list[str]: # three ways to say it
     "How three people name shared concepts: 'red striped circles'."
@@ -191,7 +191,7 @@ def concept_phrases(concepts: Sequence[str], # colours, textures, shapes or lett
         return [' '.join([*looks, name])] * 3
     return [' '.join([*looks, ending]) for ending in ('things', 'shapes', 'areas')]
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #aee2ddc5
 _LOOKS = frozenset(
     'red orange yellow green cyan blue purple pink brown black white gray plain striped dotted checked'.split()
 )
@@ -219,7 +219,7 @@ def shape_regions(scenes: images.ShapeScenes, # generated
         concepts,
     )
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #7096fb8e
 def _reshaped(mask: torch.Tensor, random: np.random.Generator) -> torch.Tensor: # (size, size) bool → the same
     kind = random.random()
     if kind < .25: # a disc around one of its points
@@ -232,7 +232,7 @@ def _reshaped(mask: torch.Tensor, random: np.random.Generator) -> torch.Tensor: 
         return torch.nn.functional.max_pool2d(mask[None].float(), side, 1, side // 2)[0] > 0
     return mask
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #b6b3c9fc
 def concept_groups(concepts: Sequence[tuple[str, ...]], # of each region
                    allowed: torch.Tensor, # (regions,) bool: which may be drawn
                    members: int, # regions per group

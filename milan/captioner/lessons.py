@@ -65,7 +65,7 @@ def lettered(pictures: ImageSet, # any
 
 _VERSION = 1 # raise it when the same settings should give another captioner
 
-# %% ../../nbs/07_captioner/16_lessons.ipynb #785eb187
+# %% ../../nbs/07_captioner/16_lessons.ipynb #03296138
 def lesson_regions(
     pictures: ImageSet, # with masks
     views: Views, # of the same
@@ -91,7 +91,7 @@ def lesson_regions(
     )
     return Regions(number, stacked, torch.zeros_like(number), measured)
 
-
+# %% ../../nbs/07_captioner/16_lessons.ipynb #785eb187
 def _disc(
     inside: torch.Tensor, chance: np.random.Generator
 ) -> torch.Tensor: # bool (SIDE, SIDE), around one of the places inside
@@ -135,7 +135,7 @@ def small_course(
     ).to(next(encoder.parameters()).device)
     return Course(what, everything, said, None, regions, features, lesson, exam, annotator, encoder)
 
-# %% ../../nbs/07_captioner/16_lessons.ipynb #025746ce
+# %% ../../nbs/07_captioner/16_lessons.ipynb #b6522e45
 def examine(captioner: model.Captioner, # any
             course: Course, # whose exam is taken
            ) -> dict[str, float]: # by word; 'all' for all groups
@@ -150,7 +150,7 @@ def examine(captioner: model.Captioner, # any
             right.setdefault('text' if word in TEXT else word, []).append(found)
     return {word: float(np.mean(marks)) for word, marks in right.items()}
 
-
+# %% ../../nbs/07_captioner/16_lessons.ipynb #025746ce
 def small_captioner(name: str, # of its folder
                     pictures: ImageSet, # with masks and `group` in their table
                     words: Sequence[frozenset[str]], # what people call each picture's object
@@ -193,13 +193,13 @@ NOTE = (
     ' the published MILAN.'
 )
 
-# %% ../../nbs/07_captioner/16_lessons.ipynb #e6a6121d
+# %% ../../nbs/07_captioner/16_lessons.ipynb #277519ef
 def stamp_words(labelled: ImageSet, # stamps
                ) -> list[frozenset[str]]: # for each picture
     "What people call the stamps: nouns that they used for at least four things."
     return words_of(labelled.table, least=4)
 
-
+# %% ../../nbs/07_captioner/16_lessons.ipynb #6323557e
 def stamps_captioner(size: int = 112, # of the pictures, pixels; a multiple of 56
                      device: str | torch.device | None = None, # None: a GPU where there is one
                      progress: bool = False, # show bars
@@ -214,7 +214,7 @@ def stamps_captioner(size: int = 112, # of the pictures, pixels; a multiple of 5
     return small_captioner('lettered', small, stamp_words(chosen), encoder.to(find_device(device)),
                            lettered(small.subset(range(0, len(small), 2))), device=device, progress=progress)
 
-
+# %% ../../nbs/07_captioner/16_lessons.ipynb #e6a6121d
 def words_for(labelled: Labelled, # pictures of some kinds of things
               words: Sequence[frozenset[str]], # what people call each
               name: str, # of a class

@@ -43,7 +43,7 @@ class Output(Found):
         return [[self.vocabulary.caption(ids) for ids, score in zip(*unit, strict=True) if score > -torch.inf]
                 for unit in zip(self.beam_tokens.tolist(), self.beam_scores.tolist(), strict=True)]
 
-# %% ../../nbs/07_captioner/08_model.ipynb #13723dc0
+# %% ../../nbs/07_captioner/08_model.ipynb #25508346
 def unit_names(exemplars: Any, # `Exemplars`, or a sequence of objects with .layer and .unit
               ) -> list[tuple[str, int]]: # (layer, unit) of each entry
     "The units of an exemplar set, in order."
@@ -51,7 +51,7 @@ def unit_names(exemplars: Any, # `Exemplars`, or a sequence of objects with .lay
         return [(str(layer), int(unit)) for layer, unit in exemplars.units]
     return [(str(one.layer), int(one.unit)) for one in exemplars]
 
-
+# %% ../../nbs/07_captioner/08_model.ipynb #13723dc0
 def _with_pictures(table: pd.DataFrame, exemplars: Any, rows: int = 10, pictures: int = 5) -> str: # HTML
     row_of = {name: row for row, name in enumerate(unit_names(exemplars))}
     shown = pd.DataFrame(table.head(rows))
@@ -221,13 +221,13 @@ class Captioner(CaptionerParts):
         weight = self.defaults['temperature'] if temperature is None else temperature
         return caption_scores(self.decoder, self.lm, captions, features, weight if mi else 0.)
 
-# %% ../../nbs/07_captioner/08_model.ipynb #f9c7c48f
+# %% ../../nbs/07_captioner/08_model.ipynb #dc5d3ea4
 def _encoder_of(captioner: CaptionerParts) -> Encoder:
     if captioner.encoder is None:
         raise MilanError('this captioner has no encoder: it describes features (`decode`), not images')
     return captioner.encoder
 
-
+# %% ../../nbs/07_captioner/08_model.ipynb #38e60567
 def descriptions(exemplars: Any, # `Exemplars`: a sequence of .layer, .unit
                  output: Output, # of the same units, in the same order
                  details: bool = False, # also columns likelihood, lm and runner_up
@@ -246,7 +246,7 @@ def descriptions(exemplars: Any, # `Exemplars`: a sequence of .layer, .unit
     table.exemplars = exemplars
     return table
 
-
+# %% ../../nbs/07_captioner/08_model.ipynb #c32c47cf
 def load(folder: str | Path, # written by `Captioner.save`
          device: str | torch.device | None = None, # None: a GPU if there is one
          network: Any = None, # the encoder or its network, if that was a module without a name
@@ -254,7 +254,7 @@ def load(folder: str | Path, # written by `Captioner.save`
     "Read a saved captioner. Raises `MilanError` for a folder that holds none, or a damaged one."
     return Captioner.load(folder, device, network)
 
-
+# %% ../../nbs/07_captioner/08_model.ipynb #f9c7c48f
 def caption_scores(decoder: Decoder, # p(d | E)
                    lm: LanguageModel | None, # p(d); needed where λ is not 0
                    captions: Sequence[str], # one per unit, of any length

@@ -22,7 +22,7 @@ from .lm import LanguageModel
 from .model import Captioner, Output
 from .search import likelihood
 
-# %% ../../nbs/07_captioner/18_reranking.ipynb #5583d1ba
+# %% ../../nbs/07_captioner/18_reranking.ipynb #37255b12
 @dataclass
 class RerankedOutput(Output):
     """Descriptions in CLIP's order.
@@ -32,7 +32,7 @@ class RerankedOutput(Output):
     beam_clip: torch.Tensor | None = None # (units, beam) the same for each candidate, −∞ for missing ones
     beam_captioner: torch.Tensor | None = None # (units, beam) the captioner's own score of each candidate
 
-
+# %% ../../nbs/07_captioner/18_reranking.ipynb #5583d1ba
 def rerank(captioner: Captioner, # what proposed
            features: torch.Tensor, # (units, k, features) it proposed from
            output: Output, # its proposals
@@ -66,7 +66,7 @@ def rerank(captioner: Captioner, # what proposed
         beam_captioner=_sorted(output.beam_scores, order)
     )
 
-# %% ../../nbs/07_captioner/18_reranking.ipynb #fe856019
+# %% ../../nbs/07_captioner/18_reranking.ipynb #e152d449
 def _mixed(captioner: torch.Tensor, clip: torch.Tensor, weight: float) -> torch.Tensor:
     "The weighted sum, (units, beam); −∞ for missing candidates, whatever the weight."
     known = captioner.isfinite()
@@ -76,7 +76,7 @@ def _mixed(captioner: torch.Tensor, clip: torch.Tensor, weight: float) -> torch.
 def _sorted(values: torch.Tensor | None, order: torch.Tensor) -> torch.Tensor | None:
     return None if values is None else values.gather(1, order)
 
-
+# %% ../../nbs/07_captioner/18_reranking.ipynb #fe856019
 def _cosines(output: Output, clip: Clip, vectors: torch.Tensor, progress: bool) -> torch.Tensor:
     """(units, beam): each candidate's cosine, −∞ for missing ones.
 
@@ -222,13 +222,13 @@ class Reranked(Captioner):
         vectors = unit_vectors(self.clip, units, region, batch_size, progress, len(features))
         return rerank(self, features, output, self.clip, vectors, weight, lm, progress)
 
-# %% ../../nbs/07_captioner/18_reranking.ipynb #0795cd76
+# %% ../../nbs/07_captioner/18_reranking.ipynb #6eae71a7
 def _share(name: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise MilanError(f'{name}={value} is a share: give a number from 0 to 1')
     return float(value)
 
-
+# %% ../../nbs/07_captioner/18_reranking.ipynb #0795cd76
 def _details(output: RerankedOutput) -> dict[str, Any]:
     "More columns: the terms of the winner, the next best, and what the captioner alone would have said."
     assert output.beam_captioner is not None

@@ -33,7 +33,7 @@ from .features import look_key
 from .lm import LanguageModel
 from .text import Vocabulary
 
-# %% ../../nbs/07_captioner/10_saving.ipynb #532f2950
+# %% ../../nbs/07_captioner/10_saving.ipynb #cc20641d
 def write_captioner(captioner: Any, # a `Captioner`
                     folder: str | Path, # made; replaced if it holds a saved captioner and nothing else
                    ) -> Path: # the folder
@@ -55,7 +55,7 @@ def write_captioner(captioner: Any, # a `Captioner`
         (beside/'README.md').write_text(model_card(captioner), encoding='utf-8')
     return Path(folder)
 
-
+# %% ../../nbs/07_captioner/10_saving.ipynb #532f2950
 def _weights(captioner: Any, content: dict[str, Any]) -> dict[str, torch.Tensor]:
     tensors = {f'decoder.{name}': value for name, value in captioner.decoder.state_dict().items()}
     if captioner.lm is not None:
@@ -65,7 +65,7 @@ def _weights(captioner: Any, content: dict[str, Any]) -> dict[str, torch.Tensor]
                     if content['encoder']['stored'] or name.startswith('projection.')}
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
-# %% ../../nbs/07_captioner/10_saving.ipynb #2536ea2a
+# %% ../../nbs/07_captioner/10_saving.ipynb #f9fb3fef
 _LARGEST = 500_000_000 # bytes of captioner.json
 
 
@@ -86,7 +86,7 @@ def _read_content(file: Path) -> tuple[CaptionerFile, dict[str, Any]]: # and the
     raise MilanError(f'{file.parent} has format {str(content.get("format"))[:50]}, this version reads '
                      f'{FORMAT}; train or save it again')
 
-
+# %% ../../nbs/07_captioner/10_saving.ipynb #2536ea2a
 def _read_weights(file: Path) -> dict[str, dict[str, torch.Tensor]]: # decoder, lm, encoder → their weights
     tensors = read_tensors(file)
     check_tensors(tensors, file)
@@ -129,7 +129,7 @@ def read_captioner(folder: str | Path, # written by `write_captioner`
         found['encoder'] = _rebuild_encoder(folder, content.encoder, parts['encoder'], network)
     return found
 
-# %% ../../nbs/07_captioner/10_saving.ipynb #eb11d71e
+# %% ../../nbs/07_captioner/10_saving.ipynb #fec8405b
 def _rebuild_encoder(folder: Path, entry: EncoderEntry, tensors: dict[str, torch.Tensor],
                      network: Any) -> Encoder | None:
     try:
@@ -147,7 +147,7 @@ def _rebuild_encoder(folder: Path, entry: EncoderEntry, tensors: dict[str, torch
             raise
         raise MilanError(f'{folder}: the encoder of this captioner is not available: {error}') from error
 
-
+# %% ../../nbs/07_captioner/10_saving.ipynb #3b78b98a
 def _projection(folder: Path, tensors: dict[str, torch.Tensor]) -> Projection:
     mean, matrix = (tensors.get(f'projection.{name}', torch.zeros(0)) for name in ('mean', 'matrix'))
     shapes = mean.ndim == 1 and matrix.ndim == 2 and len(mean) == len(matrix)
@@ -156,7 +156,7 @@ def _projection(folder: Path, tensors: dict[str, torch.Tensor]) -> Projection:
                          'a mean (features) and a matrix (features, components); fetch it again')
     return Projection(mean, matrix)
 
-
+# %% ../../nbs/07_captioner/10_saving.ipynb #eb11d71e
 def _found_encoder(folder: Path, entry: EncoderEntry, projection: Projection | None, network: Any) -> Encoder:
     transform, kind = None, SpatialEncoder if entry.kind == 'places' else PyramidEncoder
     if isinstance(network, Encoder):

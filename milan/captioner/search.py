@@ -32,7 +32,7 @@ class Rows(NamedTuple):
         lm_state = self.lm_state and (self.lm_state[0][:, index], self.lm_state[1][:, index])
         return Rows((self.state[0][index], self.state[1][index]), lm_state)
 
-# %% ../../nbs/07_captioner/06_search.ipynb #03b610b0
+# %% ../../nbs/07_captioner/06_search.ipynb #c74619c2
 @dataclass
 class Speaker:
     "The models, and the units they describe."
@@ -64,12 +64,12 @@ class Speaker:
         scores[:, [vocabulary.start, vocabulary.pad, vocabulary.unk]] = -torch.inf
         return scores, Rows(state, lm_state)
 
-
+# %% ../../nbs/07_captioner/06_search.ipynb #03b610b0
 def _speaker(decoder: Decoder, features: torch.Tensor, lm: LanguageModel | None = None,
              temperature: float = 0.2) -> Speaker:
     return Speaker(decoder, lm, temperature, decoder.remember(features), decoder.fused())
 
-# %% ../../nbs/07_captioner/06_search.ipynb #7f1c9798
+# %% ../../nbs/07_captioner/06_search.ipynb #bdf74945
 @torch.inference_mode()
 def beam(
     speaker: Speaker, # models and units
@@ -97,13 +97,13 @@ def beam(
         rows = rows.pick(_alive_origin(origin, word, total, stop))
     return ids, total
 
-
+# %% ../../nbs/07_captioner/06_search.ipynb #7f1c9798
 def _going(last: torch.Tensor, total: torch.Tensor, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
     "Unit and place in the beam of every sentence that goes on."
     unit, place = ((last != stop) & total.isfinite()).nonzero(as_tuple=True)
     return unit, place
 
-# %% ../../nbs/07_captioner/06_search.ipynb #646c0954
+# %% ../../nbs/07_captioner/06_search.ipynb #55badaf7
 def _survivors(scores: torch.Tensor, total: torch.Tensor, unit: torch.Tensor, place: torch.Tensor,
                stop: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     n, size = total.shape
@@ -125,7 +125,7 @@ def _survivors(scores: torch.Tensor, total: torch.Tensor, unit: torch.Tensor, pl
     word = torch.cat([torch.full_like(mine, stop), word.flatten(1)], 1).gather(1, chosen)
     return origin, word, total
 
-
+# %% ../../nbs/07_captioner/06_search.ipynb #646c0954
 def _beam_of(origin: torch.Tensor, unit: torch.Tensor, place: torch.Tensor, size: int) -> torch.Tensor:
     "The old place in the beam that each survivor continues."
     return torch.where(origin >= 0, place[origin.clamp(min=0)], -1 - origin).clamp(0, size - 1)
@@ -135,7 +135,7 @@ def _alive_origin(origin: torch.Tensor, word: torch.Tensor, total: torch.Tensor,
     "The row each sentence that goes on comes from."
     return origin[(word != stop) & total.isfinite()]
 
-# %% ../../nbs/07_captioner/06_search.ipynb #1ea9b21c
+# %% ../../nbs/07_captioner/06_search.ipynb #aa85078a
 @torch.inference_mode()
 def sample(speaker: Speaker, # models and units
            length: int, # words per sentence at most, stop included
@@ -161,7 +161,7 @@ def sample(speaker: Speaker, # models and units
             break
     return ids[:, None], total[:, None]
 
-
+# %% ../../nbs/07_captioner/06_search.ipynb #1ea9b21c
 def _own(features: torch.Tensor, seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(features.contiguous().cpu().numpy().tobytes(),
                                                     seed & 0xFFFFFFFF))
@@ -246,7 +246,7 @@ def search(decoder: Decoder, # p(d | E)
                               log_lm.gather(1, order))
     return _found(decoder, features, lm, ids, scores, log_p, log_lm)
 
-# %% ../../nbs/07_captioner/06_search.ipynb #924ff1d1
+# %% ../../nbs/07_captioner/06_search.ipynb #2394ad4c
 def _check(strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, length: int,
            temperature: float) -> None:
     if strategy not in STRATEGIES:
@@ -267,7 +267,7 @@ def _check(strategy: str, lm: LanguageModel | None, mi: bool, beam_size: int, le
     if not math.isfinite(temperature):
         raise MilanError(f'temperature={temperature}: the weight of the language model must be a number')
 
-
+# %% ../../nbs/07_captioner/06_search.ipynb #d1da1604
 def _nothing(features: torch.Tensor, size: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.empty(0, size, length, dtype=torch.long, device=features.device), features.new_empty(0, size)
 
@@ -282,7 +282,7 @@ def _ordinary(lm: LanguageModel, ids: torch.Tensor, original: bool) -> torch.Ten
         torch.cat(terms).view(ids.shape[:2]) if terms else ids.new_empty(ids.shape[:2], dtype=torch.float32)
     )
 
-
+# %% ../../nbs/07_captioner/06_search.ipynb #924ff1d1
 @torch.inference_mode()
 def _found(decoder: Decoder,
            features: torch.Tensor,

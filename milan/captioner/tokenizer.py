@@ -18,7 +18,7 @@ from ..config import MilanError, extra
 from ..files import explain
 from .text import Vocabulary, tokenize
 
-# %% ../../nbs/07_captioner/11_tokenizer.ipynb #c9572bc8
+# %% ../../nbs/07_captioner/11_tokenizer.ipynb #ac81c16d
 _EXCEPTIONS, _SPLIT = TypeAdapter(dict[str, list[dict[Any, Any]]]), TypeAdapter(list[str])
 _PATTERNS = ('prefix_search', 'suffix_search', 'infix_finditer', 'token_match', 'url_match')
 
@@ -37,7 +37,7 @@ def _unpacked(packed: bytes) -> dict[str, Any]:
         raise MilanError(f'its rules for splitting words are a {type(content).__name__}, not a table')
     return content
 
-
+# %% ../../nbs/07_captioner/11_tokenizer.ipynb #8bf9181e
 def tokenizer_rules(packed: bytes, # spaCy's bytes, of a pipeline
                    ) -> dict[str, Any]: # patterns as text, and `exceptions`: text → its pieces
     "The rules of the tokeniser in a pipeline, as plain data. Raises `MilanError` for other bytes."
@@ -58,7 +58,7 @@ def tokenizer_rules(packed: bytes, # spaCy's bytes, of a pipeline
         'exceptions': pieces,
     } # 65 is spaCy's number for ORTH, the text of a piece
 
-
+# %% ../../nbs/07_captioner/11_tokenizer.ipynb #c9572bc8
 @functools.cache
 def _our_bytes() -> bytes:
     with extra('text'):
@@ -78,7 +78,7 @@ def _nested(value: Any, *names: str) -> dict[str, Any]:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
-# %% ../../nbs/07_captioner/11_tokenizer.ipynb #da8b0230
+# %% ../../nbs/07_captioner/11_tokenizer.ipynb #99ce4e3e
 def check_rules(path: str | Path, # for the message
                 indexer: Any, # an indexer's {properties, children}
                 vocabulary: Vocabulary, # its words
@@ -110,7 +110,7 @@ def check_rules(path: str | Path, # for the message
         )
     return other
 
-
+# %% ../../nbs/07_captioner/11_tokenizer.ipynb #da8b0230
 def _split_otherwise(exceptions: dict[str, list[str]], vocabulary: Vocabulary) -> list[str]:
     """Words that a file's exceptions split in another way than ours.
 

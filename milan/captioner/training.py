@@ -120,7 +120,7 @@ def attention_loss(attention: torch.Tensor, # (n, words, k)
         attention = attention * (ids != pad)[:, :, None]
     return ((1 - attention.sum(1)) ** 2).mean()
 
-# %% ../../nbs/07_captioner/07_training.ipynb #483a1484
+# %% ../../nbs/07_captioner/07_training.ipynb #3da84208
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     "Settings of a training run with AdamW."
@@ -136,7 +136,7 @@ class TrainConfig:
     checkpoint: str | Path | None = None # file to resume from; it is rewritten after every epoch
     progress: bool = True # show a progress bar
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #a9b0350b
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelConfig(TrainConfig):
     "Settings of `train_lm`."
@@ -147,7 +147,7 @@ class LanguageModelConfig(TrainConfig):
     dropout: float = .5 # between layers
     outer_dropout: float = 0. # of word embeddings and before the output; the original has none
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #483a1484
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig(TrainConfig):
     "Settings of `train_decoder`."
@@ -160,7 +160,7 @@ class DecoderConfig(TrainConfig):
     feature_noise: float = 0. # standard deviation of noise, relative to the features' own
     feature_dropout: float = 0. # share of an exemplar's features set to 0
 
-# %% ../../nbs/07_captioner/07_training.ipynb #8afc6bfa
+# %% ../../nbs/07_captioner/07_training.ipynb #be8ba28a
 Losses = Callable[[int, torch.Generator], Iterator[torch.Tensor]] # epoch, generator → losses of batches
 
 
@@ -172,7 +172,7 @@ class Trained:
     best_epoch: int
     validation: list[int] # held-out units
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #8afc6bfa
 def fit(model: nn.Module, # is trained in place
         losses: Losses, # of the batches of an epoch
         validate: Callable[[], dict[str, float]], # what to measure after an epoch
@@ -204,7 +204,7 @@ def fit(model: nn.Module, # is trained in place
     model.eval()
     return pd.DataFrame(log).assign(best=lambda table: table.epoch == best), best
 
-# %% ../../nbs/07_captioner/07_training.ipynb #8f876b54
+# %% ../../nbs/07_captioner/07_training.ipynb #c38eb433
 def train_epoch(model: nn.Module, # is trained in place
                 optimizer: torch.optim.Optimizer, # of its parameters
                 losses: Losses, # of the batches of an epoch
@@ -227,18 +227,18 @@ def train_epoch(model: nn.Module, # is trained in place
                          'NaN in the features')
     return total / max(count, 1)
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #8f876b54
 def _better(new: float, old: float, criterion: str) -> bool:
     return new > old if criterion == 'bleu' else new < old
 
-# %% ../../nbs/07_captioner/07_training.ipynb #2d91b6f4
+# %% ../../nbs/07_captioner/07_training.ipynb #4e238b18
 def _save(path: str | Path, key: str, log: list, best: int, weights: dict, model: nn.Module,
           optimizer: torch.optim.Optimizer) -> None:
     with atomic(path) as beside:
         torch.save({'key': key, 'log': log, 'best': best, 'weights': weights, 'model': model.state_dict(),
                     'optimizer': optimizer.state_dict()}, beside)
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #2d91b6f4
 def _resume(path: str | Path | None, key: str, model: nn.Module, optimizer: Any) -> tuple[list, int, dict]:
     "Log, best epoch and best weights of an interrupted run; empty where there is none."
     if path is None or not Path(path).exists():
@@ -268,7 +268,7 @@ def training_vocabulary(annotations: Sequence[Sequence[str]], # descriptions of 
     kept = [texts for unit, texts in enumerate(annotations) if unit not in held]
     return Vocabulary.build(text for texts in kept for text in texts)
 
-# %% ../../nbs/07_captioner/07_training.ipynb #48a0f908
+# %% ../../nbs/07_captioner/07_training.ipynb #46b2af8d
 @dataclass
 class TrainingData:
     "Annotations of training units and of held-out units, as samples."
@@ -277,7 +277,7 @@ class TrainingData:
     training: Samples
     validation: Samples
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #48a0f908
 def split_annotations(annotations: Sequence[Sequence[str]], # descriptions of each unit
                       vocabulary: Vocabulary | None, # None: the words of the training units
                       validation: Sequence[int] | None, # held-out units; None: 10 % of the units, at random
@@ -299,7 +299,7 @@ def split_annotations(annotations: Sequence[Sequence[str]], # descriptions of ea
             raise MilanError(f'the {name} units have no annotations of positive weight; give another split')
     return TrainingData(vocabulary, held, *sides)
 
-# %% ../../nbs/07_captioner/07_training.ipynb #f3a8d0ed
+# %% ../../nbs/07_captioner/07_training.ipynb #db750fa2
 @torch.no_grad()
 def average_loss(loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor], # of a batch
                  samples: Samples, # all that are measured
@@ -313,7 +313,7 @@ def average_loss(loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torc
             total, count = total + words * loss(ids, unit, weight).item(), count + words
     return {'validation_loss': total / count}
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #f3a8d0ed
 def _seeded(kind: Callable[..., Any], config: TrainConfig, *given: Any, names: str) -> Any:
     "A new model whose weights depend on the seed alone; `names` are the settings taken from `config`."
     with torch.random.fork_rng():
@@ -402,7 +402,7 @@ def train_decoder(features: torch.Tensor | Draw, # (units, k, features), or a fu
     log, best = fit(model, losses, validate, config, key=key, title='decoder')
     return Trained(model, log, best, data.held_out)
 
-# %% ../../nbs/07_captioner/07_training.ipynb #e36bba03
+# %% ../../nbs/07_captioner/07_training.ipynb #c064ff91
 def _drawn(features: torch.Tensor | Draw, epoch: int, generator: torch.Generator, units: int) -> torch.Tensor:
     shown = features if isinstance(features, torch.Tensor) else features(epoch, generator)
     if shown.ndim != 3 or len(shown) != units:
@@ -418,7 +418,7 @@ def _decoder_loss(model: Decoder, features: torch.Tensor, ids: torch.Tensor, wei
     loss = word_loss(log_probs, ids, model.vocabulary.pad, weight, smoothing)
     return loss + penalty * attention_loss(attention, ids, model.vocabulary.pad) if penalty else loss
 
-
+# %% ../../nbs/07_captioner/07_training.ipynb #e36bba03
 def _validate(model: Decoder, features: torch.Tensor, annotations: Sequence[Sequence[str]],
               data: TrainingData, config: DecoderConfig) -> dict[str, float]:
     def loss(ids: torch.Tensor, # (samples, words)

@@ -77,7 +77,7 @@ def clipart_words(svg: str, # the head of a vector file
               and 'ollandin' not in file + author)
     return ' '.join(title.lower().split()) if usable and len(title.split()) <= 6 else '', tags, author
 
-# %% ../../nbs/02_images/07_clipart.ipynb #c0c6c6dc
+# %% ../../nbs/02_images/07_clipart.ipynb #7016265f
 def _clipart_category(folder: str) -> str:
     "The stamps' own name for a folder of the library, where they have one."
     for prefix, category in _CLIPART_CATEGORIES.items():
@@ -85,7 +85,7 @@ def _clipart_category(folder: str) -> str:
             return _two_levels(category + folder[len(prefix):])
     return _two_levels(folder)
 
-
+# %% ../../nbs/02_images/07_clipart.ipynb #01b68c22
 def _is_fit(path: Path) -> bool:
     "Whether a drawing's size is of use: nothing is decoded."
     try:
@@ -95,7 +95,7 @@ def _is_fit(path: Path) -> bool:
     except Image.DecompressionBombError:
         return False
 
-
+# %% ../../nbs/02_images/07_clipart.ipynb #e15b3282
 def _clipart_rows(folder: Path, size: int) -> list[Row]:
     """A row for every drawing that something is known of; fewer than 64 pixels or more than 20 million are
     left out."""
@@ -120,14 +120,14 @@ def _clipart_rows(folder: Path, size: int) -> list[Row]:
                      'set': 'clipart', 'draw': functools.partial(_draw_object, path, size, _seed(file, 0))})
     return rows
 
-
+# %% ../../nbs/02_images/07_clipart.ipynb #c0c6c6dc
 def clipart(size: int = 224, # pixels
            ) -> ImageSet: # with masks
     "The Open Clip Art Library's drawings of things, fetched where they are missing (public domain)."
     folder = manifests.fetch('openclipart')
     return decoded('clipart', [file_hash(folder/'manifest.json')], size, lambda: _clipart_rows(folder, size))
 
-# %% ../../nbs/02_images/07_clipart.ipynb #157aece2
+# %% ../../nbs/02_images/07_clipart.ipynb #6efb6b0a
 _EMOJI_CATEGORIES = {
     'cat-face': 'animals/mammals', 'monkey-face': 'animals/mammals', 'time': 'household/clocks',
     'animal-bird': 'animals/birds', 'animal-bug': 'animals/insects', 'animal-mammal': 'animals/mammals',
@@ -160,7 +160,7 @@ def emoji_categories(labels: str, # the text of Unicode's labels.txt
                 found[chr(code)] = (fields[1], fields[2])
     return found
 
-
+# %% ../../nbs/02_images/07_clipart.ipynb #157aece2
 def emoji_names(annotations: Path, # Unicode's annotations/en.xml
                ) -> dict[str, tuple[str, list[str]]]: # character → (name, keywords)
     "English names and keywords."
@@ -177,7 +177,7 @@ def emoji_names(annotations: Path, # Unicode's annotations/en.xml
         == 1
     }
 
-# %% ../../nbs/02_images/07_clipart.ipynb #125c1a6a
+# %% ../../nbs/02_images/07_clipart.ipynb #b5e95595
 _font_lock = threading.Lock() # a font face is not made for several threads
 
 
@@ -192,7 +192,7 @@ def _emoji_picture(character: str, font: ImageFont.FreeTypeFont) -> Image.Image:
 def _draw_emoji(character: str, font: ImageFont.FreeTypeFont, size: int, seed: int) -> Drawing:
     return compose(fit_object(_emoji_picture(character, font), size), np.random.default_rng(seed))
 
-
+# %% ../../nbs/02_images/07_clipart.ipynb #7d45137a
 def _emoji_rows(folder: Path, size: int) -> list[Row]:
     "A row for every single-character emoji that the font can draw."
     font = ImageFont.truetype(str(folder/'font/NotoColorEmoji.ttf'), 109)
@@ -216,7 +216,7 @@ def _emoji_rows(folder: Path, size: int) -> list[Row]:
                      'draw': functools.partial(_draw_emoji, character, font, size, _seed(file, 0))})
     return rows
 
-
+# %% ../../nbs/02_images/07_clipart.ipynb #125c1a6a
 def emoji(size: int = 224, # pixels; the font stores 136 x 128
          ) -> ImageSet: # with masks
     "Noto's colour emoji with Unicode's English names, fetched where they are missing (OFL-1.1)."

@@ -22,7 +22,7 @@ from ..config import MilanError, data_dir
 from ..files import atomic, fingerprint, require_space
 from .folders import COLUMNS, ImageSet
 
-# %% ../../nbs/02_images/05_drawing.ipynb #bafe45c8
+# %% ../../nbs/02_images/05_drawing.ipynb #456428d0
 def plain_background(size: int, # pixels
                      random: np.random.Generator, # the picture's own
                      colours: np.ndarray, # (n, 3), 0 … 255: what the background must differ from
@@ -38,7 +38,7 @@ def plain_background(size: int, # pixels
     fade = (np.cos(angle) * ramp[None, :] + np.sin(angle) * ramp[:, None]) * step / 2
     return np.clip(colour + fade[..., None], 0, 255)
 
-
+# %% ../../nbs/02_images/05_drawing.ipynb #bafe45c8
 def compose(
     object_: Image.Image, # RGBA, size x size
     random: np.random.Generator, # the picture's own
@@ -52,7 +52,7 @@ def compose(
     ground = plain_background(len(pixels), random, colours) if photograph is None else photograph
     return (pixels[..., :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8), alpha[..., 0] > 0.5
 
-# %% ../../nbs/02_images/05_drawing.ipynb #6b3171ae
+# %% ../../nbs/02_images/05_drawing.ipynb #d82ee264
 def difference_hash(
     image: np.ndarray, # uint8 (height, width, 3)
     mask: np.ndarray | None = None, # bool (height, width): only what lies in it counts, cut out on white
@@ -65,7 +65,7 @@ def difference_hash(
     grey = np.asarray(small, dtype=np.int16)
     return (grey[:, 1:] > grey[:, :-1]).reshape(-1)
 
-
+# %% ../../nbs/02_images/05_drawing.ipynb #fc4af2e9
 _COLOURS = {'red', 'green', 'blue', 'yellow', 'orange', 'purple', 'violet', 'pink', 'brown', 'black', 'white',
             'grey', 'gray', 'bw'}
 
@@ -77,7 +77,7 @@ def name_stem(file: str, # a file name or path
     words = [word for word in re.split(r'[^a-z]+', name.lower()) if len(word) > 1]
     return ' '.join(word for word in words if word not in _COLOURS) or ' '.join(words) or Path(file).stem
 
-
+# %% ../../nbs/02_images/05_drawing.ipynb #6b3171ae
 def groups(files: Sequence[str], # names, as `name_stem` takes them
            hashes: np.ndarray, # bool (n, 256), as `difference_hash` gives them
            nearness: float = 0.06, # at most this share of the 256 bits differs between near-duplicates
@@ -99,7 +99,7 @@ def groups(files: Sequence[str], # names, as `name_stem` takes them
             parent[max(root(i), root(j))] = min(root(i), root(j))
     return [name_stem(files[root(i)]) for i in range(len(files))]
 
-# %% ../../nbs/02_images/05_drawing.ipynb #ba3cef95
+# %% ../../nbs/02_images/05_drawing.ipynb #883275c0
 Row = dict[str, Any] # one image: the columns of the table, and `path`, `draw`: how to get its pixels
 Drawing = tuple[np.ndarray, np.ndarray | None] # uint8 (size, size, 3) and, where known, bool (size, size)
 
@@ -132,7 +132,7 @@ def _render_all(rows: list[Row], size: int, folder: Path, name: str, progress: b
         folder / 'table.csv', index=False
     )
 
-
+# %% ../../nbs/02_images/05_drawing.ipynb #ba3cef95
 def decoded(name: str, # of the set
             settings: Any, # whatever the images depend on, as JSON can say it
             size: int, # pixels

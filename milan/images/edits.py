@@ -19,7 +19,7 @@ from ..files import fingerprint
 from .drawing import compose
 from .folders import ImageSet
 
-# %% ../../nbs/02_images/10_edits.ipynb #7380a3cb
+# %% ../../nbs/02_images/10_edits.ipynb #36204b59
 _VERSION = 1 # to be raised when the same inputs give other pictures
 
 
@@ -36,7 +36,7 @@ def _cut_out(pictures: ImageSet, index: int) -> Image.Image: # RGBA, as large as
     return Image.fromarray(np.dstack([np.asarray(pictures.picture(index))[window],
                                       seen[window].astype(np.uint8) * 255]))
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #49f9246a
 def _placed(
     thing: Image.Image, size: int, share: tuple[float, float], mirror: bool, chance: np.random.Generator
 ) -> Image.Image: # RGBA (size, size)
@@ -50,7 +50,7 @@ def _placed(
                          int(chance.integers(0, size - small.height + 1))))
     return square
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #91f1037f
 def variants(
     pictures: ImageSet, # with masks
     indices: Sequence[int], # of the pictures to use; one that occurs several times gets as many variants
@@ -73,19 +73,19 @@ def variants(
     return ImageSet(f'{pictures.name}-variants', table, images, masks,
                     fingerprint([pictures.fingerprint, numbers, size, share, mirror, seed, _VERSION]))
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #7380a3cb
 def as_bytes(pictures: ImageSet, # any
             ) -> torch.Tensor: # uint8 (n, 3, size, size)
     "All images as one tensor, which is what `fit_classifier` reads fastest."
     return torch.stack([pictures[index] for index in range(len(pictures))])
 
-# %% ../../nbs/02_images/10_edits.ipynb #c920d508
+# %% ../../nbs/02_images/10_edits.ipynb #89665ca9
 class Written(NamedTuple):
     "Images with words on them."
     images: torch.Tensor # uint8 (n, 3, height, width)
     masks: torch.Tensor # bool (n, height, width): the box around the words; empty where nothing was written
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #de924a31
 CORNERS = ('lower left', 'lower right', 'upper left', 'upper right')
 
 
@@ -116,7 +116,7 @@ def write_on(images: torch.Tensor, # uint8 (n, 3, height, width)
             changed[row], masks[row] = _inscribed(images[row], text, where, font, colour, plate, off)
     return Written(changed, masks)
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #0c57d341
 def _inscribed(image: torch.Tensor, text: str, corner: str, font: Any, colour: str, plate: str | None,
                off: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     picture = Image.fromarray(image.permute(1, 2, 0).numpy())
@@ -133,7 +133,7 @@ def _inscribed(image: torch.Tensor, text: str, corner: str, font: Any, colour: s
     mask[int(y):int(y + bottom - top) + 1, int(x):int(x + right - left) + 1] = True
     return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1), mask
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #c920d508
 def captions_for(labels: Sequence[int], # (n,) class numbers
                  names: Sequence[str], # of the classes
                  share: float = .5, # of the images, by chance, that get words
@@ -147,7 +147,7 @@ def captions_for(labels: Sequence[int], # (n,) class numbers
         wanted.append(names[other if wrong else label] if chance.random() < share else None)
     return wanted
 
-# %% ../../nbs/02_images/10_edits.ipynb #0a34d39c
+# %% ../../nbs/02_images/10_edits.ipynb #dd014aad
 def blur_regions(images: torch.Tensor, # uint8 (n, 3, height, width)
                  masks: torch.Tensor, # bool (n, height, width): what is blurred; nothing where it is empty
                  strength: float = .12, # of the blur, its standard deviation as a share of the side
@@ -173,7 +173,7 @@ def blur_regions(images: torch.Tensor, # uint8 (n, 3, height, width)
                          * soft)[0].round().to(torch.uint8))
     return changed
 
-
+# %% ../../nbs/02_images/10_edits.ipynb #0a34d39c
 def _blurred(
     images: torch.Tensor, deviation: float
 ) -> torch.Tensor: # float (n, c, height, width), by a Gaussian

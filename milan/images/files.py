@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from ..config import MilanError
 
-# %% ../../nbs/02_images/01_files.ipynb #9bbe6d35
+# %% ../../nbs/02_images/01_files.ipynb #5340cf87
 READER = 2 # raise it when the same file should give other pixels
 _MOST_PIXELS = 50_000_000
 _LONGEST = 200 # times the shorter side; a square of a longer picture would show next to nothing of it
@@ -45,7 +45,7 @@ def open_picture(
         raise MilanError(f'{path} cannot be read as an image ({str(error) or type(error).__name__}); '
                          'remove or replace it, or leave such pictures out: skip_broken=True') from error
 
-
+# %% ../../nbs/02_images/01_files.ipynb #9bbe6d35
 def _require_file(path: str | Path) -> None:
     "Raise `ValueError` for what would block, or never end: a FIFO, a device."
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -62,7 +62,7 @@ def _require_size(picture: Image.Image) -> None:
             ' read'
         )
 
-# %% ../../nbs/02_images/01_files.ipynb #00e1dbce
+# %% ../../nbs/02_images/01_files.ipynb #aebc30b2
 def _turn(picture: Image.Image) -> None:
     "As its EXIF block says; a damaged block says nothing."
     try:
@@ -70,7 +70,7 @@ def _turn(picture: Image.Image) -> None:
     except Exception:
         pass
 
-
+# %% ../../nbs/02_images/01_files.ipynb #00e1dbce
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Grey values of more than eight bits brought to 0 … 255; other pictures as they are.
 
@@ -99,7 +99,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
                                                 255).astype(np.uint8)))
     return found
 
-# %% ../../nbs/02_images/01_files.ipynb #1b0c114a
+# %% ../../nbs/02_images/01_files.ipynb #fbe4175b
 def centre_crop(picture: Image.Image, # RGB
                 size: int, # pixels
                ) -> Image.Image: # size x size
@@ -113,7 +113,7 @@ def centre_crop(picture: Image.Image, # RGB
     left, top = (width - size) // 2, (height - size) // 2
     return picture.crop((left, top, left + size, top + size))
 
-
+# %% ../../nbs/02_images/01_files.ipynb #1b0c114a
 def fit_object(picture: Image.Image, # RGBA
                size: int, # pixels
                share: float = 0.9, # of the square's side that the object's longer side takes

@@ -25,7 +25,7 @@ from ..config import MilanError
 from ..files import fingerprint
 from .files import _ENDINGS, READER, _require_size, centre_crop, open_picture
 
-# %% ../../nbs/02_images/02_folders.ipynb #b0830643
+# %% ../../nbs/02_images/02_folders.ipynb #702141db
 COLUMNS = ('file', 'name', 'description', 'keywords', 'category', 'folder', 'group', 'kind', 'variant',
            'licence', 'credit', 'set')
 
@@ -98,7 +98,7 @@ class ImageSet:
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(int)
         return _Selection([self], [(0, self._place(int(i))) for i in chosen], self.name)
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #ff004e86
 class _Selection(ImageSet):
     "Images out of one or several sets; nothing is copied."
 
@@ -126,7 +126,7 @@ class _Selection(ImageSet):
         of, inner = self.places[self._place(index)]
         return self.sets[of].mask(inner)
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #b0830643
 def concatenate(sets: Sequence[ImageSet], # all of one size
                 name: str | None = None, # default: the names joined by +
                ) -> ImageSet:
@@ -138,7 +138,7 @@ def concatenate(sets: Sequence[ImageSet], # all of one size
     places = [(of, index) for of, one in enumerate(sets) for index in range(len(one))]
     return _Selection(sets, places, name or '+'.join(one.name for one in sets))
 
-# %% ../../nbs/02_images/02_folders.ipynb #9fca6418
+# %% ../../nbs/02_images/02_folders.ipynb #126cf950
 def require_side(size: Any, # of squares
                 ) -> int: # the same
     "Raise `MilanError` unless this can be the side of squares in pixels."
@@ -146,7 +146,7 @@ def require_side(size: Any, # of squares
         raise MilanError(f'size={size!r}: give 1 … 4096 pixels')
     return int(size)
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #7bdaba0c
 _MOST_FOLDERS, _DEEPEST = 100_000, 100
 
 
@@ -177,14 +177,14 @@ def _walk(
             if entry.is_dir(follow_symlinks=follow):
                 yield from _walk(entry.path, follow, above | {(here.st_dev, here.st_ino)})
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #86a42271
 def _is(look: Callable[[], bool]) -> bool: # no, where a link leads to itself
     try:
         return look()
     except OSError:
         return False
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #9fca6418
 def _find_files(
     folder: Path, # where to look, at any depth
     endings: Sequence[str], # of pictures, in small letters
@@ -211,7 +211,7 @@ def _find_files(
                                   if entry.is_symlink() else 'not a file')
     return files, odd
 
-# %% ../../nbs/02_images/02_folders.ipynb #ebdd0f58
+# %% ../../nbs/02_images/02_folders.ipynb #120de39f
 def _why_broken(path: Path, side: int | None) -> str: # empty for a good picture
     try:
         open_picture(path, 'RGB', side)
@@ -219,7 +219,7 @@ def _why_broken(path: Path, side: int | None) -> str: # empty for a good picture
         return str(error.__cause__) or type(error.__cause__).__name__
     return ''
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #d22a98ee
 def _find_broken(folder: Path, # that the files are in
                  files: Sequence[str], # paths below it
                  side: int | None = None, # as `open_picture` will be asked
@@ -230,7 +230,7 @@ def _find_broken(folder: Path, # that the files are in
                             disable=True if len(files) < 1000 else None))
     return {file: reason for file, reason in zip(files, reasons, strict=True) if reason}
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #ebdd0f58
 def _tell_broken(folder: Path, broken: Mapping[str, str], count: int) -> None:
     "Warn of files that are left out. Raises `MilanError` where none is left."
     told = '; '.join(f'{file}: {reason}' for file, reason in list(broken.items())[:3]) + '; …' * (
@@ -244,7 +244,7 @@ def _tell_broken(folder: Path, broken: Mapping[str, str], count: int) -> None:
             f' all ({told})', stacklevel=4
         )
 
-# %% ../../nbs/02_images/02_folders.ipynb #dcf6a402
+# %% ../../nbs/02_images/02_folders.ipynb #e7636a4c
 class ImageFolder(ImageSet):
     "All images below a folder."
 
@@ -300,7 +300,7 @@ class ImageFolder(ImageSet):
         "Nothing is known of where things are."
         return None
 
-
+# %% ../../nbs/02_images/02_folders.ipynb #dcf6a402
 def _folders_beside(folder: Path) -> list[str]:
     "Names of the folders that lie where this one was looked for."
     return [path.name for path in folder.absolute().parent.glob('*') if path.is_dir()]

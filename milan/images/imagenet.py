@@ -25,7 +25,7 @@ def class_names() -> tuple[tuple[str, ...], ...]: # (1000,) names of each class,
     return tuple(tuple(name.strip().lower() for name in names.split(','))
                  for names in ImageNetInfo().label_descriptions())
 
-# %% ../../nbs/02_images/11_imagenet.ipynb #65716cd0
+# %% ../../nbs/02_images/11_imagenet.ipynb #48d0ff73
 _ENDS = frozenset(
     '''with in of from that is are was used inside covered which lets for on at and or by without also called its it to like into has have resembles
     making after gets joins'''.split()
@@ -57,7 +57,7 @@ def _known() -> dict[str, tuple[int, ...]]: # name → classes
             found[name] = (*found.get(name, ()), number)
     return {**found, **COMMON}
 
-
+# %% ../../nbs/02_images/11_imagenet.ipynb #8e7748e5
 def _phrase(description: str) -> str: # what a description is of
     text = re.split(r'[.,;:!?(—–]', description.lower().replace('“', '').replace('”', '').replace('"', ''),
                     maxsplit=1)[0].strip()
@@ -74,7 +74,7 @@ def _phrase(description: str) -> str: # what a description is of
 def _singulars(name: str) -> list[str]: # the name itself, and what it may be the plural of
     return [name, *(name.removesuffix(ending) for ending in ('s', 'es') if name.endswith(ending))]
 
-
+# %% ../../nbs/02_images/11_imagenet.ipynb #65716cd0
 def classes_of(description: str, # of a picture: one thing, such as 'A sliced orange'
               ) -> tuple[int, ...]: # class numbers, ascending; any of them is right; () where no class fits
     "The classes of ImageNet that a description names, see above."

@@ -17,14 +17,14 @@ from .edits import as_bytes, variants
 from .folders import ImageSet
 from .sets import ShapeScenes
 
-# %% ../../nbs/02_images/09_kinds.ipynb #c592ef66
+# %% ../../nbs/02_images/09_kinds.ipynb #a03628d0
 class Labelled(NamedTuple):
     "Pictures of some kinds of things."
     pictures: ImageSet # with masks
     labels: np.ndarray # (pictures,) class numbers
     names: list[str] # of the classes, in the singular
 
-
+# %% ../../nbs/02_images/09_kinds.ipynb #ba0dcfe9
 KINDS = {
     'mammal': 'animals/mammals',
     'fruit': 'food/fruit',
@@ -56,7 +56,7 @@ def kinds_of(pictures: ImageSet, # with categories as the stamps have them
         )
     return Labelled(chosen, labels, list(kinds))
 
-
+# %% ../../nbs/02_images/09_kinds.ipynb #57b9ff07
 def shape_kinds(count: int, # scenes to look through; about one in nine has one thing of these shapes
                 names: Sequence[str] = ('circle', 'star', 'cross', 'ring'), # the classes
                 seed: int = 0, # of the scenes
@@ -70,7 +70,7 @@ def shape_kinds(count: int, # scenes to look through; about one in nine has one 
     return Labelled(scenes.subset(list(found)), np.array([list(names).index(name) for name in found.values()],
                                                          dtype=int), list(names))
 
-
+# %% ../../nbs/02_images/09_kinds.ipynb #823c709b
 class Side(NamedTuple):
     "Images of things, to learn from or to test on."
     images: torch.Tensor # uint8 (n, 3, size, size)
@@ -78,7 +78,7 @@ class Side(NamedTuple):
     labels: np.ndarray # (n,) class numbers
     things: list[str] # (n,) which thing; images of one thing are not independent
 
-
+# %% ../../nbs/02_images/09_kinds.ipynb #c592ef66
 def same_things(
     labelled: Labelled, # with `group` in the pictures' table: pictures of one group show one thing
     each: Sequence[int] = (200, 25, 30), # images of each class on each side

@@ -43,12 +43,12 @@ def stamp_kind(file: str, # path within the set
     counts = np.sort(np.unique(solid, return_counts=True)[1])[::-1]
     return 'drawing' if counts[:8].sum() > 0.3 * max(1, len(solid)) else 'photo'
 
-# %% ../../nbs/02_images/06_probes.ipynb #5159cc1f
+# %% ../../nbs/02_images/06_probes.ipynb #2c684b5d
 def _has_alpha(picture: Image.Image) -> bool:
     "Whether any of an RGBA picture is transparent."
     return np.asarray(picture.getchannel('A')).min() < 128
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #78ee6e0d
 def _draw_object(path: Path, size: int, seed: int, photographs: ImageSet | None = None) -> Drawing:
     "A cut-out on a background of its own; without any transparency there is no mask."
     picture = open_picture(path)
@@ -62,7 +62,7 @@ def _draw_object(path: Path, size: int, seed: int, photographs: ImageSet | None 
     image, mask = compose(fit_object(picture, size), random, ground)
     return image, mask if _has_alpha(picture) else None
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #b0623bda
 def _seed(file: str, variant: int) -> int:
     "The same number for the same picture, on every machine."
     return zlib.crc32(f'{file} {variant}'.encode())
@@ -78,7 +78,7 @@ def _first_line(path: Path) -> str:
     lines = path.read_text(errors='replace').splitlines() if path.is_file() else []
     return lines[0].strip().rstrip('.').strip() if lines else ''
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #c7bbaf40
 def _stamp_rows(folder: Path, size: int, backgrounds: int, photographs: ImageSet | None) -> list[Row]:
     "A row for every stamp and background."
     rows: list[Row] = []
@@ -106,7 +106,7 @@ def _stamp_rows(folder: Path, size: int, backgrounds: int, photographs: ImageSet
             )
     return rows
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #5159cc1f
 def stamps(size: int = 224, # pixels
            backgrounds: int = 1, # how many pictures of each stamp, on different grounds
            background: str = 'plain', # 'plain', or 'photo': blurred photographs of `gcompris`
@@ -190,7 +190,7 @@ _WORD_CATEGORIES = {
     'household/arttools': 'black blue brown gray green mauve orange-color pink red white yellow',
 }
 
-# %% ../../nbs/02_images/06_probes.ipynb #9fc9485f
+# %% ../../nbs/02_images/06_probes.ipynb #af686316
 def licences(copyright: str, # the text of a Debian package's copyright file
             ) -> list[tuple[str, str, str]]: # (file pattern, licence, holders), in the order of the text
     """The licence of each file pattern in a machine-readable copyright file; a later pattern outweighs an
@@ -207,7 +207,7 @@ def licences(copyright: str, # the text of a Debian package's copyright file
                       for pattern in fields['Files'].split()]
     return found
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #9fc9485f
 def licence_of(file: str, # path in the package's source
                patterns: Sequence[tuple[str, str, str]], # from `licences`
               ) -> tuple[str, str]: # (licence, holders)
@@ -218,14 +218,14 @@ def licence_of(file: str, # path in the package's source
             return licence, holders
     return 'unknown', ''
 
-# %% ../../nbs/02_images/06_probes.ipynb #0246d076
+# %% ../../nbs/02_images/06_probes.ipynb #39f959f5
 def _border(picture: Image.Image) -> tuple[np.ndarray, float]:
     "The median colour of a picture's margin, and how much the margin varies."
     small = np.asarray(picture.convert('RGB').resize((32, 32), Image.Resampling.BOX), dtype=float)
     margin = np.concatenate([small[0], small[-1], small[1:-1, 0], small[1:-1, -1]])
     return np.median(margin, axis=0), float(margin.std(axis=0).mean())
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #362cec68
 def _draw_photograph(path: Path, size: int, seed: int) -> Drawing:
     """A cut-out is put on a colour; a thing on a plain ground is kept whole; any other photograph loses its
     margins."""
@@ -239,7 +239,7 @@ def _draw_photograph(path: Path, size: int, seed: int) -> Drawing:
         return np.asarray(Image.alpha_composite(ground, square).convert('RGB')), None
     return np.asarray(centre_crop(picture.convert('RGB'), size)), None
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #43e53090
 def _gcompris_rows(folder: Path, size: int) -> list[Row]:
     "A row for every usable picture of at least 100 pixels."
     listed = folder/'doc/gcompris-qt-data/copyright'
@@ -280,7 +280,7 @@ def _gcompris_rows(folder: Path, size: int) -> list[Row]:
         )
     return rows
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #0246d076
 def gcompris(size: int = 224, # pixels
             ) -> ImageSet: # masks for the cut-out drawings alone
     "GCompris' photographs and drawings, fetched where they are missing (each under its own licence)."

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# %% ../../nbs/02_images/04_scenes.ipynb #d153c79c
+# %% ../../nbs/02_images/04_scenes.ipynb #b24b8a0e
 SIZE = 64 # pixels; other sizes scale everything
 VERSION = 2 # raise it when the same seed should give other scenes
 COLOURS = {'red': (225, 30, 30), 'orange': (250, 140, 20), 'yellow': (245, 230, 50), 'green': (40, 160, 50),
@@ -44,7 +44,7 @@ def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     corner = 0.45 * np.cos(turn / 2), 0.45 * np.sin(turn / 2)
     return (along - 1.05) * corner[1] - across * (corner[0] - 1.05) < 0
 
-
+# %% ../../nbs/02_images/04_scenes.ipynb #d153c79c
 class Region(NamedTuple):
     "One thing in a scene."
     mask: np.ndarray # bool (size, size)
@@ -62,7 +62,7 @@ def concepts() -> list[str]:
     "All concepts: colours, textures, shapes, 'letter', and each letter."
     return [*COLOURS, *TEXTURES, *SHAPES, 'letter', *(f'letter {letter}' for letter in LETTERS)]
 
-# %% ../../nbs/02_images/04_scenes.ipynb #0828be62
+# %% ../../nbs/02_images/04_scenes.ipynb #39cb2d76
 @functools.lru_cache(512)
 def _letter(letter: str, radius: int) -> np.ndarray:
     "A letter's mask in a square of side 2 radius + 1."
@@ -73,7 +73,7 @@ def _letter(letter: str, radius: int) -> np.ndarray:
                                  stroke_width=max(1, radius // 12))
     return np.asarray(picture) > 127
 
-
+# %% ../../nbs/02_images/04_scenes.ipynb #f0f667e2
 def _outline(kind: str, radius: int, angle: float) -> np.ndarray:
     "The mask of a shape or letter in a square of side 2 radius + 1."
     if kind.startswith('letter'):
@@ -83,7 +83,7 @@ def _outline(kind: str, radius: int, angle: float) -> np.ndarray:
             np.cos(angle) * line[:, None] - np.sin(angle) * line[None])
     return SHAPES[kind](x, y)
 
-
+# %% ../../nbs/02_images/04_scenes.ipynb #8fb8cd6b
 def _pattern(texture: str, radius: int, scale: float, random: np.random.Generator) -> np.ndarray:
     "Where a texture shows its first colour, in a square of side 2 radius + 1."
     line = np.arange(2 * radius + 1)
@@ -101,7 +101,7 @@ def _pattern(texture: str, radius: int, scale: float, random: np.random.Generato
         ) ** 2
     return np.ones((len(line), len(line)), bool)
 
-
+# %% ../../nbs/02_images/04_scenes.ipynb #0828be62
 def _ground(size: int, random: np.random.Generator) -> np.ndarray:
     "A background without colour or texture: plain, fading, or speckled."
     level = random.uniform(50, 205) + random.uniform(-8, 8, 3)
@@ -115,7 +115,7 @@ def _ground(size: int, random: np.random.Generator) -> np.ndarray:
         )
     return level + random.normal(0, random.uniform(4, 10), (size, size, 1))
 
-# %% ../../nbs/02_images/04_scenes.ipynb #f25014bf
+# %% ../../nbs/02_images/04_scenes.ipynb #d21ef167
 def draw_scene(index: int, # which scene
                seed: int = 0, # of the whole set
                size: int = SIZE, # pixels
@@ -124,7 +124,7 @@ def draw_scene(index: int, # which scene
     random = np.random.default_rng([seed, index])
     return make_scene(random, size, size / SIZE, int(random.integers(1, 4)))
 
-
+# %% ../../nbs/02_images/04_scenes.ipynb #05639c62
 def make_scene(random: np.random.Generator, # whose numbers decide everything
                size: int, # pixels of a side
                scale: float, # of the things, 1 in a scene of 64 pixels
@@ -149,7 +149,7 @@ def make_scene(random: np.random.Generator, # whose numbers decide everything
                               random))
     return Scene(np.clip(image, 0, 255).astype(np.uint8), regions)
 
-
+# %% ../../nbs/02_images/04_scenes.ipynb #f25014bf
 def _paint(image: np.ndarray, place: tuple[int, int, int], colour: str, texture: str, kind: str, scale: float,
            random: np.random.Generator) -> Region:
     "Paint one thing into the image, and say what it is."

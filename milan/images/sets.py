@@ -179,7 +179,7 @@ def published(
             )
     return found
 
-# %% ../../nbs/02_images/08_sets.ipynb #69342a68
+# %% ../../nbs/02_images/08_sets.ipynb #58d54429
 def spurious(name: str, # such as 'imagenet-spurious-text/50pct/test'
              size: int = 224, # pixels
              skip_broken: bool = False, # leave out what cannot be read
@@ -202,7 +202,7 @@ def spurious(name: str, # such as 'imagenet-spurious-text/50pct/test'
         )
     return LabelledFolder(data_dir()/name, size, 'squash', name, skip_broken, upright=False)
 
-
+# %% ../../nbs/02_images/08_sets.ipynb #69342a68
 def latents(name: str, # 'biggan-zs-imagenet' or 'biggan-zs-places365'
            ) -> Latents: # 100,000 pairs (z, y) as published
     "Latent codes and classes for a generator, fetched where they are missing."
@@ -215,7 +215,7 @@ def latents(name: str, # 'biggan-zs-imagenet' or 'biggan-zs-places365'
         )
     return read_latents(folder, name)
 
-# %% ../../nbs/02_images/08_sets.ipynb #f039f918
+# %% ../../nbs/02_images/08_sets.ipynb #1e425864
 def demo(size: int = 224, # pixels
          sets: Sequence[str] = ('stamps', 'gcompris', 'clipart', 'emoji'), # which of these four
          symbols: bool = False, # letters, digits, flags and similar signs too
@@ -233,7 +233,7 @@ def demo(size: int = 224, # pixels
     joined = concatenate([makers[name]() for name in sets], 'demo')
     return joined if symbols else joined.subset(joined.table['kind'] != 'symbol')
 
-
+# %% ../../nbs/02_images/08_sets.ipynb #030eea1a
 _MAKERS: dict[str, Callable[[int], ImageSet]] = {'stamps': stamps, 'gcompris': gcompris, 'clipart': clipart,
                                                  'emoji': emoji, 'demo': demo,
                                                  'shapes': lambda size: ShapeScenes(size=size)}
@@ -250,7 +250,7 @@ def available() -> list[str]:
     "Those of `names` that `load` fetches or generates by itself."
     return sorted([*_MAKERS, *_LATENTS])
 
-
+# %% ../../nbs/02_images/08_sets.ipynb #f039f918
 def load(
     name: str | Path, # one of `names()`, a part such as 'imagenet/train', or a folder of images
     size: int | None = None, # pixels, 1 … 4096; default 224, for 'shapes' 64
