@@ -39,7 +39,7 @@ def __dir__() -> list[str]:
     "What completion offers."
     return [*_modules(), 'pretrained', '__version__']
 
-# %% ../nbs/15_command/03_milan.ipynb #86a5c41a
+# %% ../nbs/15_command/03_milan.ipynb #f9706899
 TRAINED_HERE = ('stamps', 'shapes')
 PUBLISHED = ('base', 'cls', 'gen', 'imagenet', 'places365', 'alexnet', 'resnet152', 'biggan')
 
@@ -69,7 +69,7 @@ def _checkpoint(name: str) -> Path:
         + (f'did you mean {near[0]!r}?' if near else f'give a .pth, a folder, or one of {", ".join(names)}')
     )
 
-
+# %% ../nbs/15_command/03_milan.ipynb #86a5c41a
 def _with_clip(name: str, # 'base+clip', '/models/mine+clip:some/clip', …
               ) -> tuple[str, str | None]: # the captioner, and the CLIP: '' is the usual one, None is none
     "Split a name into captioner and CLIP."

@@ -75,12 +75,15 @@ def test_gathering_means_and_samples():
     images = batch_of_squares(40)
     test_close(average.by_layer['colours'].flatten()[:3], images.mean((0, 2, 3)), 1e-6)
     test_eq(average.by_layer['colours'].shape, (4, 1, 1, 1))
+
     by_place = means(network, Squares(), 'colours', places=True, quiet=True)
     test_close(by_place.by_layer['colours'][:3, 0], images.mean(0), 1e-6)
+
     with ablated(network, {'colours': [0, 3]}, average), record(network, 'pool') as recording: network(images)
     test_close(recording['pool'][:, 0].flatten(), images[:, 0].mean().expand(40), 1e-6)
     with expect_fail(MilanError, contains='same size'), ablated(network, {'colours': [0]}, by_place):
         network(images[:, :, :20])
+
     dictionary = [{'image': image, 'label': 0} for image in images[:3]]
     assert torch.equal(means(Network('dim', network, transform=lambda images: images / 2), dictionary, 'head',
                              quiet=True).by_layer['head'],

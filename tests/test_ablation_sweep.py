@@ -118,6 +118,7 @@ def test_orders():
     test_eq(order({Unit('a', 0): 1., Unit('a', 1): 3., ('b', 0): 2}), [('a', 1), ('b', 0), ('a', 0)])
     test_eq(set(order(words.set_index(['layer', 'unit'])['adjectives'], descending=False)[:2]),
             {('conv1', 0), ('conv2', 1)})
+
     first = {order(words, column='adjectives', seed=seed)[0] for seed in range(20)}
     test_eq(first, {Unit('conv1', 1), Unit('conv2', 2)})
     test_eq(order(words, column='adjectives', seed=3), order(words, column='adjectives', seed=3))
@@ -125,12 +126,14 @@ def test_orders():
                 for seed in range(20)}) > 15
     test_eq({count: len(units) for count, units in nested(order(words, column='adjectives'), [0, 2, 6]).items()},
             {0: 0, 2: 2, 6: 6})
+
     test_eq(list(nested([Unit('a', number) for number in range(1000)])), list(range(0, 201, 20)))
     test_eq(nested(order(words, column='adjectives'), [5])[5][:2],
             nested(order(words, column='adjectives'), [2])[2])
     with expect_fail(MilanError, contains="Unit(layer='a', unit=0) has no number"): order({Unit('a', 0): np.nan})
     with expect_fail(MilanError, contains='more than once'): order(pd.concat([words, words]), column='adjectives')
     with expect_fail(MilanError, contains='no column score'): order(words)
+
     with expect_fail(MilanError, contains='from 0 to 6'): nested(order(words, column='adjectives'), [7])
     with expect_fail(MilanError, contains='occurs twice'): nested([Unit('a', 0)] * 2, [1])
 

@@ -54,14 +54,17 @@ def test_which_units():
     test_eq(grouped(network, {'conv*': range(2)}), {conv1: [0, 1], conv2: [0, 1]})
     test_eq(grouped(network, pd.DataFrame({'layer': ['conv2', 'conv1'], 'unit': [5, 2],
                                            'description': ['dogs', '']})), {conv2: [5], conv1: [2]})
+
     test_eq(grouped(nn.Sequential(nn.ReLU()), [(0, np.int64(4))]), {Layer('0'): [4]})
     test_eq(grouped(Network('small', network), Unit('conv1', 1)), {conv1: [1]})
+
     named = Layer('conv2', label='second')
     test_eq(grouped(network, [('conv2.second', 1)], named), grouped(network, {named: [1]}))
     test_eq(grouped(network, []), {})
     with expect_fail(MilanError, contains="'conv1'"): grouped(network, [('conv_1', 0)])
     with expect_fail(MilanError, contains="('conv1', -1) is no unit"): grouped(network, {'conv1': [-1]})
     with expect_fail(MilanError, contains="('conv1', 1.5) is no unit"): grouped(network, [('conv1', 1.5)])
+
     with expect_fail(MilanError, contains='7 is no unit'): grouped(network, 7)
     with expect_fail(MilanError, contains="'7') is no unit"): grouped(network, {'conv1': '7'})
     with expect_fail(MilanError, contains='is no unit'): grouped(network, 'conv1')
@@ -78,12 +81,14 @@ def test_where_an_output_s_units_are():
     tokens = torch.rand(2, 17, 8)
     by_unit(Layer('any'), tokens)[3] = 0
     assert (tokens[:, :, 3] == 0).all() and (tokens[:, :, 4] != 0).all()
+
     by_unit(Layer('any', readout=heads(2)), tokens)[1] = 0
     assert (tokens[:, :, 4:] == 0).all() and (tokens[:, :, :3] != 0).all()
     test_eq(by_unit(Layer('any', readout=channels_last), torch.zeros(2, 5, 7, 8)).shape, (8, 2, 5, 7))
     with expect_fail(MilanError, contains='milan.hooks.edit'):
         by_unit(Layer('any', readout=nn.Linear(8, 20)), tokens)
     with expect_fail(MilanError, contains="layer 'any'"): by_unit(Layer('any', readout=heads(3)), tokens)
+
     with expect_fail(MilanError, contains='(2,)'): by_unit(Layer('any'), torch.zeros(2))
 
     class Plain:

@@ -49,6 +49,7 @@ def test_the_commands():
     assert ('efficientnet-lite0: ' in result.stdout and 'milan data fetch tuxpaint-stamps' in result.stderr
             and "'unheard-of'" in result.stderr)
     test_eq(run_command('data', 'list', 'unheard-of').exit_code, 1)
+
     rows = json.loads(run_command('data', 'list', 'milan-*', '--json').output)
     assert len(rows) > 5 and all(
         row['name'].startswith('milan-') and {'state', 'megabytes', 'licence', 'title'} <= set(row)
@@ -56,6 +57,7 @@ def test_the_commands():
     )
     test_eq([line.split()[0] for line in run_process('data', 'list', 'milan-*').stdout.splitlines()[1:]],
             [row['name'] for row in rows])
+
     test_eq([line.split()[:2] for line in run_command('data', 'list', 'efficientnet-lite[01]').output.splitlines()
              if line.startswith('eff')], [['efficientnet-lite0', 'ready'], ['efficientnet-lite1', 'absent']])
 

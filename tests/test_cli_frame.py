@@ -27,18 +27,13 @@ def test_errors_and_warnings():
     test_eq(printed.getvalue(), 'note: two images were skipped\n')
 
     toy = typer.Typer(cls=CommandGroup)
-
-
     @toy.callback()
     def _group(debug: bool = False) -> None: pass
-
-
     @toy.command()
     def fail() -> None: raise MilanError('no layer conv9')
-
-
     failed = run_command('fail', app=toy)
     test_eq((failed.exit_code, failed.stderr), (1, 'milan: no layer conv9\n'))
+
     test_eq(str(run_command('--debug', 'fail', app=toy).exception), 'no layer conv9')
 
 

@@ -63,8 +63,10 @@ def test_masks_as_bits():
     test_eq(masks.areas(), full.sum((1, 2, 3)))
     test_close(masks.shares(), full.mean((2, 3)).T, eps=1e-6)
     for row in range(4): test_eq(unpack(masks.dense(row), (5, 5)), full[row])
+
     chosen = masks.subset(np.array([5, 2, 0]))
     for row in range(4): test_eq(unpack(chosen.dense(row), (5, 5)), full[row][[5, 2, 0]])
+
     entry, place = masks.at(np.array([3, 1]))
     test_eq(masks.image[entry], np.array([3, 1])[place])
     test_eq(Masks.of(full[:, :0]).areas(), [0] * 4)
@@ -100,6 +102,7 @@ def test_a_packed_data_set():
     for image in range(5):
         expected = shrink(regions[image].get(0, np.zeros((64, 64), bool)), (56, 56))
         test_eq(unpack(concepts.masks.dense(0)[image], (56, 56)), expected)
+
     often = concepts.frequent(8)
     assert 0 < len(often.concepts) < 26
     test_eq(often.masks.areas(), concepts.masks.areas()[[name in often.names for name in concepts.names]])

@@ -92,6 +92,7 @@ def test_your_own_labels():
     test_eq(own.regions(0), {0: top, 1: left})
     test_eq(own.regions(2), {})
     test_eq((len(own), own[1].shape, own.categories), (3, (3, 8, 12), ['object', '']))
+
     some = own.subset([1, 0])
     test_eq((len(some), list(some.regions(0)), some.concepts), (2, [0], own.concepts))
     test_eq(len(own.subset(np.array([True, False, True]))), 2)
@@ -115,6 +116,7 @@ def test_generated_scenes():
     plt.show()
 
     test_eq(scenes.categories, ['colour', 'texture', 'shape', 'letter'])
+
     letters = [concept.name for concept in scenes.concepts if concept.category == 'letter']
     test_eq(letters[:2], ['letter', 'letter A'])
     test_eq(set(areas(scenes, 3)), set(ShapeScenes(20).concepts(3)))
@@ -163,6 +165,7 @@ def test_broden():
     test_eq(broden.concepts[-1].synonyms, ('auto', 'automobile'))
     test_eq(broden.concepts[2].synonyms, ('door',))
     test_eq(broden.regions(0)[5][:, 2:].all() and not broden.regions(0)[5][:, :2].any(), True)
+
     test_eq(broden.annotated(0), {'object', 'part', 'scene'})
     test_eq([broden.annotated(index) for index in (1, 2)], [{'object'}, {'color', 'scene'}])
     test_eq((broden[0].shape, broden.size), ((3, 8, 8), (4, 4)))

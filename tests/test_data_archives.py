@@ -119,6 +119,7 @@ def test_debian_packages():
 
     test_eq([str(path.relative_to(folder)) for path in sorted(folder.rglob('*')) if path.is_file()],
             ['a/one.txt'])
+
     deb.seek(0)
     with expect_fail(MilanError, contains='more than the 2 bytes'):
         unpack_tar(open_deb(deb), folder, at_most=2)
@@ -139,6 +140,7 @@ def test_qt_resource_archives():
 
     (folder/'bad.rcc').write_bytes(make_rcc({'owl.webp': b'owl'})[:-30])
     with expect_fail(MilanError, contains='bad.rcc is damaged'): list(rcc_files(folder/'bad.rcc'))
+
     (folder/'bad.rcc').write_bytes(b'RIFF' + bytes(30))
     with expect_fail(MilanError, contains='not a Qt resource'): list(rcc_files(folder/'bad.rcc'))
     with expect_fail(MilanError, contains='larger than allowed'):
@@ -230,6 +232,7 @@ def test_is_the_file_complete():
     (folder/'archive.pth').write_bytes(make_zip({'a/readme.txt': b'text'}))
     for name in ('a.npy', 'objects.npy', 'page.safetensors', 'text.pth', 'archive.pth'):
         with expect_fail(MilanError, contains=name): require_whole(folder/name)
+
     os.mkfifo(folder/'fifo.csv')
     with expect_fail(MilanError, contains='not a file'): require_whole(folder/'fifo.csv')
     remove(folder)
@@ -255,20 +258,25 @@ def test_every_kind():
         unpack(folder/'x.deb', folder/'out', dict(unpack='deb', root='etc'), 10_000)
     with expect_fail(MilanError, contains="cannot be unpacked as 'rar'"):
         unpack(folder/'x.deb', folder/'out', dict(unpack='rar'), 10_000)
+
     (folder/'x.deb').write_bytes((folder/'x.deb').read_bytes()[:400])
     with expect_fail(MilanError, contains='damaged'):
         unpack(folder/'x.deb', folder/'out', dict(unpack='deb'), 10_000)
+
     whole = make_zip({'a.bin': bytes(range(256))})
     for cut in (0, 20, 200, len(whole) - 10):
         (folder/'x.zip').write_bytes(whole[:cut])
         with expect_fail(MilanError, contains='damaged'):
             unpack(folder/'x.zip', folder/'out', dict(unpack='zip'), 10_000)
+
     (folder/'x.zip').write_bytes(whole[:60] + b'!' + whole[61:])
     with expect_fail(MilanError, contains='damaged'):
         unpack(folder/'x.zip', folder/'out', dict(unpack='zip'), 10_000)
+
     (folder/'x.pth').write_bytes(whole[:99])
     with expect_fail(MilanError, contains='incomplete'):
         unpack(folder/'x.pth', folder/'out', dict(unpack='none', file='x.pth'), 10_000)
+
     (folder/'x.zip').write_bytes(whole)
     unpack(folder/'x.zip', folder/'out', dict(unpack='zip', members=['*.bin']), 10_000)
     assert (folder/'out'/'a.bin').read_bytes() == bytes(range(256))

@@ -75,12 +75,14 @@ def test_web_pages_instead_of_files():
     test_eq(confirmation('<a id="uc-download-link" href="/uc?export=download&amp;confirm=t&amp;id=1Bm">Download '
                          'anyway</a>', drive),
             'https://drive.google.com/uc?export=download&confirm=t&id=1Bm')
+
     test_eq(_Page('<html><title>Quota exceeded</title>').title, 'Quota exceeded')
 
     folder = Path(tempfile.mkdtemp())
     (folder/'base.pth').write_bytes(b'\n<HTML><title>Not here</title>')
     with expect_fail(MilanError, contains='base.pth: this is a web page, not a file (Not here)'):
         require_no_page(folder/'base.pth')
+
     (folder/'base.pth').write_bytes(b'PK\x03\x04')
     require_no_page(folder/'base.pth')
     remove(folder)
@@ -106,9 +108,11 @@ def test_unfinished_downloads():
 
     test_eq(range_headers(partial, 'https://elsewhere.org/x.zip', False), {})
     test_eq(range_headers(partial, 'https://elsewhere.org/x.zip', True), {'Range': 'bytes=40-'})
+
     begin_partial(partial, 'https://example.org/x.zip', {'ETag': 'W/"5f"'}, 100)
     partial.path.write_bytes(b'0' * 40)
     test_eq(range_headers(partial, 'https://example.org/x.zip', False), {})
+
     partial.remove()
     test_eq(list(folder.iterdir()), [])
     remove(folder)

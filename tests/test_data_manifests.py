@@ -71,14 +71,18 @@ def test_fetching():
     test_eq(state('owls'), 'ready')
     test_eq(place, folder/'data'/'owls')
     test_eq((place/'owl.txt').read_text(), 'An owl.')
+
     before = (place/'manifest.json').stat().st_mtime_ns
     fetch('owls')
     test_eq((place/'manifest.json').stat().st_mtime_ns, before)
     test_eq(sorted(path.name for path in (folder/'data').iterdir()), ['.milan', 'owls'])
+
     write_manifest(folder, 'owls', [source]) # a newer manifest replaces what an older one fetched
     test_eq(state('owls'), 'outdated')
+
     fetch('owls', quiet=True, given=[folder])
     test_eq(state('owls'), 'ready')
+
     remove(place/'manifest.json')
     with expect_fail(MilanError, contains='nothing of yours is overwritten'): fetch('owls', given=[folder])
     test_eq((place/'owl.txt').read_text(), 'An owl.')
@@ -184,8 +188,10 @@ def test_files_by_hand():
     test_eq(add([folder/'milan-tiny-5f (1).pth'], quiet=True),
             {'captioner': folder/'models'/'milan-tiny.pth'})
     test_eq((folder/'models'/'milan-tiny.pth').read_bytes(), weights())
+
     (folder/'renamed').write_bytes(weights()) # its hash is in the lock file
     test_eq(recognise(folder/'renamed')[0], 'captioner')
+
     add([folder/'renamed'], quiet=True)
     remove(folder/'models')
     before = read_lock()
@@ -202,14 +208,18 @@ def test_files_by_hand():
         with expect_fail(MilanError): fetch('captioner')
         test_eq((read_lock(), (folder/'models'/'milan-tiny.pth').read_bytes()), ({}, garbage))
         (folder/'models'/'milan-tiny.pth').unlink()
+
     (folder/'milan-tiny-5f.pth').write_bytes(weights())
     add([folder/'milan-tiny-5f.pth'], quiet=True)
     test_eq(list(read_lock()), list(before))
+
     (folder/'x.pth').write_bytes(b'not what the manifest says')
     with expect_fail(MilanError, contains='x.pth has the sha256'): add([folder/'x.pth'], quiet=True)
     assert not (folder/'models'/'hashed.pth').exists()
+
     (folder/'y.pth').write_bytes(b'y')
     with expect_fail(MilanError, contains='belongs to no asset'): add([folder/'y.pth'])
+
     (folder/'milan-tony.pth').write_bytes(b'y')
     with expect_fail(MilanError, contains='milan-tiny.pth'): add([folder/'milan-tony.pth'])
     with expect_fail(MilanError, contains='is not a file'): add([folder])
@@ -226,8 +236,10 @@ def test_verifying():
     verify('owls')
 
     test_eq(verify('owls'), 2)
+
     (place/'owl.txt').write_text('A cuckoo.')
     with expect_fail(MilanError, contains='owl.txt'): verify('owls')
+
     write_manifest(folder, 'nests', [dict(kind='local', file='nests.zip', unpack='zip', sha256=None,
                                           holds='nest.txt')], place='my/nests')
     write_manifest(folder, 'weights', [dict(kind='local', file='w.pth', unpack='none', sha256=None)],

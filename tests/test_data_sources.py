@@ -56,6 +56,7 @@ def test_kinds_of_source():
     with expect_fail(MilanError, contains='pip install nothing-there'):
         _from_package(dict(package='nothing_there', distribution='nothing-there', member='x.pth'), Path(),
                       FetchOptions())
+
     folder = user_folder('data')
     with expect_fail(MilanError, contains='apt-get'):
         _from_apt(dict(package='no-such-package-here'), folder, FetchOptions())
@@ -63,6 +64,7 @@ def test_kinds_of_source():
         _from_apt(dict(package='no-such-package-here'), folder, FetchOptions(offline=True))
     with expect_fail(MilanError, contains='not in'):
         _from_local(dict(file='stamps.deb'), folder, FetchOptions())
+
     (folder/'stamps.deb').write_text('x')
     test_eq(_from_local(dict(file='stamps.deb'), folder, fetch_options([folder])), folder/'stamps.deb')
     test_eq(_from_local(dict(file='stamps.deb'), folder, fetch_options([folder/'stamps.deb'])),

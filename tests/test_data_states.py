@@ -63,10 +63,13 @@ def test_states():
     seen
 
     test_eq(seen, ['absent', 'partial 43 %', 'yours'])
+
     (data_dir()/'tiny'/'set').mkdir(parents=True)
     test_eq(state('set'), 'absent')
+
     (data_dir()/'tiny'/'set'/'conv1').mkdir()
     test_eq(state('set'), 'in the way')
+
     (data_dir()/'tiny'/'set'/'annotations.csv').write_text('layer,unit,summary\n')
     test_eq(state('set'), 'yours')
     forget(folder)

@@ -53,6 +53,7 @@ def test_finding_a_model():
     os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
     tiny = tiny_text_model(models_dir()/'tiny')
     test_eq((text_model_folder('tiny'), text_model_folder(tiny), missing_text_model('tiny')), (tiny, tiny, ''))
+
     message = missing_text_model('nobody/nothing')
     assert 'nobody/nothing, which is not on this machine: `hf download nobody/nothing' in message
     shutil.rmtree(os.environ.pop('MILAN_MODELS_DIR'))

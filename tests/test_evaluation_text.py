@@ -30,6 +30,7 @@ def test_from_text_to_words():
     plurals = 'apples boxes glasses houses berries tomatoes watches people shoes leaves cookies'.split()
     singulars = 'apple box glass house berry tomato watch person shoe leaf cookie'.split()
     test_eq([singular(word) for word in plurals], singulars)
+
     unchanged = 'glass iris cactus bus apple'.split()
     test_eq([singular(word) for word in unchanged], unchanged)
 

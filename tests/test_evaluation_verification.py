@@ -124,6 +124,7 @@ def test_one_table():
     for measure in ('pearson', 'pixel iou'):
         assert value[measure, 'Network Dissection'] > value[measure, 'Network Dissection, shuffled']
         assert value[measure, 'truth'] > value[measure, 'constant']
+
     single = verify(truth, watched, labels, out, measures=['f1'])
     test_eq(single.row.tolist(), ['ours', 'shuffled', 'constant', 'oracle'])
     assert (table.low <= table.value).all() and (table.value <= table.high).all()

@@ -71,6 +71,7 @@ def test_the_command():
     given.layers, given.k, given.bottom, given.out
 
     test_eq((given.layers, given.k, given.bottom, given.out), (['shapes'], 4, True, Path('here')))
+
     defaults = {name: one.default for name, one in inspect.signature(find).parameters.items()}
     plain = vars(arguments().parse_args(['planted/shapes', 'shapes']))
     test_eq(plain, defaults | {'network': 'planted/shapes', 'images': 'shapes'})

@@ -38,12 +38,14 @@ def test_code():
 
     test_eq(readout_hash(scaled_by(2)), readout_hash(scaled_by(2)))
     test_eq(readout_hash(None), '')
+
     different = [*map(scaled_by, (2, 3, [3, 5], [7, 9], np.ones(3), np.zeros(3), {'a': 1}, {'a': 2}, slice(2),
                                   slice(3))), operator.itemgetter('a'), operator.itemgetter('b'),
                  torch.Tensor.abs, torch.Tensor.neg, torch.relu, heads(3), heads(4),
                  functools.partial(torch.sum, dim=1), functools.partial(torch.sum, dim=2),
                  lambda x: (lambda y: y + 1)(x), lambda x: (lambda y: y + 2)(x)]
     test_eq(len({readout_hash(one) for one in different}), len(different))
+
     assert readout_hash(heads(3)) == readout_hash(heads(3))
 
 
@@ -68,16 +70,13 @@ def test_networks():
 
         def forward(self, x):
             return x / self.temperature + self.shift
-
-
     class Warmer(Warm):
         def forward(self, x):
             return (x / self.temperature + self.shift).relu()
-
-
     hooked = small()
     hooked[0].register_forward_hook(lambda module, inputs, output: output * 0)
     test_eq(network_hash(small()), network_hash(small().eval()))
+
     Warmer.__name__, Warmer.__qualname__ = 'Warm', 'Warm'
     modules = [small(), changed, small(1), small().to(torch.bfloat16), hooked, Warm(), Warm(3.0), Warm(shift=1.0),
                Warmer()]
@@ -106,6 +105,7 @@ def test_transforms():
     ways = [lambda x: x, lambda x: x - .1, lambda x: x * 2, lambda x: x * 3, lambda x: {'a': x, 'b': x * 2},
             lambda x: {'b': x, 'a': x * 2}, lambda x: (x, .5), lambda x: (x, 2.)]
     test_eq(len({transform_hash(way, [black, noise]) for way in ways}), len(ways))
+
     rounded = lambda x: {'x': x * (1 + 1e-7)}
     test_eq(transform_hash(lambda x: {'x': x}, [black, noise]), transform_hash(rounded, [black, noise]))
 
@@ -116,7 +116,6 @@ def test_data_sets():
     images_hash(squares)
 
     from torch.utils.data import ConcatDataset, Subset, TensorDataset
-
     many = torch.zeros(200, 3, 2, 2)
     second = many.index_fill(0, torch.tensor(1), 1)
     tensors = [TensorDataset(one) for one in (many, second)]
@@ -125,21 +124,19 @@ def test_data_sets():
             ConcatDataset(tensors[::-1])]
     hashes = [images_hash(one) for one in sets]
     test_eq(len(set(hashes)), len(sets) - 2) # a tensor and the list of its rows are the same images
+
     test_eq([hashes[2], hashes[3]], [hashes[4], hashes[5]])
 
     class Listed(list):
         "A list with other attributes that data sets have."
         samples, fingerprint = ['a.png', 'b.png'], ''
-
-
     class Wrapped(torch.utils.data.Dataset):
         "A data set that does not declare what it holds."
         def __init__(self, dataset): self.dataset = dataset
         def __len__(self): return len(self.dataset)
         def __getitem__(self, index): return self.dataset[index]
-
-
     test_eq(images_hash(Listed(squares)), images_hash(squares))
+
     changed = many.index_fill(0, torch.tensor(65), 1)
     assert images_hash(Wrapped(many)) != images_hash(Wrapped(changed))
     assert images_hash(Wrapped(many)) == images_hash(Wrapped(many.clone()))

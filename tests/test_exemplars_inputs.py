@@ -83,6 +83,7 @@ def test_into_the_network():
     images = torch.rand(2, 3, 4, 4)
     last = prepared(images, lambda images: (images, 1), 'cpu', channels_last=True)[0]
     assert last.is_contiguous(memory_format=torch.channels_last)
+
     latents = torch.zeros(2, 4), torch.tensor([1, 2])
     test_eq(prepared(latents, lambda latents: latents, 'cpu', torch.float64)[1].dtype, torch.int64)
 

@@ -108,6 +108,7 @@ def test_units_that_saturate():
     test_eq(found < quantiles, [True, False, False, True, False])
     test_eq(found.dtype, np.float32)
     test_eq(thresholds(found, [0, 6, 0, -1, 0], [6, 6, 0, 0, 2]), found) # applied twice, nothing changes
+
     full = torch.nn.functional.interpolate(torch.full((1, 1, 7, 7), 6.), size=56, mode='bilinear')
     assert (full > float(found[0])).all()
 
@@ -122,6 +123,7 @@ def test_units_that_saturate():
 
     maps = torch.randn(3, 7, 7, generator=torch.Generator().manual_seed(0))
     test_eq(mask_of(maps, .5, .5, (28, 28)), upsample(maps, (28, 28)) > .5)
+
     flat = maps.clamp(max=0)                                                         # saturates at 0
     test_eq(mask_of(flat, 0., -1e-30, (7, 7)), flat == 0)
 

@@ -63,9 +63,11 @@ def test_a_strip_of_exemplars():
     strip(exemplar, count=5)
 
     test_eq(strip(exemplar, width=32, count=3).size, (3 * 32 + 2 * 3, 32))
+
     white = torch.ones(2, 3, 8, 16)
     plain = strip(Exemplar('a', 0, white, torch.zeros(2, 1, 8, 16), np.arange(2), np.ones(2)), width=16, gap=0)
     test_eq((plain.size, plain.getpixel((3, 3))), ((32, 8), (64, 64, 64)))
+
     half = torch.zeros(2, 1, 8, 16)
     half[..., :8] = 1
     pixels = np.asarray(strip(Exemplar('a', 0, white, half, np.arange(2), np.ones(2)), width=16, gap=0))

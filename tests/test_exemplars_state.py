@@ -93,6 +93,7 @@ def test_candidate_images():
     test_eq(candidates.ids, [10, 11, 12, 13, 14])
     with expect_fail(MilanError, contains='image 20 is (5, 5) pixels'):
         candidates.add(torch.zeros(1, 3, 5, 5), torch.tensor([20]))
+
     cut = ImageFile(folder/'cut.bytes', truncate=True)
     cut.add(torch.full((1, 1, 2, 2), 99.9 / 255), torch.tensor([0]))
     cut.file.seek(0)

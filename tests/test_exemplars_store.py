@@ -138,6 +138,7 @@ def test_writing_the_published_layout():
         assert np.array_equal(one.ids, other.ids)
         test_close(one.activations, other.activations, eps=1e-4)
     test_eq(np.load(folder/'published/conv2/images.npy').shape, (3, 3, 3, 32, 32))
+
     whole = Exemplars.open(made_up_set(units=range(4)))
     assert not (whole.export(folder/'all')/'conv1/units.npy').exists()
     test_close(np.loadtxt(folder/'published/conv2/thresholds.csv'), found.levels('conv2'), eps=1e-6)

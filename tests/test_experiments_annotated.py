@@ -71,6 +71,7 @@ def test_simulated_annotators():
     test_eq((len(annotated.regions), annotated.named), (10 * len(annotated), len(annotated)))
     test_eq(annotate_units(found, pictures).annotations, annotated.annotations)
     assert all(len(three) == 3 and ABSTAIN not in three for three in annotated.annotations)
+
     test_eq(len(annotate_units(found, pictures, count=10)), 10)
     with expect_fail(MilanError, contains='can name only'): annotate_units(found.select(['textures']), pictures)
 
@@ -87,6 +88,7 @@ def test_features():
     shapes = found.select(['shapes']).unit_numbers('shapes').size
     test_eq(features['planted'].shape, (len(annotated), 10, 12 + shapes))
     test_eq(features['some of it'].shape[:2], (10, 10))
+
     regions = annotated.regions
     by_hand = encoder.read(pictures.images[int(regions.ids[0])][None], regions.masks[0][None, None].float())
     test_close(features['planted'][0, 0], by_hand[0], 1e-2)
@@ -118,6 +120,7 @@ def test_the_sets_of_a_profile():
 
     test_eq([one.features.shape[:2] for one in sets.values()], [(len(one), 8) for one in sets.values()])
     test_eq(len({sets[name].features.shape[2] for name in sets}), 1)
+
     again, _, _ = simulated_sets('smoke', ['planted', 'cnn', 'generator'], device='cpu')
     test_eq([again[name].key for name in sets], [sets[name].key for name in sets])
     for name in ('MILAN_RESULTS_DIR', 'MILAN_MODELS_DIR'): del os.environ[name]

@@ -50,6 +50,7 @@ def test_a_small_convolutional_network():
     shapes, sum(value.numel() for value in network.parameters())
 
     test_eq(small_cnn(4, width=8, stages=2)(torch.rand(2, 3, 48, 48)).shape, (2, 4))
+
     before = torch.get_rng_state()
     assert torch.equal(small_cnn(4).head.weight, small_cnn(4).head.weight)
     assert not torch.equal(small_cnn(4).head.weight, small_cnn(4, seed=1).head.weight)

@@ -53,6 +53,7 @@ def test_what_every_method_says():
     test_eq(said[NETDISSECT].description[:9].tolist(), case.truth[:9])
     for table in said.values():
         test_eq(list(zip(table.layer, table.unit)), [tuple(unit) for unit in case.found.units])
+
     clip, reason = usable_clip('nobody/no-such-clip', 'cpu')
     assert clip is None and 'no-such-clip' in reason
 
@@ -80,6 +81,7 @@ def test_agreement():
             (9, 1, True))
     test_close(value[NETDISSECT], metrics.word_f1(said[NETDISSECT].description[:9].tolist(),
                                                   case.references[:9]).value)
+
     with expect_fail(MilanError, contains='other units'): agreement_of({'mine': said[PMI][::-1]}, case)
 
 

@@ -75,6 +75,7 @@ def test_all_reports():
 
     folder = Path(tempfile.mkdtemp())
     test_eq(len(collect(folder)), 0)
+
     (folder/'generalization'/'demo').mkdir(parents=True)
     (folder/'generalization'/'demo'/'metrics.json').write_text(json.dumps(asdict(measured())))
     test_eq((len(collect(folder, 'demo')), len(collect(folder, 'paper'))), (1, 0))

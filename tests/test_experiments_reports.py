@@ -74,6 +74,7 @@ def test_the_report():
     test_eq(sorted(path.name for path in folder.iterdir()), ['descriptions.csv', 'metrics.json', 'noise.png'])
     test_eq(read(folder), report.metrics)
     test_eq(read(folder)['planted/exact/ours'].seeds, (0, 1, 2))
+
     report.agreement(agreement_table(['dog', 'sky'], [['dogs'], ['grass']], measures=['exact']), 'stamps')
     test_eq(report.metrics['stamps/exact/ours'].value, .5)
     shutil.rmtree(folder.parent.parent)

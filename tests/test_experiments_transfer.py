@@ -140,6 +140,7 @@ def test_all_transfers():
     test_eq((rows.n['first → second', 'ours'], rows.trials['first', 'ours']), (40, 2))
     assert (table.low <= table.value + 1e-9).all() and (table.value <= table.high + 1e-9).all()
     assert rows.low['first → second', 'ours − shuffled'] > 0
+
     part = rows.value['first → second']
     test_close(part['ours − shuffled'], part['ours'] - part['shuffled'], 1e-9)
     test_eq(rows.paper['all others → third', 'ours'], .3)

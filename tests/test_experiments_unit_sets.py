@@ -67,6 +67,7 @@ def test_a_case():
     test_eq((len(list(Path(place).glob('observed/*.npz'))), made.units, list(found.units)),
             (1, read.units, made.units))
     test_close(made.peaks, observe(network, scenes, 'colours', thresholds=found, units={'colours': [2, 7]}).peaks)
+
     observe_once(network, scenes.subset(range(9)), found)
     test_eq(len(list(Path(place).glob('observed/*.npz'))), 2)
     del os.environ['MILAN_RESULTS_DIR']

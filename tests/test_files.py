@@ -81,6 +81,7 @@ def test_removing():
     (folder/'theirs').write_text('')
     remove_files(folder, ['ours', 'absent'])
     test_eq(os.listdir(folder), ['theirs'])
+
     remove(folder)
     assert not folder.exists()
 
@@ -158,6 +159,7 @@ def test_locks_between_processes():
         order.append('first')
     other.join()
     test_eq(order, ['first', 'second'])
+
     test_eq(os.listdir(folder), [])
     remove(folder)
 
@@ -201,14 +203,18 @@ def test_the_lock_file():
     {key: value['sha256'][:4] for key, value in read_lock().items()}
 
     test_eq(lock_file(), folder/'data'/'milan-lock.json')
+
     note_hash('milan-base', 'milan-base.pth', '00' * 32, 1, 'elsewhere')
     test_eq(read_lock()['milan-base/milan-base.pth']['sha256'], '5f' * 32)
+
     (folder/'data'/'hashes.json').write_text('{"owls/apt/owls.deb": "' + 'aa' * 32 + '"}')
     test_eq(read_lock()['owls/owls.deb'], {'sha256': 'aa' * 32})
+
     os.environ['MILAN_LOCK_FILE'] = str(folder/'committed.json')
     note_hash('milan-gen', 'milan-gen.pth', '11' * 32, 1, 'here')
     test_eq(sorted(json.loads((folder/'committed.json').read_text())),
             ['milan-gen/milan-gen.pth', 'owls/owls.deb'])
+
     (folder/'committed.json').write_text('{')
     with expect_fail(MilanError, contains='committed.json cannot be read'): read_lock()
     del os.environ['MILAN_LOCK_FILE']
@@ -222,6 +228,7 @@ def test_the_lock_file():
     note_hash('x', 'x.bin', check_hash(folder/'x.bin', source, 'x')[0], 5, 'here')
     test_eq(check_hash(folder/'x.bin', source, 'x')[1], True)
     test_eq(check_hash(folder/'x.bin', dict(source, sha256=file_hash(folder/'x.bin')), 'x')[1], False)
+
     (folder/'x.bin').write_bytes(b'changed')
     with expect_fail(MilanError, contains='hash of the first copy'): check_hash(folder/'x.bin', source, 'x')
     with expect_fail(MilanError, contains='remove "x/x.bin" there'): check_hash(folder/'x.bin', source, 'x')
@@ -262,16 +269,18 @@ def test_tensors():
     class Malicious:
         "Pickled, it is a call of `os.mkdir`."
         def __reduce__(self): return os.mkdir, (str(folder/'harm'),)
-
-
     folder = Path(tempfile.mkdtemp())
     path = saved_tensors({'state_dict': {'weight': torch.eye(2)}, 'extra': Malicious()})
     with expect_fail(MilanError, contains='it was not run'): read_tensors(path)
+
     assert not (folder/'harm').exists()
+
     path.write_bytes(path.read_bytes()[:200])
     with expect_fail(MilanError, contains='get it again'): read_tensors(path)
+
     path.write_text('<html>404')
     with expect_fail(MilanError, contains='get it again'): read_tensors(path)
+
     (folder/'x.safetensors').write_bytes(b'not at all')
     with expect_fail(MilanError, contains='x.safetensors cannot be read'):
         read_tensors(folder/'x.safetensors')

@@ -74,6 +74,7 @@ def test_one_shape_for_all_layers():
     assert torch.equal(spatial(tokens, grid=(3, 4), shape=(5, 7))[0, 0], torch.arange(5., 17.).view(3, 4))
     test_eq(spatial(torch.zeros(2, 18, 6), drop_tokens=9).shape, (2, 6, 3, 3))
     test_eq(spatial(tokens, grid=(2, 2)).flatten().tolist(), [13, 14, 15, 16])
+
     test_eq(spatial(torch.zeros(2, 1, 7), prefix=1).shape, (2, 7, 1, 1))       # pooled tokens: one position
     test_eq(spatial(torch.zeros(2, 7)).shape, (2, 7, 1, 1))
     test_eq(spatial(torch.zeros(2, 7, 3, 5)).shape, (2, 7, 3, 5))
@@ -122,6 +123,7 @@ def test_what_the_network_declares():
     assert torch.equal(spatial(embedding(patches), prefix=5), patches.transpose(1, 2).unflatten(2, (2, 2)))
     # before the tokens are added all four are patches
     assert torch.equal(spatial(patches, prefix=5), spatial(patches))
+
     declaring = nn.Sequential(Tokens())
     declaring.num_prefix_tokens = 0
     test_eq(prefix_tokens(declaring), 0)

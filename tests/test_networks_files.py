@@ -38,6 +38,7 @@ def test_networks_of_libraries():
 
     images = torch.rand(1, 3, 4, 4)
     test_eq(network.transform(images), normalised((.5, .5, .5), (.5, .5, .5))(images))
+
     resnet = from_library('torchvision:resnet18', pretrained=False)
     test_eq(resnet.transform(images), normalised(libraries.IMAGENET_MEAN, libraries.IMAGENET_DEVIATION)(images))
     test_eq(resnet.layers, ['conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4.0', 'layer4.1', 'fc'])

@@ -53,6 +53,7 @@ def test_torchvision():
                 ['conv1', 'bn1', 'layer1', 'layer2'])
         # its weights are for 384, but without them it isn't
         test_eq(from_torchvision('vit_b_16.IMAGENET1K_SWAG_E2E_V1', pretrained=False).size, 224)
+
     with expect_fail(MilanError, contains='resnet18'): from_torchvision('resnet81')
     with expect_fail(MilanError, contains='IMAGENET1K_V1'): from_torchvision('resnet18.V3')
 

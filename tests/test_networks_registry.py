@@ -56,6 +56,7 @@ def test_the_paper_s_networks():
         network = entry.network('squeezenet1_0/imagenet', pretrained=False)
         network.module.eval()
         assert torch.equal(network(images), network.module(imagenet(images)))
+
     test_eq(network.layers, [f'features.{number}' for number in (0, 3, 4, 5, 7, 8, 9, 10, 12)])
 
 
@@ -151,6 +152,7 @@ def test_loading():
     lite.layers[0], lite.layers[-1], lite.size, lite(torch.rand(1, 3, 64, 64)).shape
 
     test_eq(len(lite.layers), 17)
+
     for name in lite.layers: lite.module.get_submodule(name)
     for key in ('efficientnet_lite1/imagenet', 'efficientnet_lite2/imagenet'):
         network = load(key, 'cpu', pretrained=False)
@@ -195,9 +197,11 @@ def test_all_registered_networks():
             ('missing', 'ready', 'ready'))
     assert set(found['state']) <= {'ready', 'absent', 'missing', 'registered'}
     assert (found['download'] == (found['state'] == 'absent')).all()
+
     os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
     test_eq(table().set_index('name')['download'][['alexnet/places365', 'biggan/imagenet']].tolist(),
             [True, False])
+
     (Path(os.environ['MILAN_MODELS_DIR'])/'alexnet-places365.pth').touch()
     test_eq(table().set_index('name')['state']['alexnet/places365'], 'ready')
     del os.environ['MILAN_MODELS_DIR']
@@ -209,6 +213,7 @@ def test_your_own_module():
     own.name, own.layers
 
     test_eq(own.layers, ['0', '2'])
+
     images = torch.rand(1, 3, 9, 9)
     assert torch.equal(own(images), own.module(images))
     assert as_network(own) is own

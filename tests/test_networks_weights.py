@@ -80,6 +80,7 @@ def test_loading_all_or_nothing():
            value in trained.state_dict().items()}
     fit(network := small(), old, 'old.pth', by_path({'classifier': '3'}), prefix='features.')
     assert torch.equal(network[3].weight, trained[3].weight)
+
     state, network = trained.state_dict(), small()
     before = network[0].weight.clone()
     for change, said in [({'0.weight': None}, 'lacks 1 (0.weight)'),
@@ -89,6 +90,7 @@ def test_loading_all_or_nothing():
         changed = {name: value for name, value in {**state, **change}.items() if value is not None}
         with expect_fail(MilanError, contains=said): fit(network, changed, 'changed.pth')
         with expect_fail(MilanError, contains='changed.pth'): fit(network, changed, 'changed.pth')
+
     assert torch.equal(network[0].weight, before)
 
     built = build(small, trained.state_dict(), 'trained.pth')

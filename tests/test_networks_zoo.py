@@ -148,8 +148,10 @@ def test_weights():
     entry.key, entry.file.name, entry.state()
 
     assert not torch.equal(entry.build(pretrained=False)[0].weight, trained[0].weight)
+
     torch.save({'0.weight': torch.zeros(3, 2)}, entry.file)
     with expect_fail(MilanError, contains='linear-made-up.pth'): entry.build()
+
     entry.file.unlink()
     test_eq(entry.state(), 'absent')
     with expect_fail(MilanError, contains='no file'): entry.build()

@@ -117,6 +117,7 @@ def test_requirements():
     test_eq(different_requirements(folder), ['numpy==1 is in environment.yml only',
                                              'numpy==2 is in constraints.txt only',
                                              'pytest is in pyproject.toml and has no version in constraints.txt'])
+
     (folder/'constraints.txt').write_text('torch==2\nnumpy==1\n')
     (folder / 'pyproject.toml').write_text(
         '[project]\nname = "me"\ndependencies = ["torch>=2", "numpy>=1"]\n[project.optional-dependencies]\n'
@@ -130,6 +131,7 @@ def test_requirements():
     unlisted_packages(folder)
 
     test_eq(unlisted_packages(folder), ['milan.cli is not among the packages in pyproject.toml'])
+
     shutil.rmtree(folder/'milan/cli')
     test_eq(unlisted_packages(folder), [])
 

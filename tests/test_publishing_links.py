@@ -34,5 +34,6 @@ def test_broken_pages():
     for said in ('| a | b |', 'picture that leads nowhere: gone.png', 'd.html', 'not to its page: c.ipynb',
                  'section that does not exist: b.html#end'):
         assert any(said in line for line in broken(page_of)), said
+
     (page_of/'a.html').unlink()
     test_eq(broken(page_of), [])

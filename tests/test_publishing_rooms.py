@@ -54,6 +54,7 @@ def test_down_only():
 
     test_eq([line.partition(': ')[2] for line in wrong_imports(other)],
             ['imports _swap, which is private to files', 'images imports cli, which stands above it'])
+
     (other/'attic.py').write_text('import milan.files')
     with expect_fail(MilanError, contains='stands in no room'): wrong_imports(other)
 

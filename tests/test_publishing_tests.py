@@ -41,6 +41,7 @@ def test_sections():
     [part.source for part in lifted(parts_of(helped))]
 
     leaning = write_notebook(folder/'leaning.ipynb', '## One', 'number = 3', '## Two', 'assert number == 3')
+
     first, one, two = parts_of(leaning)
     with expect_fail(MilanError, contains="only section 'One'"):
         _require_alone(two, [first, one, two], set(), leaning)
@@ -92,6 +93,7 @@ def test_modules():
     test_eq(sorted(path.name for path in tests.iterdir()), ['test_by_hand.py', 'test_shadow.py', 'test_small.py'])
     write_notebook(folder/'06_shown.ipynb', '# Only shown', '## Sums', 'assert 1 + 1 == 2')
     assert 'def test_sums():' in generated_tests(folder)[0]['test_shown.py']
+
     write_notebook(folder/'08_wrong.ipynb', '#| default_exp wrong', '## Wrong', 'absent + 1')
     with expect_fail(MilanError, contains="'absent'"): write_tests(folder, tests)
 

@@ -114,6 +114,7 @@ def test_networks_whose_units_are_known_or_counted():
     test_eq(sorted(str(path.relative_to(photographs)) for path in photographs.rglob('*.jpg')),
             ['blue/0.jpg', 'blue/2.jpg', 'red/1.jpg'])
     test_eq(disc().getpixel((24, 32)), (220, 40, 30, 255))
+
     images, masks = (np.load(found/'blocks.2'/f'{name}.npy') for name in ('images', 'masks'))
     test_eq((images.shape, masks.shape), ((4, 6, 3, 64, 64), (4, 6, 1, 64, 64)))
     assert masks.any((2, 3, 4)).all() and (images[0].transpose(0, 2, 3, 1)[masks[0, :, 0] > 0].std(0) == 0).all()
@@ -131,8 +132,8 @@ def test_folders_files_and_manifests():
     sorted(path.name for path in folder.rglob('*'))
 
     from milan.config import data_dir
-
     test_eq(data_dir(), folder/'data')
+
     forget(folder)
     assert 'MILAN_DATA_DIR' not in os.environ and not folder.exists()
 

@@ -27,7 +27,7 @@ from ..exemplars.show import Exemplar, as_html
 from ..exemplars.store import Exemplars
 from ..hooks.layers import Unit
 
-# %% ../../nbs/06_annotations/01_sets.ipynb #e48d94c6
+# %% ../../nbs/06_annotations/01_sets.ipynb #a011539f
 SETS = {
     'alexnet/imagenet': 1152,
     'alexnet/places365': 1376,
@@ -37,6 +37,8 @@ SETS = {
     'biggan/places365': 4992,
     'dino_vits8/imagenet': 1200,
 } # name → units published
+
+# %% ../../nbs/06_annotations/01_sets.ipynb #05041454
 BASE = tuple(SETS)[:6]
 GROUPS = {
     'base': BASE,
@@ -49,7 +51,7 @@ GROUPS = {
     **{f'not-{name.replace("/", "-")}': tuple(other for other in BASE if other != name) for name in BASE},
 }
 
-
+# %% ../../nbs/06_annotations/01_sets.ipynb #e48d94c6
 def resolve(key: str, # such as 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet'
            ) -> tuple[str, ...]: # of `SETS`
     "The sets that a key stands for. Raises `MilanError` naming the nearest keys."

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from ..config import MilanError
 from ..images.folders import ImageSet
 
-# %% ../../nbs/06_annotations/05_simulated.ipynb #1bd8399d
+# %% ../../nbs/06_annotations/05_simulated.ipynb #8a9da2f1
 FOLDER_WORDS = {
     'body_parts': 'body part', 'meats_and_eggs': 'meat', 'breads_and_carbs': 'bread', 'naturalforces':
     'weather', 'auto': 'car', 'ship': 'boat', 'flight': 'aircraft', 'arttools': 'brush', 'wild': 'animal',
@@ -32,6 +32,8 @@ FOLDER_WORDS = {
     'train', 'military': 'weapon', 'time': 'clock', 'construction': 'truck', 'farming': 'truck',
     'masstransit': 'bus', 'people': 'person', 'vehicles': 'vehicle', 'pantyhose': 'clothes', 'toys': 'toy',
 } # fmt: skip
+
+# %% ../../nbs/06_annotations/05_simulated.ipynb #a267c673
 SAY_NOTHING = frozenset(
     [
         'light & video',
@@ -41,6 +43,8 @@ SAY_NOTHING = frozenset(
     space'''.split(),
     ]
 )
+
+# %% ../../nbs/06_annotations/05_simulated.ipynb #d6cd17b0
 SAME = {'smile': 'face', 'smiley': 'face', 'mammals': 'mammal', 'people': 'person', 'transport': 'vehicle',
         'transportation': 'vehicle', 'clothing': 'clothes', 'beverage': 'drink', 'feline': 'cat',
         'home': 'building', 'house': 'building', 'ship': 'boat', 'sailing': 'boat', 'boating': 'boat',
@@ -56,6 +60,8 @@ SAME = {'smile': 'face', 'smiley': 'face', 'mammals': 'mammal', 'people': 'perso
         'mailbox': 'box', 'soccer': 'ball', 'football': 'ball', 'baseball': 'ball', 'tennis': 'ball',
         'monitor': 'computer', 'keyboard': 'computer', 'lamp': 'light bulb', 'candy': 'dessert',
         'cake': 'dessert', 'pot': 'dish', 'pan': 'dish', 'shirt': 'clothes'}
+
+# %% ../../nbs/06_annotations/05_simulated.ipynb #11d888fd
 NO_NOUNS = frozenset(
     '''the and with for from clipart simple image picture photo this that art your you its his her small large
     big old new sample version left right top bottom down back front medium menu hash festive recreation
@@ -75,6 +81,8 @@ NO_NOUNS = frozenset(
     astronomy religion cooking adult park space art city beach movie creature hotel engine horn
     celtic'''.split()
 )
+
+# %% ../../nbs/06_annotations/05_simulated.ipynb #1bd8399d
 _UNCHANGED = frozenset(
     'glasses scissors trousers pants bus gas dress grass cactus octopus walrus lens cross glass compass'
     ' clothes'.split()

@@ -254,7 +254,7 @@ def _features(what: Recipe, pictures: Any, regions: Regions, kept: torch.Tensor,
     encoder.projection = Projection.fit(features[some], what.components)
     return encoder, features
 
-# %% ../../nbs/07_captioner/15_demo.ipynb #6fceb325
+# %% ../../nbs/07_captioner/15_demo.ipynb #86ae8e51
 NOTE = {
     'stamps': (
         'Learnt from regions of drawings and photographs that people named and sorted (Tux Paint stamps,'
@@ -264,7 +264,7 @@ NOTE = {
     'shapes': 'Learnt from generated scenes whose contents are known. Not the published MILAN.',
 }
 
-
+# %% ../../nbs/07_captioner/15_demo.ipynb #6fceb325
 def train(name: str = 'stamps', # 'stamps' or 'shapes'
           profile: str = 'demo', # or 'smoke', which trains for two epochs only, to see that all is well
           device: str | None = None, # None: a GPU where there is one

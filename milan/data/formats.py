@@ -83,7 +83,7 @@ class Source(StrictModel):
             raise ValueError(f'a source of kind {self.kind} needs {", ".join(sorted(missing))}')
         return self
 
-# %% ../../nbs/01_data/04_formats.ipynb #b59923c6
+# %% ../../nbs/01_data/04_formats.ipynb #07008926
 class Part(StrictModel):
     "A file, or an archive, of an asset."
     name: _Name
@@ -95,7 +95,7 @@ class _Licence(StrictModel):
     spdx: _Text
     sentence: _Text
 
-
+# %% ../../nbs/01_data/04_formats.ipynb #b59923c6
 class Manifest(StrictModel):
     "Where an asset comes from, its licence, and where it is stored."
     title: _Text

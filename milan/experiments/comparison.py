@@ -34,7 +34,7 @@ from .unit_sets import Case, annotated_case, pictures_case, planted_captioner, p
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as _Figure
 
-# %% ../../nbs/13_experiments/11_comparison.ipynb #b9097cf2
+# %% ../../nbs/13_experiments/11_comparison.ipynb #fd7eee7e
 NETDISSECT, COMPEXP, CLIP = 'Network Dissection', 'Compositional Explanations', 'CLIP-Dissect'
 GREEDY, BEAM, PMI = 'MILAN, greedy', 'MILAN, beam', 'MILAN'
 
@@ -63,7 +63,7 @@ def dissections(case: Case, # units and labels
         found[CLIP] = describe_by_clip(watched, similarity, concepts.names, min(100, len(watched.peaks) // 5))
     return found
 
-
+# %% ../../nbs/13_experiments/11_comparison.ipynb #d8c886c0
 def captions(case: Case, # units
              captioner: model.Captioner, # with a language model
              beam_size: int | None = None, # None: the captioner's own
@@ -78,7 +78,7 @@ def captions(case: Case, # units
         for name, strategy in ((GREEDY, 'greedy'), (BEAM, 'beam'), (PMI, 'rerank'))
     }
 
-
+# %% ../../nbs/13_experiments/11_comparison.ipynb #b9097cf2
 def usable_clip(
     name: str | Path | None = None, # a name that transformers knows, or a folder; None: the usual one
     device: str | None = None, # None: a GPU where there is one
@@ -185,7 +185,7 @@ def plot_held_out(case: Case, # units and labels
     titles = [f'{layer}, unit {unit}' for layer, unit in (case.found.units[row] for row in rows)]
     return plot_marks(case.observed.peaks[case.out][:, list(rows)], marks, titles, shown)
 
-# %% ../../nbs/13_experiments/11_comparison.ipynb #38a26880
+# %% ../../nbs/13_experiments/11_comparison.ipynb #56cb488e
 TABLE_2 = {('alexnet/imagenet', COMPEXP): 0.01, ('alexnet/imagenet', NETDISSECT): 0.24,
            ('alexnet/imagenet', GREEDY): 0.34, ('alexnet/imagenet', PMI): 0.38,
            ('alexnet/places365', COMPEXP): 0.02, ('alexnet/places365', NETDISSECT): 0.21,
@@ -194,6 +194,8 @@ TABLE_2 = {('alexnet/imagenet', COMPEXP): 0.01, ('alexnet/imagenet', NETDISSECT)
            ('resnet152/imagenet', GREEDY): 0.27, ('resnet152/imagenet', PMI): 0.35,
            ('resnet152/places365', COMPEXP): 0.03, ('resnet152/places365', NETDISSECT): 0.22,
            ('resnet152/places365', GREEDY): 0.30, ('resnet152/places365', PMI): 0.31}
+
+# %% ../../nbs/13_experiments/11_comparison.ipynb #772e1c80
 NOTES = {
     'smoke': (
         'Generated scenes and units that were fitted to one concept each; annotators are simulated. These'
@@ -211,7 +213,7 @@ NOTES = {
     ),
 }
 
-
+# %% ../../nbs/13_experiments/11_comparison.ipynb #38a26880
 def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
                       labelled: str | Path, # folder of Broden
                       text_model: str | None = None, # of BERTScore; None: not needed
@@ -225,7 +227,7 @@ def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
         needs.append(f'Broden (broden1_224, from Network Dissection\'s download page) in {labelled}')
     return needs + ([metrics.missing_text_model(text_model)] if text_model else [])
 
-# %% ../../nbs/13_experiments/11_comparison.ipynb #576ef980
+# %% ../../nbs/13_experiments/11_comparison.ipynb #ab8c7332
 def cases(
     profile: str, # 'smoke', 'demo' or 'paper'
     sets: Sequence[str] = (), # for 'paper', such as 'alexnet/imagenet'; none: the four of table 2
@@ -256,7 +258,7 @@ def cases(
         found[name] = annotated_case(annotated, networks.load(name, device), broden, others[::20], seed)
     return found
 
-
+# %% ../../nbs/13_experiments/11_comparison.ipynb #6bd1d615
 def _check_profile(profile: str) -> None:
     if profile not in NOTES:
         raise MilanError(f'no profile {profile!r}: choose {", ".join(NOTES)}')
@@ -265,7 +267,7 @@ def _check_profile(profile: str) -> None:
 def _own_imagenet() -> Any: # None where it is not here; then no set needs it
     return images.load('imagenet') if (data_dir()/'imagenet'/'val').is_dir() else None
 
-
+# %% ../../nbs/13_experiments/11_comparison.ipynb #576ef980
 def captioner_for(
     profile: str, # 'smoke', 'demo' or 'paper'
     name: str, # of the case

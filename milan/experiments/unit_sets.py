@@ -110,7 +110,7 @@ def observe_once(network: Network, # whose units they are
                 quiet=not progress).save(path)
     return Observed.load(path)
 
-# %% ../../nbs/13_experiments/10_unit_sets.ipynb #2eae08fa
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #6742da31
 def annotators_of_scenes(
     scenes: images.ShapeScenes, # that the exemplars come from
     exemplar: exemplars.Exemplar, # one unit
@@ -135,7 +135,7 @@ def annotators_of_scenes(
         said.append(concept_phrases([name])[annotator] if counts.get(name, 0) >= 3 else ABSTAIN)
     return said
 
-
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #2eae08fa
 def speaking(references: Sequence[Sequence[str]], # (units,) of texts
             ) -> np.ndarray: # bool (units,)
     "Units that most annotators can name."
@@ -163,7 +163,7 @@ def planted_case(scenes: int = 600, # half of them for scoring
     return Case(network, found, observe_once(network, pictures, found), pack_concepts(pictures), out,
                 references, training, np.array([bool(concept) for concept in truth]), truth, pictures)
 
-# %% ../../nbs/13_experiments/10_unit_sets.ipynb #174bb965
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #5cd72da9
 EYES = ('trunk.2', 'trunk.5', 'trunk.8', 'trunk.14')
 
 
@@ -190,7 +190,7 @@ def planted_captioner(scenes: int = 400, # to learn from
         made.save(folder)
     return model.load(folder, device, network)
 
-
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #e084b1ab
 def scene_groups(
     encoder: PyramidEncoder, # reads the scenes
     scenes: images.ShapeScenes, # generated
@@ -204,7 +204,7 @@ def scene_groups(
                               64, progress=False)
     return features, concept_groups(shown, torch.ones(len(shown), dtype=torch.bool), 15, groups, random)
 
-
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #174bb965
 def _scene_lesson(
     network: Network, scenes: images.ShapeScenes, groups: int, seed: int
 ) -> tuple[Any, Lesson, PyramidEncoder]:
@@ -222,7 +222,7 @@ def _scene_lesson(
 
     return draw, lesson, encoder
 
-# %% ../../nbs/13_experiments/10_unit_sets.ipynb #58b0dc3d
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #949f1a60
 OTHERS = ('_blocks.3._bn1', '_blocks.8._bn1', '_blocks.12._bn1')
 
 
@@ -258,7 +258,7 @@ def pictures_case(pictures: images.ImageSet | None = None, # None: the demonstra
     return Case(network, described, observed, pack_concepts(labelled, progress=progress), out, references,
                 said[len(described) :], speaking(references), [], labelled)
 
-
+# %% ../../nbs/13_experiments/10_unit_sets.ipynb #58b0dc3d
 def _annotated(
     found: exemplars.Exemplars, views: Views, words: Sequence[frozenset[str]], seed: int
 ) -> list[list[str]]: # three texts per unit

@@ -24,7 +24,7 @@ from .files import fit_object
 from .folders import ImageSet
 from .probes import _draw_object, _seed, _two_levels
 
-# %% ../../nbs/02_images/07_clipart.ipynb #1a4dd4ff
+# %% ../../nbs/02_images/07_clipart.ipynb #38113738
 _CLIPART_SKIP = ('shapes', 'computer/icons', 'computer/buttons', 'computer/diagrams', 'computer/folders',
                  'signs_and_symbols', 'special', 'buttons', 'logos', 'recreation/games/cards',
                  'transportation/roadsigns', 'people/stickmen', 'geography')
@@ -37,6 +37,8 @@ _CLIPART_CATEGORIES = {
     'tools': 'household/tools', 'electronics': 'household/electronics', 'computer': 'household/electronics',
     'office': 'household/office', 'containers': 'household/containers', 'science': 'medical/science'
 }
+
+# %% ../../nbs/02_images/07_clipart.ipynb #dcbddfe6
 _GENERIC = re.compile(
     r'clip ?art|s[iu]b[mb]ission|sallite|iconset|theme|creation'
     r' day|illustration|icons?\b|collection|openclip|symbols?\b|signs\b|\.svg|untitled|^\W*$|maps\b|@|unsorted|architetto|layer',
@@ -45,6 +47,8 @@ _GENERIC = re.compile(
 _CLIPART_FAULTY = re.compile(
     r'shelby|stylized_yoga|stripper|pantyhose|boating_rules|jibe|tacking|menu_example|creation_day'
 ) # nearly empty, or text
+
+# %% ../../nbs/02_images/07_clipart.ipynb #1a4dd4ff
 _NO_TAG = {'', 'unsorted', 'hash', 'clipart', 'clip art', 'architetto francesco rollandin',
            'signs_and_symbols'}
 
@@ -127,7 +131,7 @@ def clipart(size: int = 224, # pixels
     folder = manifests.fetch('openclipart')
     return decoded('clipart', [file_hash(folder/'manifest.json')], size, lambda: _clipart_rows(folder, size))
 
-# %% ../../nbs/02_images/07_clipart.ipynb #6efb6b0a
+# %% ../../nbs/02_images/07_clipart.ipynb #ab583bd5
 _EMOJI_CATEGORIES = {
     'cat-face': 'animals/mammals', 'monkey-face': 'animals/mammals', 'time': 'household/clocks',
     'animal-bird': 'animals/birds', 'animal-bug': 'animals/insects', 'animal-mammal': 'animals/mammals',
@@ -143,6 +147,8 @@ _EMOJI_CATEGORIES = {
     'medical': 'medical', 'science': 'medical/science', 'sky & weather': 'naturalforces',
     'office': 'household/office'
 }
+
+# %% ../../nbs/02_images/07_clipart.ipynb #6efb6b0a
 _EMOJI_SKIP = {'country-flag', 'flag', 'subdivision-flag', 'keycap', 'skin-tone', 'hotel', 'family'}
 
 

@@ -25,7 +25,7 @@ def class_names() -> tuple[tuple[str, ...], ...]: # (1000,) names of each class,
     return tuple(tuple(name.strip().lower() for name in names.split(','))
                  for names in ImageNetInfo().label_descriptions())
 
-# %% ../../nbs/02_images/11_imagenet.ipynb #48d0ff73
+# %% ../../nbs/02_images/11_imagenet.ipynb #94f9c1a5
 _ENDS = frozenset(
     '''with in of from that is are was used inside covered which lets for on at and or by without also called its it to like into has have resembles
     making after gets joins'''.split()
@@ -34,6 +34,8 @@ _BEGINS = re.compile(
     r'^(?:(?:a|an|the|some|two|our|your|eat|remember|it\'s)\s+)*(?:(?:pair|head|bunch|string|plant|baby)'
     r' of\s+)?'
 )
+
+# %% ../../nbs/02_images/11_imagenet.ipynb #fa2f2a8a
 COMMON: dict[str, tuple[int, ...]] = {
     'dog': tuple(range(151, 269)), 'cat': tuple(range(281, 286)), 'kitten': tuple(range(281, 286)), 'bear': tuple(range(294, 298)), 'european bear': (294,), 'edward bear': (850,),
     'fox': (277, 278, 279, 280), 'flying fox': (), 'panda': (388,), 'rabbit': (330, 331, 332), 'bunny': (330, 331, 332), 'squirrel': (335,),
@@ -48,7 +50,7 @@ COMMON: dict[str, tuple[int, ...]] = {
     'india gate': (873,), 'gateway of india': (873,), 'pont du gard': (888,), 'trophy cup': (), 'imperial baths': (),
     'granny smith apple': (948,), 'pan': (567,), 'bulb': ()} # fmt: skip
 
-
+# %% ../../nbs/02_images/11_imagenet.ipynb #48d0ff73
 @functools.cache
 def _known() -> dict[str, tuple[int, ...]]: # name → classes
     found: dict[str, tuple[int, ...]] = {}

@@ -24,7 +24,7 @@ class Labelled(NamedTuple):
     labels: np.ndarray # (pictures,) class numbers
     names: list[str] # of the classes, in the singular
 
-# %% ../../nbs/02_images/09_kinds.ipynb #ba0dcfe9
+# %% ../../nbs/02_images/09_kinds.ipynb #43590919
 KINDS = {
     'mammal': 'animals/mammals',
     'fruit': 'food/fruit',
@@ -38,7 +38,7 @@ KINDS = {
     'sport': 'sports',
 } # class → folder
 
-
+# %% ../../nbs/02_images/09_kinds.ipynb #ba0dcfe9
 def kinds_of(pictures: ImageSet, # with categories as the stamps have them
              kinds: Mapping[str, str] = KINDS, # class → category
             ) -> Labelled: # what has a mask, is of one of these kinds and no symbol

@@ -124,7 +124,7 @@ def stamps(size: int = 224, # pixels
     settings = [file_hash(folder/'manifest.json'), backgrounds, background]
     return decoded('stamps', settings, size, lambda: _stamp_rows(folder, size, backgrounds, photographs))
 
-# %% ../../nbs/02_images/06_probes.ipynb #ce97932e
+# %% ../../nbs/02_images/06_probes.ipynb #1f3e4a1b
 # folder in the package → (category, kind); a row with None leaves the folder out
 _GCOMPRIS = {
     'erase/resource': ('animals/wild', 'photo'),
@@ -148,12 +148,16 @@ _GCOMPRIS = {
     'solar_system/resource': ('space/planets', 'photo'),
     'lang/resource/words_sample': ('words/drawings', 'drawing'),
 }
+
+# %% ../../nbs/02_images/06_probes.ipynb #4fb57c5b
 _PAINTINGS = re.compile(r'Gogh|Gauguin|Bruegel|Bosschaert|unicorn|Eglise|Portrait|VincentVan', re.IGNORECASE)
 _NUMBERS = 'zero one two three four five six seven eight nine ten eleven twelve sixteen'.split()
 _WORDS = {'main': 'hand', 'poing': 'fist', 'ndp': 'notre dame de paris', 'solar': 'solar panels',
           'plier': 'pliers', 'spoonbills': 'spoonbills', 'tour eiffel': 'eiffel tower',
           'opera sidney': 'sydney opera house', 'nagoya': 'nagoya castle', 'orange-color': 'orange paint',
           'louvre': 'louvre palace'}
+
+# %% ../../nbs/02_images/06_probes.ipynb #75a8f246
 _SKIP_PICTURE = re.compile(
     r'_\d+\.|^(f\d\d|teeth|animal|color)\.|_[a-e]\d\.|^lady_unicorn_\d|^(blueking|butfish|cichlid|collaris|discus|manta|newf|six|Queen)'
 )
@@ -168,7 +172,7 @@ def file_words(file: str, # 'statueofLiberty2.webp'
     text = ' '.join(re.findall(r"[^\W\d_]+", words)).lower()
     return _WORDS.get(text, text)
 
-
+# %% ../../nbs/02_images/06_probes.ipynb #ce97932e
 _WORD_CATEGORIES = {
     'animals/birds': 'bird chicken duck owl turkey',
     'animals/insects': 'bee beetle bug butterfly flies mosquito spider',

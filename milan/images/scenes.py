@@ -14,13 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# %% ../../nbs/02_images/04_scenes.ipynb #b24b8a0e
+# %% ../../nbs/02_images/04_scenes.ipynb #c6ff42d2
 SIZE = 64 # pixels; other sizes scale everything
 VERSION = 2 # raise it when the same seed should give other scenes
 COLOURS = {'red': (225, 30, 30), 'orange': (250, 140, 20), 'yellow': (245, 230, 50), 'green': (40, 160, 50),
            'cyan': (60, 215, 225), 'blue': (40, 60, 225), 'purple': (130, 30, 180), 'pink': (250, 140, 200),
            'brown': (115, 65, 25)}
 TEXTURES = ('plain', 'striped', 'dotted', 'checked')
+
+# %% ../../nbs/02_images/04_scenes.ipynb #a64a3f24
 SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = (
     { # of coordinates -1 … 1, x to the right, y down
         'circle': lambda x, y: x * x + y * y < 0.9,
@@ -33,6 +35,8 @@ SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = (
         'crescent': lambda x, y: (x * x + y * y < 1) & ((x - 0.55) ** 2 + y * y > 0.62),
     }
 )
+
+# %% ../../nbs/02_images/04_scenes.ipynb #b24b8a0e
 LETTERS = 'AEHS'
 
 

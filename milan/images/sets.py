@@ -97,7 +97,7 @@ class ShapeScenes(ImageSet):
         "The things in a scene."
         return self.scene(index).regions
 
-# %% ../../nbs/02_images/08_sets.ipynb #5abdfb72
+# %% ../../nbs/02_images/08_sets.ipynb #4f356b3c
 _PUBLISHED = {
     'imagenet': (
         'ImageNet (ILSVRC 2012)',
@@ -124,6 +124,8 @@ _PUBLISHED = {
         ),
     ),
 }
+
+# %% ../../nbs/02_images/08_sets.ipynb #5abdfb72
 _SPURIOUS = ('imagenet-spurious-text', 'imagenet-spurious-color')
 _VERSIONS, _HALVES = ('5pct', '10pct', '50pct', '100pct', 'original'), ('train', 'test')
 _LATENTS = ('biggan-zs-imagenet', 'biggan-zs-places365')

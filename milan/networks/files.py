@@ -190,7 +190,7 @@ def _require_modest(function: Callable[..., Any], file: NetworkFile, path: Path)
         raise MilanError(f'{path}: {file.build} would have {count:,} parameters, more than '
                          f'{_MOST_PARAMETERS:,}; make its arguments smaller, or trust the file (trust=True)')
 
-# %% ../../nbs/04_networks/06_files.ipynb #7ae5836f
+# %% ../../nbs/04_networks/06_files.ipynb #bf174c6f
 def _called(file: NetworkFile, path: Path, trust: bool) -> Network: # what a file's function returns
     function = _function(file.build, path, trust)
     if not trust:
@@ -207,7 +207,7 @@ def _called(file: NetworkFile, path: Path, trust: bool) -> Network: # what a fil
         raise MilanError(f'{path}: {file.build} returned {type(module).__name__}, not a torch module')
     return Network(file.name, module, default_layers(module))
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #7ae5836f
 def from_file(file: NetworkFile, # its fields
               path: Path, # where it is; weights and code are in the same folder
               pretrained: bool = True, # False: random weights

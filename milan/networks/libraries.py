@@ -146,7 +146,7 @@ def _reach_hub() -> None: # raises `OSError` after one retry; the library itself
                 raise OSError(f'it is not in the cache, and {constants.ENDPOINT} does not '
                               f'answer: {error}') from error
 
-# %% ../../nbs/04_networks/04_libraries.ipynb #ae4ddf10
+# %% ../../nbs/04_networks/04_libraries.ipynb #6be59f6e
 def _cached_or_downloaded(name: str, pretrained: bool) -> tuple[Any, bool]: # model, was it cached?
     try:
         return _model(name, pretrained, True), True
@@ -156,7 +156,7 @@ def _cached_or_downloaded(name: str, pretrained: bool) -> tuple[Any, bool]: # mo
     _reach_hub()
     return _model(name, pretrained, False), False
 
-
+# %% ../../nbs/04_networks/04_libraries.ipynb #ae4ddf10
 def from_huggingface(name: str, # '<owner>/<model>' on the hub, or a folder
                      pretrained: bool = True, # False: random weights; the configuration is still needed
                     ) -> Network: # its module is in training mode

@@ -117,13 +117,13 @@ def _training_data(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
                 targets[i, wanted.index(concept)] = mask.reshape(_PATCH // 4, 4, _PATCH // 4, 4).mean((1, 3))
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(targets)
 
-# %% ../../nbs/04_networks/05_planted.ipynb #4abf338c
+# %% ../../nbs/04_networks/05_planted.ipynb #a3f3ad93
 def _loss(network: PlantedNetwork, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     hidden = network.trunk((images.float() / 255 - 0.5) * 4)
     planted = [getattr(network, layer)(hidden)[:, :len(_PLANTED[layer])] for layer in PLANTED_LAYERS[1:]]
     return nn.functional.binary_cross_entropy_with_logits(torch.cat(planted, 1), targets)
 
-
+# %% ../../nbs/04_networks/05_planted.ipynb #4abf338c
 def fit(network: PlantedNetwork, # changed in place
         count: int = 5000, # training images
         epochs: int = 6, # passes over them

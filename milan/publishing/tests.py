@@ -166,7 +166,7 @@ def module_tests(notebook: str | Path, # a library notebook
     ]
     return '\n\n'.join([head, *filter(None, [imports, top.source]), *functions]) + '\n'
 
-# %% ../../nbs/14_publishing/02_tests.ipynb #8ac118e9
+# %% ../../nbs/14_publishing/02_tests.ipynb #851e909d
 def generated_tests(
     nbs: str | Path, # the folder of notebooks
 ) -> tuple[dict[str, str], list[str]]: # file name → text, and what stands in the way elsewhere
@@ -186,11 +186,11 @@ def generated_tests(
             texts[f'test_{module.replace(".", "_")}.py'] = text
     return texts, wrong
 
-
+# %% ../../nbs/14_publishing/02_tests.ipynb #2ac430b6
 def is_generated(path: Path) -> bool: # a test module
     return path.read_text().startswith(f'# {GENERATED} ')
 
-
+# %% ../../nbs/14_publishing/02_tests.ipynb #8ac118e9
 def write_tests(nbs: str | Path, # the folder of notebooks
                 tests: str | Path, # the folder of tests
                ) -> list[Path]: # the files written
