@@ -4,24 +4,16 @@ from PIL import Image
 from milan.config import MilanError
 from milan.exemplars.store import Exemplars
 from pathlib import Path
-from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import re
 from milan.annotations.crowdsourcing import (
-    _ask,
-    _element,
-    _faults,
     _pixels,
     _problem,
-    document,
     hits,
     image_columns,
     picture_path,
     pictures,
-    Qualification,
-    Question,
-    SCHEMAS,
     task_page,
     unreachable,
     web_address,
@@ -184,87 +176,3 @@ def test_can_the_pictures_be_reached():
     with expect_fail(MilanError, contains='has layer, unit'): unreachable(asked[['layer', 'unit']])
     test_eq(image_columns(few_hits(k=11))[-2:], ['image_url_10', 'image_url_11'])
     failing.assign(address=failing.address.str.replace(address, 'http://host'))
-
-
-# 06_crowdsourcing.ipynb, section "A test for workers"
-def test_a_test_for_workers():
-    test_eq(list(_faults({'id': 'a', 'image_urls': ['http://example.org/1.png'], 'options': ['x', 'y'],
-                          'answer_index': 1})), [])
-    list(_faults({'image_urls': ['1.png'], 'options': ['dogs', True], 'answerindex': 0}))
-
-    form = ElementTree.Element('QuestionForm')
-    _ask(form, 1, Question('fruit', ('https://example.org/1.png?a=1&b=2',), ('red <fruit>', 'bowls'), 0))
-    _element(large := ElementTree.Element('large'), 'text', 'x' * 100_000)
-    with expect_fail(MilanError, contains='bytes, and Mechanical Turk accepts 65,535; ask fewer'):
-        document(large, 'the test', 'ask fewer')
-    print(document(form, 'the test', ''))
-
-    TEST = '''
-title: Fruit & <friends>
-instructions: Choose the phrase that fits the bright parts best.
-questions:
-  - id: fruit
-    image_urls: [https://example.org/1 a.png, "https://example.org/2.png?a=1&b=2"]
-    options: [red fruit, plates & <bowls>, dogs]
-    answer_index: 1
-  - id: sky
-    image_urls: [https://example.org/3.png]
-    options: [blue sky, grass]
-    answer_index: 0
-'''
-    folder = temporary()
-    (folder/'test.yaml').write_text(TEST)
-    test = Qualification.read(folder/'test.yaml')
-    spaces = {'': f'{SCHEMAS}/2017-11-06/QuestionForm.xsd'}
-    form = ElementTree.fromstring(test.question_form())
-    test_eq(form.tag, f'{{{spaces[""]}}}QuestionForm')
-    test_eq(
-        [one.text for one in form.findall('.//DataURL', spaces)][:2],
-        ['https://example.org/1%20a.png', 'https://example.org/2.png?a=1&b=2'],
-    )
-    test_eq(
-        [one.text for one in form.findall('.//Selection/Text', spaces)],
-        ['red fruit', 'plates & <bowls>', 'dogs', 'blue sky', 'grass'],
-    )
-    test_eq(form.find('Overview/Title', spaces).text, 'Fruit & <friends>')
-    key = ElementTree.fromstring(test.answer_key())
-    test_eq([one.text for one in key.iter() if 'Identifier' in one.tag], ['fruit', 'option-1', 'sky', 'option-0'])
-    assert 'PercentageMapping' not in test.answer_key()
-    assert (test.mock_up(answers=True).count(' checked') == 2 and ' checked' not in test.mock_up()
-            and '&lt;bowls&gt;' in test.mock_up())
-    shown = html.escape(re.sub('<img[^>]*>', '<b>(a picture)</b>', test.mock_up()))
-    HTML(f'<div><iframe srcdoc="{shown}" style="width: 100%; height: 30rem; border: 1px solid'
-         ' #ccc"></iframe></div>')
-
-    for right, wrong, said in (
-        (
-            'answer_index: 1',
-            'answer_index: 3',
-            'question 1 (fruit) has answer_index 3; with 3 options it is a whole number from 0 to 2',
-        ),
-        ('answer_index: 1', 'answer_index: yes', 'answer_index True'),
-        ('id: sky', 'id: fruit', "'fruit' is used twice"),
-        ('[blue sky, grass]', '[blue sky]', 'question 2 (sky) has fewer than two options'),
-        ('[blue sky, grass]', '[yes, no]', 'put it in quotes'),
-        ('[blue sky, grass]', '[sky, sky]', 'same option twice'),
-        (
-            'https://example.org/3.png',
-            'ftp://example.org/3.png',
-            "not an address on the web: 'ftp://example.org/3.png'",
-        ),
-        ('    options: [blue sky, grass]\n', '', 'question 2 (sky) lacks options'),
-        ('title: Fruit', 'titel: Fruit', 'title is missing'),
-        ('image_urls: [https://example.org/3.png]', 'image_urls: []', 'no image_urls'),
-        ('answer_index: 0', 'answer: 0', 'did you mean answer_index?'),
-        ('questions:', 'question: []\nquestions:', "'question' means nothing"),
-        (TEST, '- a', 'name: value'),
-        (TEST, 'a: [', 'as YAML'),
-    ):
-        (folder/'test.yaml').write_text(TEST.replace(right, wrong))
-        with expect_fail(MilanError, contains=said): Qualification.read(folder/'test.yaml')
-    (folder/'test.yaml').write_text('title: 5\nquestions: [sky, {id: }]')
-    with expect_fail(MilanError, contains='test.yaml: title is missing or no text; instructions is missing'):
-        Qualification.read(folder / 'test.yaml')
-    with expect_fail(MilanError, contains='No such file'): Qualification.read(folder/'none.yaml')
-    shutil.rmtree(folder)
-    print(test.answer_key(percentage=True))

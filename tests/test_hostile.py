@@ -43,6 +43,7 @@ import milan.captioner
 import milan.cli
 import milan.gallery.browser
 import milan.annotations.crowdsourcing
+import milan.annotations.qualification
 import milan.data.downloads
 import milan.exemplars
 import milan.gallery
@@ -2763,7 +2764,8 @@ def test_annotation_sets():
 
 
     def exam(folder):
-        return milan.annotations.crowdsourcing.Qualification.read(folder / 'in/q.yaml').question_form()
+        return milan.annotations.qualification.question_form(
+            milan.annotations.qualification.read_qualification(folder / 'in/q.yaml'))
 
 
     cleaning_table['cleaning: empty'] = *cleaning_table['cleaning: empty'], lambda found: len(found.answers) == 1

@@ -145,7 +145,7 @@ for words in (["--help"], ["networks"], ["exemplars", "planted/shapes", "./", "-
     assert done.exit_code == 0, (words, done.output, done.exception)
 features = torch.rand(4, 2, 3)
 needs = {"text": lambda: milan.captioner.text.tokenize("a dog"), "demo": lambda: milan.networks.load("timm:resnet18"), "clip": lambda: milan.networks.load("hf:me/mine"),
-         "notebooks": lambda: milan.experiments.find(), "experiments": lambda: milan.evaluation.bert_score(["a"], [["a"]]), "crowdsourcing": lambda: milan.annotations.requester._client("s3")}
+         "notebooks": lambda: milan.experiments.find(), "experiments": lambda: milan.evaluation.bert_score(["a"], [["a"]]), "crowdsourcing": lambda: milan.annotations.qualification._client(True)}
 for name, work in needs.items():
     try: work()
     except milan.config.MilanError as error: print(name, f"[{name}]" in str(error), error)

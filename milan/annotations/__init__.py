@@ -4,24 +4,21 @@
 
 # %% auto #0
 __all__ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', 'Annotator', 'BASE', 'COLOURS', 'COLUMNS',
-           'Cleaned', 'Cleaning', 'Cost', 'FOLDER_WORDS', 'FORMAT', 'GROUPS', 'IMAGENET', 'INSTRUCTIONS', 'KEPT',
-           'LIMIT', 'MODELS', 'NO_NOUNS', 'PACKED', 'PARTS', 'PIECE', 'PROPERTIES', 'QUALITIES', 'Qualification',
-           'Question', 'RECORD', 'Requester', 'Rules', 'SAME', 'SAY_NOTHING', 'SCHEMAS', 'SETS', 'SIDE',
-           'SPACY_VECTORS', 'TRANSFORMS', 'Task', 'Usual', 'Views', 'WordVectors', 'annotate', 'check_imagenet',
-           'clean', 'colour_names', 'common', 'compare', 'complete', 'concatenate', 'corrections', 'document',
-           'estimate', 'farthest', 'gain', 'grammar', 'groups', 'growth', 'hits', 'image_columns', 'length_shares',
-           'lengths', 'load', 'missing', 'nearness', 'numbered', 'outline_qualities', 'parts_of_speech', 'passed',
-           'phrase', 'picture_path', 'picture_words', 'pictures', 'plural', 'present', 'properties', 'read_annotations',
-           'read_record', 'read_split', 'require', 'resolve', 'singular', 'squash', 'task_page', 'unreachable',
-           'upload', 'vocabulary', 'web_address', 'word_vectors', 'words', 'words_of', 'write_split']
+           'Cleaned', 'Cleaning', 'FOLDER_WORDS', 'FORMAT', 'GROUPS', 'IMAGENET', 'INSTRUCTIONS', 'KEPT', 'LIMIT',
+           'MODELS', 'NO_NOUNS', 'PACKED', 'PARTS', 'PIECE', 'PROPERTIES', 'QUALITIES', 'Qualification', 'Question',
+           'RECORD', 'Rules', 'SAME', 'SAY_NOTHING', 'SCHEMAS', 'SETS', 'SIDE', 'SPACY_VECTORS', 'TRANSFORMS', 'Usual',
+           'Views', 'WordVectors', 'annotate', 'answer_key', 'check_imagenet', 'clean', 'colour_names', 'common',
+           'compare', 'complete', 'concatenate', 'corrections', 'farthest', 'gain', 'grammar', 'groups', 'growth',
+           'hits', 'image_columns', 'length_shares', 'lengths', 'load', 'missing', 'mock_up', 'nearness', 'numbered',
+           'outline_qualities', 'parts_of_speech', 'phrase', 'picture_path', 'picture_words', 'pictures', 'plural',
+           'present', 'properties', 'question_form', 'read_annotations', 'read_qualification', 'read_split', 'require',
+           'resolve', 'singular', 'squash', 'task_page', 'unreachable', 'upload_qualification', 'vocabulary',
+           'web_address', 'word_vectors', 'words', 'words_of', 'write_split']
 
 # %% ../../nbs/06_annotations/00_annotations.ipynb #32a6645c
 from .sets import BASE, GROUPS, SETS, AnnotatedExemplar, AnnotatedExemplars
-from .splits import FORMAT
-from .sets import annotate, concatenate, load, present, read_annotations
-from .splits import read_split
-from .sets import require, resolve
-from .splits import write_split
+from .splits import FORMAT, read_split, write_split
+from .sets import annotate, concatenate, load, present, read_annotations, require, resolve
 from .images import IMAGENET, PIECE, RECORD, TRANSFORMS, check_imagenet, compare, complete
 from .images import numbered, squash
 from .language import KEPT, MODELS, PACKED, PARTS, PROPERTIES, SPACY_VECTORS, WordVectors
@@ -30,26 +27,24 @@ from .language import nearness, parts_of_speech, properties, vocabulary, word_ve
 from .simulated import ABSTAIN, ADJECTIVES, COLOURS, FOLDER_WORDS, NO_NOUNS, QUALITIES, SAME
 from .simulated import SAY_NOTHING, SIDE, Annotator, Usual, Views, colour_names, gain
 from .simulated import outline_qualities, phrase, picture_words, plural, singular, words_of
-from .cleaning import COLUMNS, Cleaned, Cleaning
-from .crowdsourcing import INSTRUCTIONS, LIMIT, SCHEMAS
-from .cleaning import Rules, clean, corrections
-from .crowdsourcing import Qualification, Question, document
-from .cleaning import missing
+from .cleaning import COLUMNS, Cleaned, Cleaning, Rules, clean, corrections, missing
+from .crowdsourcing import INSTRUCTIONS
 from .crowdsourcing import hits, image_columns, picture_path, pictures, task_page
 from .crowdsourcing import unreachable, web_address
-from .requester import Cost, Requester, Task, estimate, passed, read_record, upload
+from .qualification import LIMIT, SCHEMAS, Qualification, Question, answer_key, mock_up
+from .qualification import question_form, read_qualification, upload_qualification
 
 # %% ../../nbs/06_annotations/00_annotations.ipynb #6ca521d6
-_all_ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', 'Annotator', 'BASE', 'COLOURS',
-         'COLUMNS', 'Cleaned', 'Cleaning', 'Cost', 'FOLDER_WORDS', 'FORMAT', 'GROUPS', 'IMAGENET',
-         'INSTRUCTIONS', 'KEPT', 'LIMIT', 'MODELS', 'NO_NOUNS', 'PACKED', 'PARTS', 'PIECE',
-         'PROPERTIES', 'QUALITIES', 'Qualification', 'Question', 'RECORD', 'Requester', 'Rules',
-         'SAME', 'SAY_NOTHING', 'SCHEMAS', 'SETS', 'SIDE', 'SPACY_VECTORS', 'TRANSFORMS', 'Task',
-         'Usual', 'Views', 'WordVectors', 'annotate', 'check_imagenet', 'clean', 'colour_names',
-         'common', 'compare', 'complete', 'concatenate', 'corrections', 'document', 'estimate',
-         'farthest', 'gain', 'grammar', 'groups', 'growth', 'hits', 'image_columns',
-         'length_shares', 'lengths', 'load', 'missing', 'nearness', 'numbered', 'outline_qualities',
-         'parts_of_speech', 'passed', 'phrase', 'picture_path', 'picture_words', 'pictures',
-         'plural', 'present', 'properties', 'read_annotations', 'read_record', 'read_split',
-         'require', 'resolve', 'singular', 'squash', 'task_page', 'unreachable', 'upload',
-         'vocabulary', 'web_address', 'word_vectors', 'words', 'words_of', 'write_split']
+_all_ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', 'Annotator', 'BASE',
+         'COLOURS', 'COLUMNS', 'Cleaned', 'Cleaning', 'FOLDER_WORDS', 'FORMAT', 'GROUPS', 'IMAGENET',
+         'INSTRUCTIONS', 'KEPT', 'LIMIT', 'MODELS', 'NO_NOUNS', 'PACKED', 'PARTS', 'PIECE', 'PROPERTIES',
+         'QUALITIES', 'Qualification', 'Question', 'RECORD', 'Rules', 'SAME', 'SAY_NOTHING', 'SCHEMAS',
+         'SETS', 'SIDE', 'SPACY_VECTORS', 'TRANSFORMS', 'Usual', 'Views', 'WordVectors', 'annotate',
+         'answer_key', 'check_imagenet', 'clean', 'colour_names', 'common', 'compare', 'complete',
+         'concatenate', 'corrections', 'farthest', 'gain', 'grammar', 'groups', 'growth', 'hits',
+         'image_columns', 'length_shares', 'lengths', 'load', 'missing', 'mock_up', 'nearness',
+         'numbered', 'outline_qualities', 'parts_of_speech', 'phrase', 'picture_path', 'picture_words',
+         'pictures', 'plural', 'present', 'properties', 'question_form', 'read_annotations',
+         'read_qualification', 'read_split', 'require', 'resolve', 'singular', 'squash', 'task_page',
+         'unreachable', 'upload_qualification', 'vocabulary', 'web_address', 'word_vectors', 'words',
+         'words_of', 'write_split']

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from ..config import MilanError, extra
 from ..files import atomic
-from .crowdsourcing import _read_yaml, image_columns
+from .crowdsourcing import image_columns
 
 # %% ../../nbs/06_annotations/07_cleaning.ipynb #12ed4af6
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ def _rules(told: Any, place: str) -> Rules:
                 f' them texts in quotes; it is {told[kind]!r}'
             )
     return Rules(**found)
+
+# %% ../../nbs/06_annotations/07_cleaning.ipynb #f8d28804
+def _read_yaml(path: str | Path) -> dict[str, Any]:
+    try:
+        told = yaml.safe_load(Path(path).read_text(encoding='utf-8-sig'))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise MilanError(f'{path} cannot be read as YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(told, dict):
+        raise MilanError(f'{path} does not hold `name: value` lines')
+    return {str(name): value for name, value in told.items()}
 
 # %% ../../nbs/06_annotations/07_cleaning.ipynb #52380467
 COLUMNS = {'layer': 'Input.layer', 'unit': 'Input.unit', 'summary': 'Answer.summary',
