@@ -5,11 +5,13 @@ from milan.config import MilanError
 from torch.nn import functional as F
 import torch
 from milan.captioner.decoder import (
+    attend_rows,
     Attention,
     Decoder,
     mix,
 )
 
+import matplotlib.pyplot as plt
 from fastcore.test import expect_fail, test_close, test_eq
 
 
@@ -26,14 +28,11 @@ def test_attention():
 
     rows, unit = torch.randn(700, 5), torch.randint(2, (700,))
     keys = attention.key_to_hidden(exemplars)
-    with torch.no_grad():
-        test_close(attention.of_rows(rows, keys, unit), attention(rows, keys[unit]), 1e-6)
-        test_close(attention.of_rows(attention.query_to_hidden(query), keys), weights, 1e-6)
-    attention.of_rows(rows, keys, unit)[:2]
+    attend_rows(attention, rows, keys, unit)[:2]
 
+    test_close(attend_rows(attention, rows, keys, unit), attention(rows, keys[unit]), 1e-6)
+    test_close(attend_rows(attention, attention.query_to_hidden(query), keys, None), weights, 1e-6)
 
-# 05_decoder.ipynb, section "The decoder"
-def test_the_decoder():
     torch.manual_seed(0)
     features, weights = torch.randn(3, 4, 5), torch.rand(6, 4)
     unit = torch.tensor([0, 0, 0, 2, 2, 2])
@@ -110,3 +109,9 @@ def test_it_learns_to_look():
 
     assert loss < .05
     assert right.float().mean() > .5, 'chance is one in five'
+
+    figure, axes = plt.subplots(figsize=(6, 2.2), layout='constrained')
+    axes.imshow(attention[:12, 0].detach().T, cmap='Blues', vmin=0, vmax=1)
+    axes.scatter(range(12), place[:12], marker='x', color='#d55e00', label='the exemplar that shows something')
+    axes.set(xlabel='unit', ylabel='exemplar', title='Attention at the first word (dark: 1)')
+    figure.legend(loc='outside lower center', frameon=False);

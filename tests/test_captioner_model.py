@@ -13,6 +13,7 @@ from milan.captioner.model import (
     train,
     train_on,
     unit_names,
+    with_defaults,
 )
 import pytest
 
@@ -52,6 +53,12 @@ def test_what_comes_out():
 
     test_eq((table._repr_html_().count('<img'), 'conv&lt;1&gt;' in table._repr_html_()), (4, True))
     test_eq(unit_names(pictures), [('conv<1>', 0), ('conv<1>', 1)])
+
+
+# 08_model.ipynb, section "The captioner"
+def test_the_captioner():
+    test_eq(with_defaults({'mi': True, 'length': None}, {'strategy': 'rerank', 'length': 15}),
+            {'mi': True, 'strategy': 'beam', 'length': 15})
 
 
 # 08_model.ipynb, section "Training one"

@@ -123,7 +123,7 @@ def test_the_captioner():
                        colour_clip())(images, masks, beam_size=3, length=4)
     test_eq((without.captions, without.lm), (output.captions, None))
 
-    with expect_fail(MilanError, contains='looks at the images'): speaker.decode(speaker.encode(images))
+    with expect_fail(MilanError, contains='needs the images'): speaker.decode(speaker.encode(images))
     with expect_fail(MilanError, contains='nothing to re-rank'): speaker(images, strategy='greedy')
     with expect_fail(MilanError, contains='clip_weight=2'): speaker(images, clip_weight=2)
     with expect_fail(MilanError, contains='region_weight=-1'):

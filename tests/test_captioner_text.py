@@ -2,6 +2,7 @@
 
 from milan.config import MilanError
 from milan.captioner.text import (
+    padded,
     reconstruct,
     tokenize,
     Vocabulary,
@@ -34,6 +35,10 @@ def test_a_sentence_again():
 
 # 01_text.ipynb, section "The vocabulary"
 def test_the_vocabulary():
+    padded([[3, 1], [2]], pad=9)
+
+    test_eq(padded([[3, 1], [2]], pad=9).tolist(), [[3, 1], [2, 9]])
+
     vocabulary = Vocabulary.build(['red circles', 'a red square', 'circles on a red background'])
     vocabulary.words
 

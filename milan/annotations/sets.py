@@ -129,9 +129,9 @@ class _Entry(NamedTuple):
     def key(self) -> tuple[str, str, int]: # no two entries of a list share it
         return self.set, *self.unit
 
-# %% ../../nbs/06_annotations/01_sets.ipynb #a25b0ff1
-class AnnotatedExemplars:
-    "Units with exemplars and annotations, from one set or several. `load` makes one."
+# %% ../../nbs/06_annotations/01_sets.ipynb #badf77dc
+class _AnnotatedUnits:
+    "What the entries of `AnnotatedExemplars` are."
 
     def __init__(self,
                  entries: Sequence[_Entry], # (units,), in order
@@ -147,38 +147,6 @@ class AnnotatedExemplars:
     def __repr__(self) -> str:
         shown = self.sets if len(self.sets) <= 8 else [*self.sets[:7], '…']
         return f'{len(self)} annotated units of {", ".join(shown)}'
-
-    def _repr_html_(self) -> str:
-        return _as_rows(self)
-
-    @overload
-    def __getitem__(self,
-                    index: int, # of a unit
-                   ) -> AnnotatedExemplar: ...
-    @overload
-    def __getitem__(self,
-                    index: 'slice | Sequence[int] | np.ndarray', # of units
-                   ) -> 'AnnotatedExemplars': ...
-    def __getitem__(
-        self,
-        index: 'int | slice | Sequence[int] | np.ndarray', # a row, several, or a mask of rows
-    ) -> 'AnnotatedExemplar | AnnotatedExemplars':
-        if isinstance(index, slice):
-            return AnnotatedExemplars(self._entries[index])
-        if not isinstance(index, int | np.integer):
-            return AnnotatedExemplars([self._entries[row] for row in self._chosen(index)])
-        entry = self._entries[index]
-        found = entry.exemplars.lookup(*entry.unit)
-        return AnnotatedExemplar(**vars(found), annotations=list(entry.annotations), set=entry.set)
-
-    def _chosen(self, index: 'Sequence[int] | np.ndarray') -> list[int]: # row numbers
-        rows = np.asarray(index)
-        if rows.dtype == bool and len(rows) != len(self):
-            raise MilanError(f'{len(rows)} times True or False for {len(self)} units: give one per unit')
-        return [int(row) for row in (np.flatnonzero(rows) if rows.dtype == bool else rows)]
-
-    def __iter__(self) -> Iterator[AnnotatedExemplar]:
-        return (self[row] for row in range(len(self)))
 
     @property
     def sets(self) -> list[str]:
@@ -210,6 +178,66 @@ class AnnotatedExemplars:
         "Exemplars per unit."
         return self._entries[0].exemplars.k
 
+    def table(self) -> pd.DataFrame: # columns layer, unit, summary; and set, where there are several
+        "One row per annotation."
+        rows = [(*entry.unit, text, entry.set) for entry in self._entries for text in entry.annotations]
+        made = pd.DataFrame(rows, columns=['layer', 'unit', 'summary', 'set'])
+        return made if len(self.sets) > 1 else made.drop(columns='set')
+
+# %% ../../nbs/06_annotations/01_sets.ipynb #7a295479
+def _row_numbers(index: 'Sequence[int] | np.ndarray', # row numbers, or True and False for each row
+                 units: int, # how many rows there are
+                ) -> list[int]:
+    rows = np.asarray(index)
+    if rows.dtype == bool and len(rows) != units:
+        raise MilanError(f'{len(rows)} times True or False for {units} units: give one per unit')
+    return [int(row) for row in (np.flatnonzero(rows) if rows.dtype == bool else rows)]
+
+# %% ../../nbs/06_annotations/01_sets.ipynb #90ae795d
+def _not_one(entries: Sequence[_Entry], rows: Sequence[int], layer: str, unit: int, set: str | None) -> str:
+    "Why a unit is not found, or found more than once."
+    if rows:
+        return (f'unit {unit} of layer {layer!r} is in {", ".join(entries[row].set for row in rows)}; say which'
+                ' with set=')
+    known = [entry.unit.unit for entry in entries if entry.unit.layer == layer and set in (None, entry.set)]
+    layers = dict.fromkeys(entry.unit.layer for entry in entries)
+    return (f'no annotated unit {unit} in layer {layer!r}' + (f' of {set}' if set else '') + '; '
+            + (f'its {len(known)} units are {min(known)} to {max(known)}' if known
+               else f'layers: {", ".join(layers)}'))
+
+# %% ../../nbs/06_annotations/01_sets.ipynb #df021ada
+def _annotated(entry: _Entry) -> AnnotatedExemplar:
+    return AnnotatedExemplar(**vars(entry.exemplars.lookup(*entry.unit)), annotations=list(entry.annotations),
+                             set=entry.set)
+
+# %% ../../nbs/06_annotations/01_sets.ipynb #a25b0ff1
+class AnnotatedExemplars(_AnnotatedUnits):
+    "Units with exemplars and annotations, from one set or several. `load` makes one."
+
+    def _repr_html_(self) -> str:
+        return _as_rows(self)
+
+    @overload
+    def __getitem__(self,
+                    index: int, # of a unit
+                   ) -> AnnotatedExemplar: ...
+    @overload
+    def __getitem__(self,
+                    index: 'slice | Sequence[int] | np.ndarray', # of units
+                   ) -> 'AnnotatedExemplars': ...
+    def __getitem__(
+        self,
+        index: 'int | slice | Sequence[int] | np.ndarray', # a row, several, or a mask of rows
+    ) -> 'AnnotatedExemplar | AnnotatedExemplars':
+        if isinstance(index, slice):
+            return AnnotatedExemplars(self._entries[index])
+        if not isinstance(index, int | np.integer):
+            return AnnotatedExemplars([self._entries[row] for row in _row_numbers(index, len(self))])
+        return _annotated(self._entries[index])
+
+    def __iter__(self) -> Iterator[AnnotatedExemplar]:
+        return (self[row] for row in range(len(self)))
+
     def layer(self,
               layer: str | int, # module path, or the number that names it
              ) -> 'AnnotatedExemplars':
@@ -234,27 +262,11 @@ class AnnotatedExemplars:
                set: str | None = None, # needed where several sets have that unit
               ) -> AnnotatedExemplar:
         "One unit's exemplars and annotations."
-        rows = [
-            row
-            for row in self._rows.get(Unit(str(layer), int(unit)), [])
-            if set in (None, self._entries[row].set)
-        ]
-        if len(rows) == 1:
-            return self[rows[0]]
-        if rows:
-            raise MilanError(f'unit {unit} of layer {str(layer)!r} is in'
-                             f' {", ".join(self._entries[row].set for row in rows)}; say which with set=')
-        known = [entry.unit.unit for entry in self._entries if entry.unit.layer == str(layer)
-                 and set in (None, entry.set)]
-        raise MilanError(f'no annotated unit {unit} in layer {str(layer)!r}' + (f' of {set}' if set else '')
-                         + '; ' + (f'its {len(known)} units are {min(known)} to {max(known)}' if known
-                                   else f'layers: {", ".join(self.layers)}'))
-
-    def table(self) -> pd.DataFrame: # columns layer, unit, summary; and set, where there are several
-        "One row per annotation."
-        rows = [(*entry.unit, text, entry.set) for entry in self._entries for text in entry.annotations]
-        made = pd.DataFrame(rows, columns=['layer', 'unit', 'summary', 'set'])
-        return made if len(self.sets) > 1 else made.drop(columns='set')
+        rows = [row for row in self._rows.get(Unit(str(layer), int(unit)), [])
+                if set in (None, self._entries[row].set)]
+        if len(rows) != 1:
+            raise MilanError(_not_one(self._entries, rows, str(layer), unit, set))
+        return self[rows[0]]
 
     def split(
         self,

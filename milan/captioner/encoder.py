@@ -79,6 +79,27 @@ class Projection(nn.Module):
         kept = vectors[:, -size:].flip(1) * scale[:, None] / values[-size:].mean().sqrt()
         return cls(mean.float(), kept.float())
 
+# %% ../../nbs/07_captioner/02_encoder.ipynb #7811ecaf
+def _resized(images: torch.Tensor, size: int | None) -> torch.Tensor: # float in [0, 1]; None: as they are
+    if not size or tuple(images.shape[2:]) == (size, size):
+        return images
+    return F.interpolate(images, size=(size, size), mode='bilinear', antialias=True).clamp(0, 1)
+
+# %% ../../nbs/07_captioner/02_encoder.ipynb #c7a27eb7
+def _encoded(read: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images: torch.Tensor,
+             masks: torch.Tensor | None, batch_size: int, progress: bool) -> torch.Tensor:
+    "`read`, in batches, over all images of all sets."
+    check_images(images, masks)
+    shape, flat = images.shape[:-3], images.flatten(0, -4)
+    regions = (masks.flatten(0, -4) if masks is not None
+               else torch.ones(1, 1, *flat.shape[2:]).expand(len(flat), -1, -1, -1))
+    parts = []
+    for begin in tqdm(range(0, len(flat), batch_size), desc='encode', disable=not progress):
+        found = read(flat[begin:begin + batch_size], regions[begin:begin + batch_size]).cpu()
+        parts.append(check_features(found, [f'image {begin + i}' for i in range(len(found))]))
+    features = torch.cat(parts)
+    return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
+
 # %% ../../nbs/07_captioner/02_encoder.ipynb #9ba03f7e
 class Encoder(nn.Module):
     """A frozen network that turns regions of images into features; `PyramidEncoder` and `SpatialEncoder` say
@@ -126,19 +147,14 @@ class Encoder(nn.Module):
 
     def _given(self, images: torch.Tensor) -> torch.Tensor:
         "The network's input."
-        images = as_float(images).to(self._place.device)
-        if self.size and tuple(images.shape[2:]) != (self.size, self.size):
-            images = F.interpolate(images, size=(self.size, self.size), mode='bilinear',
-                                   antialias=True).clamp(0, 1)
-        return self.transform(images)
+        return self.transform(_resized(as_float(images).to(self._place.device), self.size))
 
     def _look(self, given: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
         "What `reduce` makes of each layer's maps, (images, channels, h, w), in one pass."
-        known, shape = {layer.name: layer for layer in self._readings}, (
-            (given.shape[2], given.shape[3]) if given.ndim == 4 else None
-        )
-        with record(self.network, self._readings, lambda name,
-                    output: reduce(known[name].maps(output, shape, self._prefix).float())) as seen:
+        known = {layer.name: layer for layer in self._readings}
+        shape = (given.shape[2], given.shape[3]) if given.ndim == 4 else None
+        with record(self.network, self._readings,
+                    lambda name, output: reduce(known[name].maps(output, shape, self._prefix).float())) as seen:
             self.network(given)
         return [seen[name] for name in self.layers]
 
@@ -151,21 +167,7 @@ class Encoder(nn.Module):
         """Features of exemplar sets held in memory.
 
         Raises `MilanError` for what are no images, and for features that are not finite."""
-        check_images(images, masks)
-        shape, flat = images.shape[:-3], images.flatten(0, -4)
-        regions = masks.flatten(0, -4) if masks is not None else None
-        parts = []
-        for begin in tqdm(range(0, len(flat), batch_size), desc='encode', disable=not progress):
-            part = flat[begin:begin + batch_size]
-            region = (
-                regions[begin : begin + batch_size]
-                if regions is not None
-                else torch.ones(len(part), 1, *part.shape[2:])
-            )
-            parts.append(check_features(self.read(part, region).cpu(),
-                                        [f'image {begin + i}' for i in range(len(part))]))
-        features = torch.cat(parts)
-        return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
+        return _encoded(self.read, images, masks, batch_size, progress)
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #6c18c879
 def _same(images: torch.Tensor) -> torch.Tensor:

@@ -19,15 +19,14 @@ from .text import Vocabulary
 class LanguageModel(nn.Module):
     "p(description): a word-level LSTM."
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary, # its words are all the model can read and say
-        embedding_size: int = 128, # numbers per word
-        hidden_size: int = 512, # numbers per LSTM state
-        layers: int = 2, # LSTM layers
-        dropout: float = .5, # between layers, in training
-        outer_dropout: float = 0., # of words read and before the output, in training; the original has none
-    ) -> None:
+    def __init__(self,
+                 vocabulary: Vocabulary, # its words are all the model can read and say
+                 embedding_size: int = 128, # numbers per word
+                 hidden_size: int = 512, # numbers per LSTM state
+                 layers: int = 2, # LSTM layers
+                 dropout: float = .5, # between layers, in training
+                 outer_dropout: float = 0., # of words read and before the output; the original has none
+                ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers,
@@ -48,10 +47,8 @@ class LanguageModel(nn.Module):
             ) -> torch.Tensor: # (n, words, hidden) what `output` turns into scores of the next word
         "The last layer's state after every prefix."
         share = self.settings['outer_dropout']
-        x = F.dropout(self.embedding(ids), share, self.training).transpose(0, 1)
-        for layer, weights in enumerate(self.lstm.all_weights):
-            x = _layer(F.dropout(x, self.lstm.dropout, self.training) if layer else x, weights)
-        return F.dropout(x.transpose(0, 1), share, self.training)
+        hidden, _ = self.lstm(F.dropout(self.embedding(ids), share, self.training))
+        return F.dropout(hidden, share, self.training)
 
     def begin(self,
               n: int, # number of sentences
@@ -60,52 +57,32 @@ class LanguageModel(nn.Module):
         zeros = self.embedding.weight.new_zeros(self.lstm.num_layers, n, self.lstm.hidden_size)
         return zeros, zeros.clone()
 
-    def step(
-        self,
-        ids: torch.Tensor, # (n,) the word just read
-        state: tuple[torch.Tensor, torch.Tensor], # from `begin` or the last `step`
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]: # (n, vocabulary) logits, next state
+    def step(self,
+             ids: torch.Tensor, # (n,) the word just read
+             state: tuple[torch.Tensor, torch.Tensor], # from `begin` or the last `step`
+            ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]: # (n, vocabulary) logits, next state
         "Read one more word of each sentence. The scores become log-probabilities under `log_softmax`."
         hidden, state = self.lstm(self.embedding(ids)[:, None], state)
         return self.output(hidden[:, 0]), state
 
-    def log_prob(
-        self,
-        sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers without the start token
-    ) -> torch.Tensor: # (n,) natural logarithms
+    def log_prob(self,
+                 sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers without the start token
+                ) -> torch.Tensor: # (n,) natural logarithms
         "log p of each whole sentence, its stop included."
         if isinstance(sentences, str):
             raise MilanError(f'log_prob takes several sentences: give [{sentences!r}]')
-        ids = (
-            sentences
-            if isinstance(sentences, torch.Tensor)
-            else self.vocabulary.batch(sentences, start=False)
-        )
-        return prefix_log_prob(self, ids.to(self.embedding.weight.device))
+        if not isinstance(sentences, torch.Tensor):
+            sentences = self.vocabulary.batch(sentences, start=False)
+        return prefix_log_prob(self, sentences.to(self.embedding.weight.device))
 
     def perplexity(self,
                    sentences: Sequence[str], # n ≥ 1 texts
                   ) -> float: # ≥ 1
-        """Between how many equally likely words the model would be in doubt as much: exp of the mean −log p
-        of a word, stops included."""
+        "exp of the mean −log p of a word, stops included; unknown words count as `unk`."
         if not sentences:
             raise MilanError('perplexity of no sentences; give at least one')
-        # unknown ones count as `unk`
         words = sum(len(self.vocabulary.index(text, start=False)) for text in sentences)
         return float(torch.exp(-self.log_prob(sentences).double().sum() / words))
-
-# %% ../../nbs/07_captioner/04_lm.ipynb #ecbfed7c
-def _layer(x: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-    "One LSTM layer from a state of zeros: (words, n, size) → (words, n, hidden)."
-    inward, _, bias, other = weights
-    i, _, g, o = F.linear(x[0], inward, bias + other).chunk(4, 1) # there is nothing to forget yet
-    cell = i.sigmoid() * g.tanh()
-    hidden = o.sigmoid() * cell.tanh()
-    if len(x) == 1:
-        return hidden[None]
-    rest = torch.lstm(x[1:], (hidden[None], cell[None]), list(weights), True, 1, 0.0, torch.is_grad_enabled(),
-                      False, False)[0]
-    return torch.cat([hidden[None], rest])
 
 # %% ../../nbs/07_captioner/04_lm.ipynb #7d4fdd9d
 @torch.inference_mode()

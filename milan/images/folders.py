@@ -350,6 +350,14 @@ def _labelled_files(
         odd |= {os.path.join(name, file): reason for file, reason in strange.items()}
     return files, labels, odd
 
+# %% ../../nbs/02_images/02_folders.ipynb #616e971d
+def _classes(folder: Path) -> list[str]: # names of its folders, sorted
+    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    if not classes:
+        loose = sum(path.name.lower().endswith(_COUNTED) for path in folder.iterdir())
+        raise MilanError(f'{folder} holds {loose} images and no folders: sort the images into a folder for each class')
+    return classes
+
 # %% ../../nbs/02_images/02_folders.ipynb #20613c7c
 class LabelledFolder(ImageSet):
     "A folder of class folders, its images in the order of torchvision's ImageFolder."
@@ -368,20 +376,13 @@ class LabelledFolder(ImageSet):
             raise MilanError(f'fit={fit!r}: give "crop" or "squash"')
         if not os.path.isdir(self.folder): # where a name is too long, `Path.is_dir` raises
             raise MilanError(f'no folder {folder}; check the path')
-        self.classes = sorted(entry.name for entry in os.scandir(self.folder) if entry.is_dir())
-        if not self.classes:
-            loose = sum(path.name.lower().endswith(_COUNTED) for path in self.folder.iterdir())
-            raise MilanError(
-                f'{folder} holds {loose} images and no folders: sort the images into a folder for each class'
-            )
+        self.classes = _classes(self.folder)
         files, labels, self.broken = _labelled_files(self.folder, self.classes)
-        # numbers then count the good ones alone
+        # the images are numbered without broken ones
         self.broken |= _find_broken(self.folder, files) if skip_broken else {}
-        kept = [(file, label) for file, label in zip(files, labels, strict=True) if file not in self.broken]
+        kept = [row for row, file in enumerate(files) if file not in self.broken]
         _tell_broken(self.folder, self.broken, len(kept))
-        self.files, self.labels = [file for file, _ in kept], np.array(
-            [label for _, label in kept], dtype=np.int64
-        )
+        self.files, self.labels = [files[row] for row in kept], np.array(labels, dtype=np.int64)[kept]
         self.name = name or self.folder.resolve().name
 
     @property
@@ -414,12 +415,9 @@ class LabelledFolder(ImageSet):
 
     def _pixels(self, index: int) -> np.ndarray:
         picture = open_picture(self.folder/self.files[index], 'RGB', upright=self.upright)
-        square = (
-            resized_crop(picture, self.size)
-            if self.fit == 'crop'
-            else picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
-        )
-        return np.asarray(square)
+        if self.fit == 'crop':
+            return np.asarray(resized_crop(picture, self.size))
+        return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR))
 
     def mask(self,
              index: int, # of the picture
