@@ -18,16 +18,20 @@ from milan.files import remove
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Made at import: a test module's top may already need it. Processes that share the tests (`pytest -n`) inherit the variable.
+# Made at import: a test module's top may already need it. Processes that share the tests (`pytest -n`) inherit
+# the variable.
 _mine = 'MILAN_TESTS_DIR' not in os.environ
-_folder = Path(os.environ.setdefault('MILAN_TESTS_DIR', tempfile.mkdtemp(prefix='milan-tests-') if _mine else ''))
+_folder = Path(tempfile.mkdtemp(prefix='milan-tests-') if _mine else os.environ['MILAN_TESTS_DIR'])
+os.environ['MILAN_TESTS_DIR'] = str(_folder)
 
-# Nothing a test writes by default may land in the checkout or in the user's own folders. What is trained for a test
-# (the planted network, the shapes captioner) is trained once, for all processes.
+# Nothing a test writes by default may land in the checkout or in the user's own folders. What is trained for a
+# test (the planted network, the shapes captioner) is trained once, for all processes.
 _own = _folder / os.environ.get('PYTEST_XDIST_WORKER', 'main')
-os.environ.update(MILAN_DATA_DIR=str(_own / 'data'), MILAN_RESULTS_DIR=str(_own / 'results'), MILAN_MODELS_DIR=str(_folder / 'models'))
+os.environ.update(MILAN_DATA_DIR=str(_own / 'data'), MILAN_RESULTS_DIR=str(_own / 'results'),
+                  MILAN_MODELS_DIR=str(_folder / 'models'))
 # Relative to the repository, whatever the current folder is.
-os.environ['MILAN_ORACLE_DIR'] = str((ROOT / os.environ.get('MILAN_ORACLE_DIR', '../shared/oracle')).resolve())
+_oracle = ROOT / os.environ.get('MILAN_ORACLE_DIR', '../shared/oracle')
+os.environ['MILAN_ORACLE_DIR'] = str(_oracle.resolve())
 torch.set_num_threads(1)
 
 
@@ -38,7 +42,7 @@ def pytest_unconfigure(config):
 
 @pytest.fixture(autouse=True)
 def as_in_a_notebook(monkeypatch):
-    """Each test starts in `nbs/`, as its notebook does, with fresh seeds; what it does to the environment is undone."""
+    """Each test starts in `nbs/`, as its notebook does, with fresh seeds; changes of the environment are undone."""
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -52,8 +56,9 @@ def as_in_a_notebook(monkeypatch):
 
 
 def pytest_pycollect_makeitem(collector, name, obj):
-    """`test_eq` and its like are imported helpers, not tests: only what a module defines itself is collected."""
-    if isinstance(collector, pytest.Module) and getattr(obj, '__module__', None) not in (None, collector.obj.__name__):
+    """`test_eq` and its like are imported helpers, not tests: only a module's own functions are collected."""
+    own = getattr(obj, '__module__', None)
+    if isinstance(collector, pytest.Module) and own not in (None, collector.obj.__name__):
         return []
     return None
 
@@ -61,7 +66,8 @@ def pytest_pycollect_makeitem(collector, name, obj):
 def pytest_collection_modifyitems(items):
     """Skip, with a reason that `-rs` shows, what this machine cannot run."""
     missing = {
-        'oracle': oracle_dir() is None and f'no golden data of the original in {os.environ["MILAN_ORACLE_DIR"]} (MILAN_ORACLE_DIR)',
+        'oracle': oracle_dir() is None
+                  and f'no golden data of the original in {os.environ["MILAN_ORACLE_DIR"]} (MILAN_ORACLE_DIR)',
         'gpu': not torch.cuda.is_available() and 'no CUDA device',
         'network': os.environ.get('MILAN_NETWORK') != '1' and 'needs the internet: set MILAN_NETWORK=1',
     }

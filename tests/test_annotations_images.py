@@ -408,7 +408,8 @@ while True:
     shutil.copytree(home/"set", folder)
     if not run(folder, calls): break
     assert not run(folder, 0)
-    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == files, list(folder.rglob("*"))
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == files, found
     assert filecmp.cmpfiles(home/"whole", folder, files, shallow=False)[0] == files
     shutil.rmtree(folder)
     calls += 1

@@ -194,7 +194,9 @@ def test_word_vectors():
 
     code = '''
 import milan.annotations.language
-milan.annotations.language.SPACY_VECTORS, milan.annotations.language.PACKED, milan.annotations.language.KEPT = ('en_core_web_none',), {'minilm_none': 'minilm-none==1'}, 'none'
+language = milan.annotations.language
+language.SPACY_VECTORS, language.KEPT = ('en_core_web_none',), 'none'
+language.PACKED = {'minilm_none': 'minilm-none==1'}
 for source in (None, 'minilm_none'):
     try:
         milan.annotations.language.word_vectors(source)

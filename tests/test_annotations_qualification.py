@@ -38,7 +38,8 @@ def test_the_test_and_how_it_is_uploaded():
     fruit.image_urls
 
     test_eq(fruit.image_urls[0], 'https://example.org/1%20a.png')
-    with expect_fail(ValidationError, contains='from 0 to 2'): Question(**fruit.model_dump() | {'answer_index': 3})
+    with expect_fail(ValidationError, contains='from 0 to 2'):
+        Question(**fruit.model_dump() | {'answer_index': 3})
 
     folder = Path(tempfile.mkdtemp())
     TEST = '''
@@ -62,7 +63,8 @@ questions:
     test_eq(test.questions[1].id, '2')
 
     _element(large := ElementTree.Element('large'), 'text', 'x' * 100_000)
-    with expect_fail(MilanError, contains='Mechanical Turk accepts 65,535; ask fewer'): _document(large, 'the test')
+    with expect_fail(MilanError, contains='Mechanical Turk accepts 65,535; ask fewer'):
+        _document(large, 'the test')
 
     form = ElementTree.fromstring(question_form(test))
     [one.text for one in form.findall('.//{*}Selection/{*}Text')]
@@ -80,7 +82,8 @@ questions:
     assert 'PercentageMapping' not in answer_key(test)
 
     shown = html.escape(re.sub('<img[^>]*>', '<b>(a picture)</b>', mock_up(test)))
-    HTML(f'<div><iframe srcdoc="{shown}" style="width: 100%; height: 30rem; border: 1px solid #ccc"></iframe></div>')
+    HTML(f'<div><iframe srcdoc="{shown}" style="width: 100%; height: 30rem; border: 1px solid'
+         ' #ccc"></iframe></div>')
 
     assert mock_up(test, answers=True).count(' checked') == 2 and ' checked' not in mock_up(test)
     assert '&lt;bowls&gt;' in mock_up(test)
@@ -102,7 +105,9 @@ questions:
     test_eq([one['RetryDelayInSeconds'] for one in turk.tests], [86_400])
     other = test.model_copy(update={'questions': [fruit.model_copy(update={'answer_index': 0})]})
     with expect_fail(MilanError, contains='with other questions'): upload_qualification(other, turk)
-    plain = test.model_copy(update={'questions': [fruit.model_copy(update={'image_urls': ['http://example.org/1.png']})]})
+    plain = test.model_copy(
+        update={'questions': [fruit.model_copy(update={'image_urls': ['http://example.org/1.png']})]}
+    )
     with expect_fail(MilanError, contains='is not https'): upload_qualification(plain, turk)
 
     for right, wrong, message in (
@@ -132,13 +137,16 @@ def test_the_test_and_how_it_is_uploaded_slow():
     if installed:
         from botocore.stub import Stubber
 
-        question = Question(id='a', image_urls=['https://example.org/1.png'], options=['fruit', 'bowls'], answer_index=0)
+        question = Question(id='a', image_urls=['https://example.org/1.png'], options=['fruit', 'bowls'],
+                            answer_index=0)
         test = Qualification(title='Fruit', instructions='Choose.', questions=[question])
-        secrets = {'AWS_ACCESS_KEY_ID': 'nobody', 'AWS_SECRET_ACCESS_KEY': 'none', 'AWS_EC2_METADATA_DISABLED': 'true'}
+        secrets = {'AWS_ACCESS_KEY_ID': 'nobody', 'AWS_SECRET_ACCESS_KEY': 'none',
+                   'AWS_EC2_METADATA_DISABLED': 'true'}
         with unittest.mock.patch.dict(os.environ, secrets): client = _client(sandbox=True)
         with Stubber(client) as stub:
             stub.add_response('list_qualification_types', {'QualificationTypes': [], 'NumResults': 0})
             stub.add_response('create_qualification_type', {'QualificationType': {'QualificationTypeId': 'TEST'}})
             test_eq(upload_qualification(test, client), 'TEST')
-        with expect_fail(MilanError, contains='make both the same'): upload_qualification(test, client, sandbox=False)
+        with expect_fail(MilanError, contains='make both the same'):
+            upload_qualification(test, client, sandbox=False)
     'checked' if installed else 'boto3 is not installed'

@@ -170,7 +170,8 @@ def test_groups_of_sets():
 # 01_sets.ipynb, section "Which sets are there"
 def test_which_sets_are_there():
     home = Path(tempfile.mkdtemp())
-    for name in ('alexnet/imagenet', 'alexnet/places365', 'biggan/imagenet'): annotated_set(*THREE, folder=home/name)
+    for name in ('alexnet/imagenet', 'alexnet/places365', 'biggan/imagenet'):
+        annotated_set(*THREE, folder=home / name)
     for layer in ('3', 'conv1'): (home/'alexnet'/'imagenet'/layer/'images.npy').unlink()
     (home/'biggan'/'imagenet'/'3'/'ids.csv').unlink()
     sets = present(home)

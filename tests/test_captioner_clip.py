@@ -119,8 +119,8 @@ def test_looking_at_a_region():
     left = torch.zeros(1, 1, 32, 32); left[..., :16] = 1
     with torch.no_grad():
         words = F.normalize(
-            clip.model.get_text_features(**clip.tokenizer(COLOUR_PHRASES, padding=True, return_tensors='pt')).pooler_output,
-            dim=-1,
+            clip.model.get_text_features(**clip.tokenizer(COLOUR_PHRASES, padding=True,
+                                                          return_tensors='pt')).pooler_output, dim=-1
         )
     seen = {
         name: image_vectors(clip, image, mask)[0] @ words.T

@@ -223,7 +223,8 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 encoder = PyramidEncoder(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 3)), ["0", "2"])
 album = torch.rand(80, 3, 32, 32)
-units = [SimpleNamespace(images=album[torch.randperm(80)[:5]], masks=(torch.rand(5, 1, 32, 32) > .5).float()) for _ in range(40)]
+units = [SimpleNamespace(images=album[torch.randperm(80)[:5]], masks=(torch.rand(5, 1, 32, 32) > .5).float())
+         for _ in range(40)]
 
 
 def start(folder): # forked, so that nothing has to be imported again
@@ -245,7 +246,8 @@ def ended(process): # killed, or finished?
 
 
 def files(folder): # name → bytes
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "seen.txt"}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and path.name != "seen.txt"}
 
 
 home, draw, killed, resumed, attempt = Path(sys.argv[1]), random.Random(0), 0, 0, 0
@@ -268,7 +270,7 @@ while killed < 20:
         assert files(folder) == whole, sorted(files(folder))
         resumed += int((folder/"seen.txt").read_text()) < images
 assert resumed > 5
-print(f"{killed} runs killed, the same bytes each time; {resumed} of them had saved something and went on from there")
+print(f"{killed} runs killed, the same bytes each time; {resumed} of them had saved something to resume from")
 '''
 
     folder = Path(tempfile.mkdtemp())
@@ -304,7 +306,8 @@ for number in range(3):
         read = encoder.read
         encoder.read = lambda images, masks, owner: seen.append(len(images)) or read(images, masks, owner)
         features = encode_exemplars(encoder, units, batch_size=2, cache=folder, save_every=0)
-        os.write(1, f'{sum(seen)} {features.sum().item()}\\n'.encode()) # one piece: lines of three processes do not mix
+        # in one piece, so that lines of three processes do not mix
+        os.write(1, f'{sum(seen)} {features.sum().item()}\\n'.encode())
         os._exit(0)
 for child in children: assert os.waitpid(child, 0)[1] == 0
 assert len(list(folder.iterdir())) == 1, list(folder.iterdir())

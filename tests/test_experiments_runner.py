@@ -85,6 +85,12 @@ def test_finding_the_notebooks():
     with expect_fail(MilanError, contains='did you mean toy?'): get('toys', notebooks)
     shutil.rmtree(notebooks.parent)
 
+    found = find()
+    parameters = [(name, one) for name, experiment in found.items() for one in experiment.parameters]
+    len(found), len(parameters)
+
+    test_eq([(name, one.name) for name, one in parameters if not one.help or one.default.startswith('(')], [])
+
 
 # 05_runner.ipynb, section "When is a report up to date?"
 def test_when_is_a_report_up_to_date():

@@ -22,7 +22,8 @@ warnings.filterwarnings('ignore', message='IProgress')   # of progress bars that
 
 # 07_clipart.ipynb, section "Clip art"
 def test_clip_art():
-    svg = '''<cc:Work><dc:title>Lemon_Half (B and W)</dc:title><dc:subject><rdf:Bag><rdf:li>fruit</rdf:li><rdf:li>unsorted</rdf:li></rdf:Bag>
+    svg = '''<cc:Work><dc:title>Lemon_Half (B and
+W)</dc:title><dc:subject><rdf:Bag><rdf:li>fruit</rdf:li><rdf:li>unsorted</rdf:li></rdf:Bag>
 </dc:subject><dc:creator><cc:Agent><dc:title>Gerald</dc:title></cc:Agent></dc:creator></cc:Work>'''
     clipart_words(svg, 'food/lemon')
 

@@ -119,7 +119,9 @@ def test_captioners_by_name():
     for name, remedy in wrong.items():
         with expect_fail(MilanError, contains=remedy): milan.pretrained(name)
     try: milan.pretrained('gen')
-    except MilanError as error: print(str(error).replace(f'{folder}/data', '$MILAN_DATA_DIR').replace(str(folder), '$MILAN_MODELS_DIR'))
+    except MilanError as error:
+            shown = str(error).replace(f'{folder}/data', '$MILAN_DATA_DIR')
+            print(shown.replace(str(folder), '$MILAN_MODELS_DIR'))
     forget(folder)
 
 
@@ -128,11 +130,14 @@ def test_captioners_by_name():
 def test_with_few_libraries_slow():
     FEW = '''
 import sys
-extras = {"spacy", "sacrebleu", "rouge_score", "srsly", "jupyterlab", "ipykernel", "papermill", "nbformat", "IPython", "efficientnet_lite_pytorch", "timm", "transformers",
-          "huggingface_hub", "boto3", "spellchecker", "seaborn", "bert_score", "sklearn", "scipy", "nbdev", "fastcore", "pytest", "sphinx"}
+extras = set("""seaborn spacy sacrebleu rouge_score srsly jupyterlab ipykernel papermill nbformat IPython timm
+    efficientnet_lite_pytorch transformers huggingface_hub boto3 spellchecker bert_score sklearn scipy nbdev
+    fastcore pytest sphinx""".split())
 from importlib.machinery import PathFinder
 found = PathFinder.find_spec
-PathFinder.find_spec = lambda name, path=None, target=None: None if name.partition(".")[0] in extras else found(name, path, target)
+def without(name, path=None, target=None):
+    return None if name.partition(".")[0] in extras else found(name, path, target)
+PathFinder.find_spec = without
 import numpy as np
 import torch
 from PIL import Image
@@ -140,12 +145,17 @@ from typer.testing import CliRunner
 import milan
 from milan.cli import app
 for number in range(4): Image.fromarray(np.full((32, 32, 3), 60 * number, np.uint8)).save(f"{number}.png")
-for words in (["--help"], ["networks"], ["exemplars", "planted/shapes", "./", "--random-weights", "--units", "colours:0-3", "--k", "2", "--device", "cpu", "--out", "found"]):
-    done = CliRunner().invoke(app, words)
+for words in ("--help", "networks", "exemplars planted/shapes ./ --random-weights --units colours:0-3 --k 2"
+              " --device cpu --out found"):
+    done = CliRunner().invoke(app, words.split())
     assert done.exit_code == 0, (words, done.output, done.exception)
 features = torch.rand(4, 2, 3)
-needs = {"text": lambda: milan.captioner.text.tokenize("a dog"), "demo": lambda: milan.networks.load("timm:resnet18"), "clip": lambda: milan.networks.load("hf:me/mine"),
-         "notebooks": lambda: milan.experiments.find(), "experiments": lambda: milan.evaluation.bert_score(["a"], [["a"]]), "crowdsourcing": lambda: milan.annotations.qualification._client(True)}
+needs = {"text": lambda: milan.captioner.text.tokenize("a dog"),
+         "demo": lambda: milan.networks.load("timm:resnet18"),
+         "clip": lambda: milan.networks.load("hf:me/mine"),
+         "notebooks": lambda: milan.experiments.find(),
+         "experiments": lambda: milan.evaluation.bert_score(["a"], [["a"]]),
+         "crowdsourcing": lambda: milan.annotations.qualification._client(True)}
 for name, work in needs.items():
     try: work()
     except milan.config.MilanError as error: print(name, f"[{name}]" in str(error), error)

@@ -166,13 +166,17 @@ def test_folders_files_and_manifests():
 
     from milan.captioner.clip import image_vectors, text_vectors
 
-    closest = image_vectors(colour_clip(), plain_pictures(['green', 'red'])) @ text_vectors(colour_clip(), COLOUR_PHRASES).T
+    closest = (
+        image_vectors(colour_clip(), plain_pictures(['green', 'red']))
+        @ text_vectors(colour_clip(), COLOUR_PHRASES).T
+    )
     test_eq(closest.argmax(1).tolist(), [1, 0])
 
     test_eq(len(colour_units().found.layers), 1)
 
     captioner, folder = untaught_captioner()
-    assert captioner.describe(colour_units().found, strategy='greedy', cache=False, progress=False).description.all()
+    assert captioner.describe(colour_units().found, strategy='greedy', cache=False,
+                              progress=False).description.all()
 
     folder = user_folder('data')
     shown = small_notebook(folder).name

@@ -37,12 +37,17 @@ INSTRUCTIONS = (
     ' write a full sentence.'
 )
 
-_STYLE = '''body { font: 16px/1.45 system-ui, sans-serif; color: #1c1b19; background: #fff; margin: 1rem auto; max-width: 64rem; padding: 0 1rem; }
-.pictures { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; margin: 1rem 0; } .pictures img { width: 100%; display: block; }
-textarea { width: 100%; box-sizing: border-box; font: inherit; } button { font: inherit; margin-top: .5rem; } .note { color: #67635c; }'''
+_STYLE = '''body { font: 16px/1.45 system-ui, sans-serif; color: #1c1b19; background: #fff; margin: 1rem auto;
+  max-width: 64rem; padding: 0 1rem; }
+.pictures { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; margin: 1rem 0; }
+  .pictures img { width: 100%; display: block; }
+textarea { width: 100%; box-sizing: border-box; font: inherit; } button { font: inherit; margin-top: .5rem; }
+  .note { color: #67635c; }'''
 
-_SCRIPT = '''const id = new URLSearchParams(location.search).get('assignmentId'), form = document.querySelector('form');
-if (id && id !== 'ASSIGNMENT_ID_NOT_AVAILABLE') { form.assignmentId.value = id; form.button.disabled = false; form.note.hidden = true; }'''
+_SCRIPT = '''const id = new URLSearchParams(location.search).get('assignmentId'),
+  form = document.querySelector('form');
+if (id && id !== 'ASSIGNMENT_ID_NOT_AVAILABLE') { form.assignmentId.value = id; form.button.disabled = false;
+  form.note.hidden = true; }'''
 
 
 def _text(value: Any) -> str: # for HTML

@@ -112,7 +112,8 @@ def squash(picture: Image.Image, # RGB
 TRANSFORMS: dict[str, Callable[[Image.Image, int], Image.Image]] = {'crop': resized_crop, 'squash': squash}
 
 
-def _pixels(images: LabelledFolder, number: int, transform: str, side: int) -> np.ndarray: # uint8 (3, side, side)
+def _pixels(images: LabelledFolder, number: int, transform: str,
+            side: int) -> np.ndarray: # uint8 (3, side, side)
     # masks were drawn on the pictures as stored
     picture = open_picture(images.folder/images.files[number], 'RGB', upright=False)
     return np.asarray(TRANSFORMS[transform](picture, side)).transpose(2, 0, 1)

@@ -90,7 +90,9 @@ def _document(root: ElementTree.Element, what: str) -> str: # XML
     ElementTree.indent(root)
     written = ElementTree.tostring(root, encoding='unicode')
     if (size := len(written.encode())) > LIMIT:
-        raise MilanError(f'{what} takes {size:,} bytes, and Mechanical Turk accepts {LIMIT:,}; ask fewer questions')
+        raise MilanError(
+            f'{what} takes {size:,} bytes, and Mechanical Turk accepts {LIMIT:,}; ask fewer questions'
+        )
     return written
 
 # %% ../../nbs/06_annotations/08_qualification.ipynb #dd538c7f
@@ -173,8 +175,8 @@ def _client(sandbox: bool) -> Any: # of boto3
 def _existing(client: Any, title: str) -> Iterator[dict[str, Any]]: # tests of this title
     more: dict[str, str] = {}
     while True:
-        found = client.list_qualification_types(Query=title, MustBeRequestable=False, MustBeOwnedByCaller=True,
-                                                MaxResults=100, **more)
+        found = client.list_qualification_types(Query=title, MustBeRequestable=False,
+                                                MustBeOwnedByCaller=True, MaxResults=100, **more)
         yield from (one for one in found['QualificationTypes'] if one['Name'] == title)
         if not found.get('NextToken') or not found['QualificationTypes']:
             return
@@ -190,11 +192,15 @@ def _check(test: Qualification, client: Any, sandbox: bool) -> None:
     "Raises `MilanError` where workers would not see the pictures, or the client contacts the other site."
     for address in (address for question in test.questions for address in question.image_urls):
         if not address.startswith('https:'):
-            raise MilanError(f"{address} is not https; browsers do not show such pictures on Mechanical Turk's pages")
+            raise MilanError(
+                f"{address} is not https; browsers do not show such pictures on Mechanical Turk's pages"
+            )
     used = getattr(getattr(client, 'meta', None), 'endpoint_url', _ENDPOINTS[sandbox])
     if used != _ENDPOINTS[sandbox]:
-        raise MilanError(f'the client contacts {used}, but sandbox={sandbox} means {_ENDPOINTS[sandbox]}; make both'
-                         ' the same')
+        raise MilanError(
+            f'the client contacts {used}, but sandbox={sandbox} means {_ENDPOINTS[sandbox]}; make both'
+            ' the same'
+        )
 
 # %% ../../nbs/06_annotations/08_qualification.ipynb #c568e836
 def upload_qualification(test: Qualification, # the questions
@@ -212,7 +218,9 @@ def upload_qualification(test: Qualification, # the questions
     for one in _existing(client, test.title):
         if _same(one.get('Test'), form) and _same(one.get('AnswerKey'), key):
             return one['QualificationTypeId']
-        raise MilanError(f'there is a test {test.title!r} with other questions or answers; change the title of one')
+        raise MilanError(
+            f'there is a test {test.title!r} with other questions or answers; change the title of one'
+        )
     retry = {} if retry_days is None else {'RetryDelayInSeconds': retry_days * 86_400}
     made = client.create_qualification_type(
         Name=test.title, Description=test.instructions[:2000], QualificationTypeStatus='Active', Test=form,

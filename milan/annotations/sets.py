@@ -197,8 +197,10 @@ def _row_numbers(index: 'Sequence[int] | np.ndarray', # row numbers, or True and
 def _not_one(entries: Sequence[_Entry], rows: Sequence[int], layer: str, unit: int, set: str | None) -> str:
     "Why a unit is not found, or found more than once."
     if rows:
-        return (f'unit {unit} of layer {layer!r} is in {", ".join(entries[row].set for row in rows)}; say which'
-                ' with set=')
+        return (
+            f'unit {unit} of layer {layer!r} is in {", ".join(entries[row].set for row in rows)}; say which'
+            ' with set='
+        )
     known = [entry.unit.unit for entry in entries if entry.unit.layer == layer and set in (None, entry.set)]
     layers = dict.fromkeys(entry.unit.layer for entry in entries)
     return (f'no annotated unit {unit} in layer {layer!r}' + (f' of {set}' if set else '') + '; '

@@ -225,7 +225,7 @@ def _key(image: torch.Tensor) -> bytes:
 # %% ../../nbs/07_captioner/17_clip.ipynb #b80ddc76
 def unit_vectors(
     clip: Clip, # what looks
-    units: Iterable[tuple[torch.Tensor, torch.Tensor | None]], # images (k, 3, h, w), masks (k, 1, h, w) of each
+    units: Iterable[tuple[torch.Tensor, torch.Tensor | None]], # (k, 3, h, w) and (k, 1, h, w) of each
     region_weight: float = .5, # share of the regions, in [0, 1]; the rest is the whole images'
     batch_size: int = 64, # images at a time
     progress: bool = False, # show a progress bar

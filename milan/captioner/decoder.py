@@ -84,11 +84,15 @@ def check_decoder_features(features: torch.Tensor, # meant to be (units, k, size
                           ) -> torch.Tensor: # the same
     "Raises `MilanError` for features of another size, and for ones that are not finite."
     if features.ndim != 3 or features.shape[2] != size or not features.shape[1]:
-        raise MilanError(f'features have shape {tuple(features.shape)}, this captioner reads (units, k, {size});'
-                         ' encode the exemplars with the encoder it was trained with')
+        raise MilanError(
+            f'features have shape {tuple(features.shape)}, this captioner reads (units, k, {size});'
+            ' encode the exemplars with the encoder it was trained with'
+        )
     if not features.isfinite().all():
         unit = int((~features.isfinite()).flatten(1).any(1).nonzero()[0])
-        raise MilanError(f'features of unit {unit} (row of the batch) are not finite; look at its images and masks')
+        raise MilanError(
+            f'features of unit {unit} (row of the batch) are not finite; look at its images and masks'
+        )
     return features
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #9a7b2008

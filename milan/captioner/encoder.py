@@ -149,12 +149,13 @@ class Encoder(nn.Module):
         "The network's input."
         return self.transform(_resized(as_float(images).to(self._place.device), self.size))
 
-    def _look(self, given: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
+    def _look(self, given: torch.Tensor,
+              reduce: Callable[[torch.Tensor], torch.Tensor]) -> list[torch.Tensor]:
         "What `reduce` makes of each layer's maps, (images, channels, h, w), in one pass."
         known = {layer.name: layer for layer in self._readings}
         shape = (given.shape[2], given.shape[3]) if given.ndim == 4 else None
-        with record(self.network, self._readings,
-                    lambda name, output: reduce(known[name].maps(output, shape, self._prefix).float())) as seen:
+        with record(self.network, self._readings, lambda name,
+                    output: reduce(known[name].maps(output, shape, self._prefix).float())) as seen:
             self.network(given)
         return [seen[name] for name in self.layers]
 

@@ -192,9 +192,8 @@ def concept_phrases(concepts: Sequence[str], # colours, textures, shapes or lett
     return [' '.join([*looks, ending]) for ending in ('things', 'shapes', 'areas')]
 
 # %% ../../nbs/07_captioner/14_groups.ipynb #aee2ddc5
-_LOOKS = frozenset(
-    'red orange yellow green cyan blue purple pink brown black white gray plain striped dotted checked'.split()
-)
+_LOOKS = frozenset('red orange yellow green cyan blue purple pink brown black white gray'
+                   ' plain striped dotted checked'.split())
 
 
 def shape_regions(scenes: images.ShapeScenes, # generated

@@ -65,9 +65,10 @@ class LanguageModel(nn.Module):
         hidden, state = self.lstm(self.embedding(ids)[:, None], state)
         return self.output(hidden[:, 0]), state
 
-    def log_prob(self,
-                 sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers without the start token
-                ) -> torch.Tensor: # (n,) natural logarithms
+    def log_prob(
+        self,
+        sentences: Sequence[str] | torch.Tensor, # n texts, or (n, words) numbers without the start token
+    ) -> torch.Tensor: # (n,) natural logarithms
         "log p of each whole sentence, its stop included."
         if isinstance(sentences, str):
             raise MilanError(f'log_prob takes several sentences: give [{sentences!r}]')

@@ -108,8 +108,10 @@ def ranked(captioner: 'Reranked', # what proposes, and its CLIP
     region = _share('region_weight', given.pop('region_weight', captioner.region_weight))
     weight = _share('clip_weight', given.pop('clip_weight', captioner.clip_weight))
     if (strategy := given.get('strategy')) in ('greedy', 'sample'):
-        raise MilanError(f'strategy {strategy!r} proposes one caption, and there is nothing to re-rank; choose'
-                         ' "beam" or "rerank"')
+        raise MilanError(
+            f'strategy {strategy!r} proposes one caption, and there is nothing to re-rank; choose'
+            ' "beam" or "rerank"'
+        )
     if strategy is None and captioner.defaults['strategy'] not in ('beam', 'rerank'):
         given['strategy'] = 'beam' if captioner.lm is None else 'rerank'
     output = Captioner.decode(captioner, features, lm=lm, progress=progress, **given)
@@ -126,7 +128,8 @@ class Reranked(Captioner):
                  region_weight: float = .5, # of similarity: share of the regions, in [0, 1]
                  clip_weight: float = 1., # of the order: share of CLIP, in [0, 1]
                 ) -> None:
-        super().__init__(captioner.decoder, captioner.lm, captioner.encoder, captioner.card, captioner.defaults)
+        super().__init__(captioner.decoder, captioner.lm, captioner.encoder, captioner.card,
+                         captioner.defaults)
         self.clip, self.region_weight = clip, _share('region_weight', region_weight)
         self.clip_weight = _share('clip_weight', clip_weight)
 
@@ -165,7 +168,9 @@ class Reranked(Captioner):
                  progress: bool = True, # show progress bars
                  **settings: Unpack[RerankSettings], # of search and CLIP
                 ) -> Descriptions: # columns layer, unit, description, score, clip_score (cosine)
-        "Describe every unit of an exemplar set. CLIP reads each distinct image and each distinct region once."
+        """Describe every unit of an exemplar set.
+
+        CLIP reads each distinct image and each distinct region once."""
         if features is None:
             features = (self.features(exemplars, batch_size, cache, progress) if len(exemplars)
                         else torch.empty(0, 1, self.decoder.features))
@@ -177,8 +182,10 @@ class Reranked(Captioner):
 
     def decode(self, *_: Any, **__: Any) -> NoReturn: # type: ignore[override]
         "Raises `MilanError`: CLIP needs the images."
-        raise MilanError('CLIP cannot re-rank from features alone: it needs the images. Call the captioner with images'
-                         " and masks, use describe(exemplars), or load the captioner without '+clip'")
+        raise MilanError(
+            'CLIP cannot re-rank from features alone: it needs the images. Call the captioner with images'
+            ' and masks, use describe(exemplars), or load the captioner without \'+clip\''
+        )
 
 # %% ../../nbs/07_captioner/18_reranking.ipynb #6eae71a7
 def _share(name: str, value: float) -> float:

@@ -48,13 +48,15 @@ class NextWord:
         lm_state = self.lm.begin(len(self.memory.features)) if self.lm is not None else None
         return BeamState(self.first, lm_state)
 
-    def score(self,
-              ids: torch.Tensor, # (rows,) the last words
-              rows: BeamState, # the sentences before them
-              unit: torch.Tensor | None, # (rows,) ascending; None: row i is of unit i
-             ) -> tuple[torch.Tensor, BeamState]: # (rows, vocabulary) scores, and the sentences with the words
+    def score(
+        self,
+        ids: torch.Tensor, # (rows,) the last words
+        rows: BeamState, # the sentences before them
+        unit: torch.Tensor | None, # (rows,) ascending; None: row i is of unit i
+    ) -> tuple[torch.Tensor, BeamState]: # (rows, vocabulary) scores, and the sentences with the words
         "How good is each next word?"
-        state, _ = advance(self.decoder, self.decoder.embedding(ids), rows.state, self.memory, self.fused, unit)
+        state, _ = advance(self.decoder, self.decoder.embedding(ids), rows.state, self.memory, self.fused,
+                           unit)
         scores = self.decoder.output(state[0]).log_softmax(1)
         lm_state = None
         if self.lm is not None and rows.lm_state is not None:

@@ -51,7 +51,8 @@ def list_data(names: Names = None, # of assets; None: all
              ) -> None:
     """List the assets: whether they are here, their size and licence.
 
-    State: ready (fetched), yours (put there by hand), absent, partial (being fetched), changed or outdated since it was fetched.
+    State: ready (fetched), yours (put there by hand), absent, partial (being fetched), changed or outdated
+    since it was fetched.
     NOASSERTION: the publisher states no licence. MB: the download; ? where the size is not known yet.
 
     [dim]Examples[/dim]
@@ -79,7 +80,8 @@ def fetch_data(names: Wanted, # of assets
               ) -> None:
     """Fetch, verify and unpack assets; what is here already is left alone.
 
-    An interrupted fetch resumes. Of two at once, one does the work and the other waits. Where no hash was published, the first one seen is
+    An interrupted fetch resumes. Of two at once, one does the work and the other waits. Where no hash was
+    published, the first one seen is
     kept in $MILAN_DATA_DIR/milan-lock.json, or in $MILAN_LOCK_FILE to have it under version control.
 
     [dim]Examples[/dim]

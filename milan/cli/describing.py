@@ -48,7 +48,8 @@ def exemplars(network: options.Network, # key
              ) -> None:
     """Find the images that activate each unit most, and where in them.
 
-    One pass over the images for all layers. A finished run of the same inputs is reused, an interrupted one resumes.
+    One pass over the images for all layers. A finished run of the same inputs is reused, an interrupted one
+    resumes.
 
     [dim]Examples[/dim]
     $ milan exemplars efficientnet_lite0/imagenet stamps --layers _blocks.10

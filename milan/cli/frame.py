@@ -71,7 +71,8 @@ _Version = Annotated[bool, typer.Option('--version', callback=_show_version, is_
 def _milan(debug: _Debug = False, trust: _Trust = False, version: _Version = False) -> None:
     """Describe the neurons of a vision network in plain words.
 
-    Data, weights and results go to ./data, ./models and ./results, or to $MILAN_DATA_DIR, $MILAN_MODELS_DIR and $MILAN_RESULTS_DIR.
+    Data, weights and results go to ./data, ./models and ./results, or to $MILAN_DATA_DIR, $MILAN_MODELS_DIR
+    and $MILAN_RESULTS_DIR.
 
     [dim]Begin with[/dim]
     $ milan describe planted/shapes shapes --captioner shapes

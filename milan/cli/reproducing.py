@@ -72,9 +72,11 @@ def reproduce(names: Experiments = None, # of notebooks
               force: Force = False, # run in any case
               out: Reports = None, # folder
              ) -> None:
-    """Run experiments and guides into $MILAN_RESULTS_DIR/reports/NAME/PROFILE, with their records in metrics.json.
+    """Run experiments and guides into $MILAN_RESULTS_DIR/reports/NAME/PROFILE, with their records in
+    metrics.json.
 
-    Several run at a time. A run whose notebook, package and parameters are unchanged is skipped. One that fails is kept as
+    Several run at a time. A run whose notebook, package and parameters are unchanged is skipped. One that
+    fails is kept as
     report.failed.ipynb with its traceback, and the others go on. Plain papermill does the same for one:
     papermill nbs/experiments/NAME.ipynb report.ipynb -p profile PROFILE
 

@@ -153,8 +153,9 @@ def _clip_codes(codes: torch.Tensor, # (pictures, latent)
         codes.mul_((codes.shape[1] ** .5 / codes.norm(dim=1, keepdim=True)).clamp(max=1))
 
 # %% ../../nbs/13_experiments/07_generators.ipynb #a5efbba8
-def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_size: int, learning_rate: float,
-            code_rate: float, seed: int, progress: bool) -> tuple[torch.Tensor, float]: # codes, error
+def _learnt(module: SmallGenerator, pictures: torch.Tensor, epochs: int, batch_size: int,
+            learning_rate: float, code_rate: float, seed: int,
+            progress: bool) -> tuple[torch.Tensor, float]: # codes, error
     place, chance = next(module.parameters()).device, torch.Generator().manual_seed(seed)
     codes, pictures = nn.Parameter(_start_codes(pictures, module.latent).to(place)), pictures.to(place)
     groups: list[dict[str, Any]] = [{'params': [*module.requires_grad_(True).parameters()]},

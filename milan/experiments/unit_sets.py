@@ -101,10 +101,8 @@ def observe_once(network: Network, # whose units they are
     }
     levels = [np.asarray(found.levels(layer), float).round(6).tolist() for layer in layers]
     path = (
-        results_dir()
-        / 'observed'
-        / f'{fingerprint([model.weights_hash(network.module), pictures.fingerprint, list(units.items()), levels])}.npz'
-    )
+        results_dir()/'observed'/(fingerprint([model.weights_hash(network.module), pictures.fingerprint,
+                                               list(units.items()), levels]) + '.npz'))
     if not path.is_file():
         observe(network, pictures, layers, thresholds=found, units=units, batch_size=batch_size,
                 quiet=not progress).save(path)

@@ -114,37 +114,50 @@ def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], ima
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #c667ed71
 _STYLE = '''
-:root { color-scheme: light dark; --ink: #1c1b19; --soft: #67635c; --paper: #faf9f6; --card: #fff; --rule: #e2dfd8; --link: #0b5cad; }
+:root { color-scheme: light dark; --ink: #1c1b19; --soft: #67635c; --paper: #faf9f6; --card: #fff;
+  --rule: #e2dfd8; --link: #0b5cad; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #ece9e3; --soft: #a39e95; --paper: #161513; --card: #201f1c; --rule: #35322d; --link: #86bdf2; } }
+  :root { --ink: #ece9e3; --soft: #a39e95; --paper: #161513; --card: #201f1c; --rule: #35322d;
+    --link: #86bdf2; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 78rem; padding: 1.5rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 78rem; padding: 1.5rem 1.25rem 4rem; background: var(--paper);
+  color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 a { color: var(--link); text-decoration: none; } a:hover, a:focus-visible { text-decoration: underline; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: .2rem 0 .4rem; overflow-wrap: anywhere; }
 .note, .facts, .count, nav, footer { color: var(--soft); font-size: .875rem; }
-.note { max-width: 46rem; white-space: pre-line; } nav a { margin-right: .75rem; white-space: nowrap; } nav { line-height: 1.9; }
+.note { max-width: 46rem; white-space: pre-line; } nav a { margin-right: .75rem; white-space: nowrap; }
+  nav { line-height: 1.9; }
 nav b { color: var(--ink); margin-right: .75rem; }
-.tools { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: center;
+.tools { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: .5rem .75rem;
+  align-items: center;
   background: var(--paper); border-bottom: 1px solid var(--rule); padding: .6rem 0; margin: .75rem 0 1rem; }
-input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: .35rem .6rem; }
+input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--rule);
+  border-radius: 6px; padding: .35rem .6rem; }
 input { flex: 1 1 14rem; max-width: 26rem; min-width: 0; }
-article { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: .7rem .9rem .8rem; margin: 0 0 .8rem; }
+article { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
+  padding: .7rem .9rem .8rem; margin: 0 0 .8rem; }
 article:target { outline: 2px solid var(--link); }
-h2 { font-size: 1.05rem; margin: 0; line-height: 1.35; overflow-wrap: anywhere; } .facts { margin: .1rem 0 .5rem; }
+h2 { font-size: 1.05rem; margin: 0; line-height: 1.35; overflow-wrap: anywhere; }
+  .facts { margin: .1rem 0 .5rem; }
 .facts span::before { content: "·"; margin: 0 .45em; }
-.strip { overflow-x: auto; } .strip img { display: block; height: auto; min-width: 36rem; max-width: 100%; border-radius: 4px; }
-.layers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; padding: 0; list-style: none; }
+.strip { overflow-x: auto; } .strip img { display: block; height: auto; min-width: 36rem; max-width: 100%;
+  border-radius: 4px; }
+.layers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; padding: 0;
+  list-style: none; }
 .layers article { margin: 0; height: 100%; overflow: hidden; } .layers .strip { overflow: hidden; }
 .layers .strip img { min-width: 0; width: 200%; max-width: none; }
 .preview, .preview:hover { color: inherit; text-decoration: none; }
-.preview p { margin: .5rem 0 .2rem; font-size: .875rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-#found { padding-left: 1.2rem; columns: 24rem; } #found li { break-inside: avoid; } [hidden] { display: none !important; }
+.preview p { margin: .5rem 0 .2rem; font-size: .875rem; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; }
+#found { padding-left: 1.2rem; columns: 24rem; } #found li { break-inside: avoid; }
+  [hidden] { display: none !important; }
 '''
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #6758bacc
 _SCRIPT = '''
-const search = document.querySelector('#search'), order = document.querySelector('#order'), count = document.querySelector('.count');
+const search = document.querySelector('#search'), order = document.querySelector('#order'),
+  count = document.querySelector('.count');
 const list = document.querySelector('#units'), units = [...document.querySelectorAll('[data-words]')];
 const all = count.textContent, whole = document.querySelector('#whole');
 function filter() {
@@ -160,7 +173,8 @@ function filter() {
 function sort() {
   const by = order.value, sign = by === 'unit' ? 1 : -1;
   const value = unit => by in unit.dataset ? Number(unit.dataset[by]) : -sign * -Infinity;
-  units.sort((a, b) => (value(a) === value(b) ? 0 : sign * (value(a) - value(b))) || a.dataset.unit - b.dataset.unit);
+  units.sort((a, b) => (value(a) === value(b) ? 0 : sign * (value(a) - value(b)))
+    || a.dataset.unit - b.dataset.unit);
   list.append(...units);
 }
 search.addEventListener('input', filter);

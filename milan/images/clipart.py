@@ -39,11 +39,9 @@ _CLIPART_CATEGORIES = {
 }
 
 # %% ../../nbs/02_images/07_clipart.ipynb #dcbddfe6
-_GENERIC = re.compile(
-    r'clip ?art|s[iu]b[mb]ission|sallite|iconset|theme|creation'
-    r' day|illustration|icons?\b|collection|openclip|symbols?\b|signs\b|\.svg|untitled|^\W*$|maps\b|@|unsorted|architetto|layer',
-    re.IGNORECASE,
-)
+_GENERIC = re.compile(r'clip ?art|s[iu]b[mb]ission|sallite|iconset|theme|creation'
+                      r' day|illustration|icons?\b|collection|openclip|symbols?\b|signs\b|\.svg|untitled'
+                      r'|^\W*$|maps\b|@|unsorted|architetto|layer', re.IGNORECASE)
 _CLIPART_FAULTY = re.compile(
     r'shelby|stylized_yoga|stripper|pantyhose|boating_rules|jibe|tacking|menu_example|creation_day'
 ) # nearly empty, or text

@@ -355,7 +355,9 @@ def _classes(folder: Path) -> list[str]: # names of its folders, sorted
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     if not classes:
         loose = sum(path.name.lower().endswith(_COUNTED) for path in folder.iterdir())
-        raise MilanError(f'{folder} holds {loose} images and no folders: sort the images into a folder for each class')
+        raise MilanError(
+            f'{folder} holds {loose} images and no folders: sort the images into a folder for each class'
+        )
     return classes
 
 # %% ../../nbs/02_images/02_folders.ipynb #20613c7c

@@ -27,7 +27,8 @@ def class_names() -> tuple[tuple[str, ...], ...]: # (1000,) names of each class,
 
 # %% ../../nbs/02_images/11_imagenet.ipynb #94f9c1a5
 _ENDS = frozenset(
-    '''with in of from that is are was used inside covered which lets for on at and or by without also called its it to like into has have resembles
+    '''with in of from that is are was used inside covered which lets for on at and or by without also called
+    its it to like into has have resembles
     making after gets joins'''.split()
 )
 _BEGINS = re.compile(
@@ -37,17 +38,26 @@ _BEGINS = re.compile(
 
 # %% ../../nbs/02_images/11_imagenet.ipynb #fa2f2a8a
 COMMON: dict[str, tuple[int, ...]] = {
-    'dog': tuple(range(151, 269)), 'cat': tuple(range(281, 286)), 'kitten': tuple(range(281, 286)), 'bear': tuple(range(294, 298)), 'european bear': (294,), 'edward bear': (850,),
-    'fox': (277, 278, 279, 280), 'flying fox': (), 'panda': (388,), 'rabbit': (330, 331, 332), 'bunny': (330, 331, 332), 'squirrel': (335,),
-    'elephant': (101, 385, 386), 'horse': (339,), 'bull': (345,), 'cow': (345,), 'zebu': (345,), 'sheep': (348, 349), 'lamb': (348,), 'mouse': (),
+    'dog': tuple(range(151, 269)), 'cat': tuple(range(281, 286)), 'kitten': tuple(range(281, 286)),
+    'bear': tuple(range(294, 298)), 'european bear': (294,), 'edward bear': (850,),
+    'fox': (277, 278, 279, 280), 'flying fox': (), 'panda': (388,), 'rabbit': (330, 331, 332),
+    'bunny': (330, 331, 332), 'squirrel': (335,),
+    'elephant': (101, 385, 386), 'horse': (339,), 'bull': (345,), 'cow': (345,), 'zebu': (345,),
+    'sheep': (348, 349), 'lamb': (348,), 'mouse': (),
     'long nosed monkey': (376,), 'lemur': (383, 384), 'whale': (147, 148),
-    'penguin': (145,), 'duck': (97, 98), 'rubber duck': (), 'rooster': (7,), 'chicken': (7, 8), 'gander': (99,), 'heron': (131, 132, 133),
-    'owl': (24,), 'crowned crane': (), 'frog': (30, 31, 32), 'chameleon': (40, 47), 'chamaeleon': (40, 47), 'crocodile': (49, 50),
+    'penguin': (145,), 'duck': (97, 98), 'rubber duck': (), 'rooster': (7,), 'chicken': (7, 8),
+    'gander': (99,), 'heron': (131, 132, 133),
+    'owl': (24,), 'crowned crane': (), 'frog': (30, 31, 32), 'chameleon': (40, 47), 'chamaeleon': (40, 47),
+    'crocodile': (49, 50),
     'clownfish': (393,), 'crab': (118, 119, 120, 121, 125), 'butterfly': (321, 322, 323, 324, 325, 326),
-    'green pepper': (945,), 'yellow pepper': (945,), 'cherimoya fruit': (956,), 'corn': (987, 998), 'jack-o’-lantern': (607,), 'cep': (997,),
-    'bus': (654, 779, 874), 'fire truck': (555,), 'airplane': (404, 895), 'f-22 raptor': (895,), 'mug': (504,), 'screw driver': (784,),
-    'camera': (732, 759), 'erasers': (767,), 'wheelie bin': (412,), 'chair': (423, 559, 765), 'cathedral': (497,), 'arc de triomphe': (873,), 'brandenburg gate': (873,),
-    'india gate': (873,), 'gateway of india': (873,), 'pont du gard': (888,), 'trophy cup': (), 'imperial baths': (),
+    'green pepper': (945,), 'yellow pepper': (945,), 'cherimoya fruit': (956,), 'corn': (987, 998),
+    'jack-o’-lantern': (607,), 'cep': (997,),
+    'bus': (654, 779, 874), 'fire truck': (555,), 'airplane': (404, 895), 'f-22 raptor': (895,),
+    'mug': (504,), 'screw driver': (784,),
+    'camera': (732, 759), 'erasers': (767,), 'wheelie bin': (412,), 'chair': (423, 559, 765),
+    'cathedral': (497,), 'arc de triomphe': (873,), 'brandenburg gate': (873,),
+    'india gate': (873,), 'gateway of india': (873,), 'pont du gard': (888,), 'trophy cup': (),
+    'imperial baths': (),
     'granny smith apple': (948,), 'pan': (567,), 'bulb': ()} # fmt: skip
 
 # %% ../../nbs/02_images/11_imagenet.ipynb #48d0ff73

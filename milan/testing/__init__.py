@@ -388,7 +388,8 @@ def small_clip() -> tuple[Any, Any]: # transformers' model and tokenizer
 
     transformers.logging.disable_progress_bar()
     letters = [*string.ascii_lowercase, *"0123456789.,'-"]
-    tokens = [*letters, *(f'{letter}</w>' for letter in letters), 're', 'red</w>', '<|startoftext|>', '<|endoftext|>']
+    tokens = [*letters, *(f'{letter}</w>' for letter in letters), 're', 'red</w>', '<|startoftext|>',
+              '<|endoftext|>']
     vocab = {token: number for number, token in enumerate(tokens)}
     tokenizer = transformers.CLIPTokenizer(vocab=vocab, merges=[('r', 'e'), ('re', 'd</w>')]) # type: ignore[list-item]
     ends = {'bos_token_id': len(vocab) - 2, 'eos_token_id': len(vocab) - 1, 'pad_token_id': len(vocab) - 1}
