@@ -18,14 +18,14 @@ from milan.files import remove
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Made at import: a test module's top may already need it. Processes that share the tests (`pytest -n`) inherit
-# the variable.
+# Made at import: a test module's top may already need it. Processes that share the tests (`pytest -n`)
+# inherit the variable.
 _mine = 'MILAN_TESTS_DIR' not in os.environ
 _folder = Path(tempfile.mkdtemp(prefix='milan-tests-') if _mine else os.environ['MILAN_TESTS_DIR'])
 os.environ['MILAN_TESTS_DIR'] = str(_folder)
 
-# Nothing a test writes by default may land in the checkout or in the user's own folders. What is trained for a
-# test (the planted network, the shapes captioner) is trained once, for all processes.
+# Nothing a test writes by default may land in the checkout or in the user's own folders. What is trained for
+# a test (the planted network, the shapes captioner) is trained once, for all processes.
 _own = _folder / os.environ.get('PYTEST_XDIST_WORKER', 'main')
 os.environ.update(MILAN_DATA_DIR=str(_own / 'data'), MILAN_RESULTS_DIR=str(_own / 'results'),
                   MILAN_MODELS_DIR=str(_folder / 'models'))
@@ -42,7 +42,7 @@ def pytest_unconfigure(config):
 
 @pytest.fixture(autouse=True)
 def as_in_a_notebook(monkeypatch):
-    """Each test starts in `nbs/`, as its notebook does, with fresh seeds; changes of the environment are undone."""
+    """Each test starts in `nbs/`, as its notebook does, with fresh seeds; the environment is restored."""
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -66,8 +66,8 @@ def pytest_pycollect_makeitem(collector, name, obj):
 def pytest_collection_modifyitems(items):
     """Skip, with a reason that `-rs` shows, what this machine cannot run."""
     missing = {
-        'oracle': oracle_dir() is None
-                  and f'no golden data of the original in {os.environ["MILAN_ORACLE_DIR"]} (MILAN_ORACLE_DIR)',
+        'oracle': (oracle_dir() is None
+                   and f'MILAN_ORACLE_DIR={os.environ["MILAN_ORACLE_DIR"]} holds no golden data'),
         'gpu': not torch.cuda.is_available() and 'no CUDA device',
         'network': os.environ.get('MILAN_NETWORK') != '1' and 'needs the internet: set MILAN_NETWORK=1',
     }

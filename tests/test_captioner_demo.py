@@ -60,12 +60,16 @@ def test_training():
 @pytest.mark.training
 def test_training_slow():
     os.environ['MILAN_RESULTS_DIR'] = os.environ['MILAN_MODELS_DIR'] = tempfile.mkdtemp()
-    course = prepare('shapes', progress=False)
-    captioner = train('shapes', profile='smoke', course=course, progress=False)
-    said = captioner.decode(course.draw(0, torch.Generator().manual_seed(0), course.exam)).captions
-    right = [word.split()[-1].lower() in text.lower() for word, text in zip(course.exam.words, said) if word]
-    np.mean(right), list(zip(course.exam.words, said))[:6]
+    training_data = prepare('shapes', progress=False)
+    captioner = train('shapes', profile='smoke', training_data=training_data, progress=False)
+    said = captioner.decode(training_data.draw(0, torch.Generator().manual_seed(0),
+                                               training_data.held_out)).captions
+    right = [
+        word.split()[-1].lower() in text.lower() for word, text in zip(training_data.held_out.words, said) if word
+    ]
+    np.mean(right), list(zip(training_data.held_out.words, said))[:6]
 
     assert np.mean(right) > .3
-    again = train('shapes', profile='smoke', course=course, progress=False)
-    test_eq(again.decode(course.draw(0, torch.Generator().manual_seed(0), course.exam)).captions, said)
+    again = train('shapes', profile='smoke', training_data=training_data, progress=False)
+    test_eq(again.decode(training_data.draw(0, torch.Generator().manual_seed(0),
+                                            training_data.held_out)).captions, said)

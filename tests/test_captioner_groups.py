@@ -51,13 +51,13 @@ def test_groups_with_phrases():
     views = Views.of(Squares())
     regions = object_regions(Squares(), views, layer=0)
     everything = torch.ones(60, dtype=torch.bool)
-    lesson = word_groups(annotator, regions, everything, 15, 40, np.random.default_rng(0))
-    Counter(phrase for said in lesson.annotations for phrase in said).most_common(4)
+    annotated = word_groups(annotator, regions, everything, 15, 40, np.random.default_rng(0))
+    Counter(phrase for said in annotated.annotations for phrase in said).most_common(4)
 
-    test_eq(len(lesson), 40)
-    test_eq({len(group) for group in lesson.groups}, {15})
+    test_eq(len(annotated), 40)
+    test_eq({len(group) for group in annotated.groups}, {15})
 
-    about_leaves = [said for said, word in zip(lesson.annotations, lesson.words) if word == 'leaf']
+    about_leaves = [said for said, word in zip(annotated.annotations, annotated.words) if word == 'leaf']
     assert sum('leaf' in phrase or 'green' in phrase for said in about_leaves
                for phrase in said) > len(about_leaves)
 
@@ -82,13 +82,13 @@ def test_shapes():
 
     scenes = images.ShapeScenes(count=40)
     regions, concepts = shape_regions(scenes, np.random.default_rng(0))
-    lesson = concept_groups(concepts, torch.ones(len(concepts), dtype=torch.bool), 10, 30,
+    annotated = concept_groups(concepts, torch.ones(len(concepts), dtype=torch.bool), 10, 30,
                             np.random.default_rng(0))
-    len(regions), concepts[0], lesson.annotations[:3]
+    len(regions), concepts[0], annotated.annotations[:3]
 
     test_eq(concept_phrases(['red', 'circle']), ['red circles'] * 3)
     test_eq(concept_phrases(['striped']), ['striped things', 'striped shapes', 'striped areas'])
     test_eq(concept_phrases(['letter', 'letter A'])[0], 'the letter A')
     test_eq(regions.masks.shape, (len(concepts), 64, 64))
-    for group, word in zip(lesson.groups, lesson.words):
+    for group, word in zip(annotated.groups, annotated.words):
         if word: assert np.mean([word in concepts[i] for i in group]) >= .6

@@ -88,53 +88,53 @@ def test_the_order():
 # 18_reranking.ipynb, section "The captioner"
 def test_the_captioner():
     torch.manual_seed(0)
-    speaker = Reranked(blind_captioner(), colour_clip())
+    describer = Reranked(blind_captioner(), colour_clip())
     halves = torch.cat([plain_pictures(['red'] * 3)[..., :16], plain_pictures(['green'] * 3)[..., 16:]], 3)
     images, masks = torch.stack([halves, halves]), torch.zeros(2, 3, 1, 32, 32)
     masks[0, ..., :16], masks[1, ..., 16:] = 1, 1
     exemplars = [SimpleNamespace(layer='conv1', unit=u, images=images[u], masks=masks[u]) for u in range(2)]
-    table = speaker.describe(exemplars, details=True, progress=False)
+    table = describer.describe(exemplars, details=True, progress=False)
     table[['layer', 'unit', 'description', 'before', 'runner_up']]
 
     test_eq(table.description.tolist(), ['Red things', 'Green things'])
     test_eq(list(table.columns), ['layer', 'unit', 'description', 'score', 'clip_score', 'likelihood', 'lm',
                                   'runner_up', 'before'])
-    output = speaker(images, masks)
+    output = describer(images, masks)
     test_eq(output.captions, table.description.tolist())
     test_close(output.clip, torch.tensor(table.clip_score.tolist()), 1e-5)
-    test_eq(speaker.describe(exemplars, features=speaker.encode(images, masks),
+    test_eq(describer.describe(exemplars, features=describer.encode(images, masks),
                              progress=False).description.tolist(), output.captions)
     for unit in range(2):
-        alone = speaker(images[unit:unit + 1], masks[unit:unit + 1])
+        alone = describer(images[unit:unit + 1], masks[unit:unit + 1])
         test_eq(alone.beam, output.beam[unit:unit + 1])
         test_close(alone.beam_scores, output.beam_scores[unit:unit + 1], 1e-4)
-    speaker
+    describer
 
-    blindly = speaker(images, masks, region_weight=0.)
+    blindly = describer(images, masks, region_weight=0.)
     test_close(blindly.beam_clip[0].sort().values, blindly.beam_clip[1].sort().values, 1e-4)
     larger, smaller = (F.interpolate(x.flatten(0, 1), scale_factor=2).unflatten(0, (2, 3))
                        for x in (images, masks))
-    test_eq(speaker(larger, smaller).captions, output.captions)
-    test_close(speaker(larger, smaller).clip, output.clip, .05)
-    test_eq(speaker((images * 255).to(torch.uint8), masks).captions, output.captions)
+    test_eq(describer(larger, smaller).captions, output.captions)
+    test_close(describer(larger, smaller).clip, output.clip, .05)
+    test_eq(describer((images * 255).to(torch.uint8), masks).captions, output.captions)
     own = blind_captioner()(images, masks)
-    test_eq(speaker(images, masks, clip_weight=0.).captions, own.captions)
+    test_eq(describer(images, masks, clip_weight=0.).captions, own.captions)
     without = Reranked(Captioner(blind_captioner().decoder, None, blind_captioner().encoder),
                        colour_clip())(images, masks, beam_size=3, length=4)
     test_eq((without.captions, without.lm), (output.captions, None))
 
-    with expect_fail(MilanError, contains='needs the images'): speaker.decode(speaker.encode(images))
-    with expect_fail(MilanError, contains='nothing to re-rank'): speaker(images, strategy='greedy')
-    with expect_fail(MilanError, contains='clip_weight=2'): speaker(images, clip_weight=2)
+    with expect_fail(MilanError, contains='needs the images'): describer.decode(describer.encode(images))
+    with expect_fail(MilanError, contains='nothing to re-rank'): describer(images, strategy='greedy')
+    with expect_fail(MilanError, contains='clip_weight=2'): describer(images, clip_weight=2)
     with expect_fail(MilanError, contains='region_weight=-1'):
         Reranked(blind_captioner(), colour_clip(), region_weight=-1)
-    with expect_fail(MilanError, contains='one mask per image'): speaker(images, masks[:1])
+    with expect_fail(MilanError, contains='one mask per image'): describer(images, masks[:1])
     with expect_fail(MilanError, contains='CLIP looked at 2 units'):
-        speaker.describe(exemplars, features=speaker.encode(images[:1]), progress=False)
-    test_eq(len(speaker.describe([], progress=False)), 0)
+        describer.describe(exemplars, features=describer.encode(images[:1]), progress=False)
+    test_eq(len(describer.describe([], progress=False)), 0)
 
     folder = Path(tempfile.mkdtemp())
-    speaker.save(folder/'captioner')
-    again = Captioner.load(folder/'captioner', 'cpu', network=speaker.encoder.network)
-    test_eq(Reranked(again, speaker.clip)(images, masks).beam, output.beam)
+    describer.save(folder/'captioner')
+    again = Captioner.load(folder/'captioner', 'cpu', network=describer.encoder.network)
+    test_eq(Reranked(again, describer.clip)(images, masks).beam, output.beam)
     remove(folder)

@@ -9,7 +9,7 @@ from milan.experiments.comparison import (
     BEAM,
     captioner_for,
     captions,
-    cases,
+    compared_sets,
     COMPEXP,
     dissections,
     gain,
@@ -46,13 +46,13 @@ def everything():
 
 # 11_comparison.ipynb, section "What every method says"
 def test_what_every_method_says():
-    case, said = colour_units(), everything()
-    pd.DataFrame({'planted': case.truth, **{name: table.description for name, table in said.items()}}).head(4)
+    unit_set, said = colour_units(), everything()
+    pd.DataFrame({'planted': unit_set.truth, **{name: table.description for name, table in said.items()}}).head(4)
 
     test_eq(list(said), [NETDISSECT, COMPEXP, GREEDY, BEAM, PMI])
-    test_eq(said[NETDISSECT].description[:9].tolist(), case.truth[:9])
+    test_eq(said[NETDISSECT].description[:9].tolist(), unit_set.truth[:9])
     for table in said.values():
-        test_eq(list(zip(table.layer, table.unit)), [tuple(unit) for unit in case.found.units])
+        test_eq(list(zip(table.layer, table.unit)), [tuple(unit) for unit in unit_set.found.units])
 
     clip, reason = usable_clip('nobody/no-such-clip', 'cpu')
     assert clip is None and 'no-such-clip' in reason
@@ -71,8 +71,8 @@ def test_did_a_method_find_what_was_planted():
 
 # 11_comparison.ipynb, section "Agreement"
 def test_agreement():
-    case, said = colour_units(), everything()
-    table = agreement_of(said, case, case.named, ['word_f1'])
+    unit_set, said = colour_units(), everything()
+    table = agreement_of(said, unit_set, unit_set.named, ['word_f1'])
     table.round(2)
 
     value = table.set_index('row').value
@@ -80,29 +80,29 @@ def test_agreement():
     test_eq((int(table.n.unique()[0]), list(table.row).count('constant'), 'annotators' in table.row.tolist()),
             (9, 1, True))
     test_close(value[NETDISSECT], metrics.word_f1(said[NETDISSECT].description[:9].tolist(),
-                                                  case.references[:9]).value)
+                                                  unit_set.references[:9]).value)
 
-    with expect_fail(MilanError, contains='other units'): agreement_of({'mine': said[PMI][::-1]}, case)
+    with expect_fail(MilanError, contains='other units'): agreement_of({'mine': said[PMI][::-1]}, unit_set)
 
 
 # 11_comparison.ipynb, section "What a change is worth"
 def test_what_a_change_is_worth():
-    case, said = colour_units(), everything()
-    table = gain(said, NETDISSECT, GREEDY, case, case.named, ['word_f1'], ['pearson'])
+    unit_set, said = colour_units(), everything()
+    table = gain(said, NETDISSECT, GREEDY, unit_set, unit_set.named, ['word_f1'], ['pearson'])
     table.round(2)
 
-    first, second = (unit_scores(said[name][:9], case.observed, case.judge, case.out,
+    first, second = (unit_scores(said[name][:9], unit_set.observed, unit_set.judge, unit_set.out,
                                  measures=['pearson'])[:9].pearson for name in (NETDISSECT, GREEDY))
     test_close(table.value[1], (first - second).mean())
-    test_eq(gain(said, PMI, PMI, case, checks=['f1']).value.tolist(), [0, 0, 0])
+    test_eq(gain(said, PMI, PMI, unit_set, checks=['f1']).value.tolist(), [0, 0, 0])
 
 
 # 11_comparison.ipynb, section "Figures"
 def test_figures():
-    case, said = colour_units(), everything()
-    scores = verify({name: table.iloc[:9] for name, table in said.items()}, case.observed, case.judge, case.out,
-                    measures=['pearson', 'pixel iou'])
-    figure = plot_methods(pd.concat([agreement_of(said, case, case.named, ['word_f1']), scores]),
+    unit_set, said = colour_units(), everything()
+    scores = verify({name: table.iloc[:9] for name, table in said.items()}, unit_set.observed, unit_set.judge,
+                    unit_set.out, measures=['pearson', 'pixel iou'])
+    figure = plot_methods(pd.concat([agreement_of(said, unit_set, unit_set.named, ['word_f1']), scores]),
                           {'word_f1': 'agreement (word F1)', 'pearson': 'correlation',
                            'pixel iou': 'IoU of regions'})
     test_eq(
@@ -112,15 +112,18 @@ def test_figures():
     figure
 
     figure = plot_units(
-        case.found, {'planted': case.truth, **{name: table.description.tolist() for name, table in said.items()}},
-        [0, 5]
+        unit_set.found,
+        {'planted': unit_set.truth, **{name: table.description.tolist() for name, table in said.items()}},
+        [0, 5],
     )
     test_eq(figure.axes[0].get_title(loc='left'), 'colours, unit 0')
     figure
 
     figure = plot_held_out(
-        case, {'planted': case.truth, **{name: said[name].description.tolist() for name in (NETDISSECT, GREEDY)}},
-        [0, 5], shown=120
+        unit_set,
+        {'planted': unit_set.truth, **{name: said[name].description.tolist() for name in (NETDISSECT, GREEDY)}},
+        [0, 5],
+        shown=120,
     )
     test_eq(len(figure.axes), 2)
     figure
@@ -139,9 +142,9 @@ def test_the_three_profiles():
     test_eq([need for need in needs if 'dino' in need], [])
 
     os.environ['MILAN_DATA_DIR'] = tempfile.mkdtemp()
-    with expect_fail(MilanError, contains='broden1_224'): cases('paper', ['resnet152/imagenet'])
-    with expect_fail(MilanError, contains='milannotations-alexnet-imagenet'): cases('paper')
-    with expect_fail(MilanError, contains="no profile 'bogus': choose smoke, demo, paper"): cases('bogus')
+    with expect_fail(MilanError, contains='broden1_224'): compared_sets('paper', ['resnet152/imagenet'])
+    with expect_fail(MilanError, contains='milannotations-alexnet-imagenet'): compared_sets('paper')
+    with expect_fail(MilanError, contains="no profile 'bogus': choose smoke, demo, paper"): compared_sets('bogus')
     with expect_fail(MilanError, contains="no profile 'bogus'"): captioner_for('bogus', 'photographs')
     del os.environ['MILAN_DATA_DIR']
 
@@ -150,10 +153,14 @@ def test_the_three_profiles():
 @pytest.mark.slow
 @pytest.mark.training
 def test_all_planted_units_slow():
-    (name, case), = cases('smoke').items()
-    said = {**dissections(case), **captions(case, captioner_for('smoke', name))}
+    (name, unit_set), = compared_sets('smoke').items()
+    said = {**dissections(unit_set), **captions(unit_set, captioner_for('smoke', name))}
     found = {
-        name: recovered(table.description.tolist(), case.truth, case.concepts.concepts)[['named', 'plain']].mean()
+        name: (
+            recovered(table.description.tolist(), unit_set.truth, unit_set.concepts.concepts)[
+                ['named', 'plain']
+            ].mean()
+        )
         for name, table in said.items()
     }
     assert all(shares.named >= .9 for shares in found.values())

@@ -7,13 +7,13 @@ from milan.concepts.observations import observe
 from milan.concepts.segmentations import Scenes
 from milan.config import MilanError
 from milan.experiments.unit_sets import (
-    annotated_case,
-    Case,
+    annotated_unit_set,
+    nameable,
     observe_once,
-    pictures_case,
+    pictures_set,
     planted_captioner,
     scene_groups,
-    speaking,
+    UnitSet,
 )
 import pytest
 
@@ -49,15 +49,15 @@ def discs():
     ]
     os.environ['MILAN_RESULTS_DIR'] = tempfile.mkdtemp()
     network = networks.load('planted/shapes', 'cpu', pretrained=False)
-    case = pictures_case(ImageSet('made up', table, pixels,
+    unit_set = pictures_set(ImageSet('made up', table, pixels,
                                   np.stack([np.packbits(outline) for outline in outlines]), 'made up'),
                          network, ['colours'], ['textures'], 99)
     del os.environ['MILAN_RESULTS_DIR']
-    return case
+    return unit_set
 
 
-# 10_unit_sets.ipynb, section "A case"
-def test_a_case():
+# 10_unit_sets.ipynb, section "A set of units"
+def test_a_set_of_units():
     os.environ['MILAN_RESULTS_DIR'] = place = tempfile.mkdtemp()
     network, scenes = networks.load('planted/shapes', 'cpu', pretrained=False), Scenes(images.ShapeScenes(20))
     found = exemplars.compute(network, scenes, 'colours', k=3, units={'colours': [7, 2]}, quiet=True)
@@ -76,25 +76,29 @@ def test_a_case():
 # 10_unit_sets.ipynb, section "Planted units"
 @pytest.mark.training
 def test_planted_units():
-    case = colour_units()
-    case
+    unit_set = colour_units()
+    unit_set
 
-    test_eq((len(case), int(case.named.sum()), int(case.out.sum())), (12, 9, 120))
-    test_eq({len(said) for said in case.references}, {3})
+    test_eq((len(unit_set), int(unit_set.named.sum()), int(unit_set.out.sum())), (12, 9, 120))
+    test_eq({len(said) for said in unit_set.references}, {3})
     agreeing = [
-        any(concept in text.lower() for text in said) for concept, said in zip(case.truth, case.references)
+        any(concept in text.lower() for text in said)
+        for concept, said in zip(unit_set.truth, unit_set.references)
         if concept
     ]
     assert np.mean(agreeing) > .8
     # not from the other half
-    test_close(case.found.lookup('colours', 7).activations[0], case.observed.peaks[~case.out, 7].max(), eps=1e-5)
-    assert case.observed.peaks[case.out, 7].max() != case.observed.peaks[~case.out, 7].max()
-    case.truth[7], case.references[7], case.training[:2]
+    test_close(
+        unit_set.found.lookup('colours', 7).activations[0], unit_set.observed.peaks[~unit_set.out, 7].max(),
+        eps=1e-5
+    )
+    assert unit_set.observed.peaks[unit_set.out, 7].max() != unit_set.observed.peaks[~unit_set.out, 7].max()
+    unit_set.truth[7], unit_set.references[7], unit_set.training[:2]
 
     with expect_fail(MilanError, contains='same units in the same order'):
-        Case(case.network, case.found, case.observed, case.concepts, case.out, case.references[:-1], [],
-             case.named)
-    test_eq(speaking([['dogs', ABSTAIN, 'cats'], [ABSTAIN, ABSTAIN, 'dogs']]), [True, False])
+        UnitSet(unit_set.network, unit_set.found, unit_set.observed, unit_set.concepts, unit_set.out,
+                unit_set.references[:-1], [], unit_set.named)
+    test_eq(nameable([['dogs', ABSTAIN, 'cats'], [ABSTAIN, ABSTAIN, 'dogs']]), [True, False])
 
 
 # 10_unit_sets.ipynb, section "A captioner in seconds"
@@ -103,33 +107,34 @@ def test_a_captioner_in_seconds():
     captioner, _ = untaught_captioner()
     captioner
 
-    case, place = colour_units(), untaught_captioner()[1]
+    unit_set, place = colour_units(), untaught_captioner()[1]
     test_eq(len(list((place/'captioners').iterdir())), 1)
     os.environ['MILAN_MODELS_DIR'] = str(place)
-    again = planted_captioner(*SCENES_GROUPS_EPOCHS, network=case.network, device='cpu')
+    again = planted_captioner(*SCENES_GROUPS_EPOCHS, network=unit_set.network, device='cpu')
     del os.environ['MILAN_MODELS_DIR']
     test_eq(len(list((place/'captioners').iterdir())), 1)
-    said = [one.describe(case.found, strategy='greedy', cache=False, progress=False).description.tolist()
+    said = [one.describe(unit_set.found, strategy='greedy', cache=False, progress=False).description.tolist()
             for one in (captioner, again)]
     test_eq(said[0], said[1])
 
-    features, lesson = scene_groups(captioner.encoder, images.ShapeScenes(12, seed=9), 6, seed=2)
+    features, annotated = scene_groups(captioner.encoder, images.ShapeScenes(12, seed=9), 6, seed=2)
     test_eq(features.shape[1], captioner.decoder.features)
-    test_eq([len(group) for group in lesson.groups], [15] * 6)
-    list(zip(captioner.decode(features[torch.stack(lesson.groups)]).captions,
-             [said[0] for said in lesson.annotations]))[:3]
+    test_eq([len(group) for group in annotated.groups], [15] * 6)
+    list(zip(captioner.decode(features[torch.stack(annotated.groups)]).captions,
+             [said[0] for said in annotated.annotations]))[:3]
 
 
 # 10_unit_sets.ipynb, section "Photographs"
 def test_photographs():
-    case = discs()
-    case, case.references[0], case.concepts.names[:4]
+    unit_set = discs()
+    unit_set, unit_set.references[0], unit_set.concepts.names[:4]
 
-    held = {name for name, out in zip(case.pictures.images.table['group'], case.out) if out}
-    test_eq(held & {name for name, out in zip(case.pictures.images.table['group'], case.out) if not out}, set())
-    test_eq((len(case), len(case.training), case.found.layers), (12, 5, ['colours']))
-    red = [tuple(unit) for unit in case.found.units].index(('colours', 0))
-    assert any('red' in text or 'tomato' in text for text in case.references[red]), case.references[red]
+    held = {name for name, out in zip(unit_set.pictures.images.table['group'], unit_set.out) if out}
+    test_eq(held & {name for name, out in zip(unit_set.pictures.images.table['group'], unit_set.out) if not out},
+            set())
+    test_eq((len(unit_set), len(unit_set.training), unit_set.found.layers), (12, 5, ['colours']))
+    red = [tuple(unit) for unit in unit_set.found.units].index(('colours', 0))
+    assert any('red' in text or 'tomato' in text for text in unit_set.references[red]), unit_set.references[red]
 
 
 # 10_unit_sets.ipynb, section "Annotated units"
@@ -137,11 +142,11 @@ def test_annotated_units():
     one = colour_units()
     table = pd.DataFrame([(*unit, text) for unit, said in zip(one.found.units, one.references) for text in said],
                          columns=['layer', 'unit', 'summary'])
-    case = annotated_case(annotate(one.found, table, 'planted/made up'), one.network, one.pictures, [['things']],
-                          progress=False)
-    case
+    unit_set = annotated_unit_set(annotate(one.found, table, 'planted/made up'), one.network, one.pictures,
+                                  [['things']], progress=False)
+    unit_set
 
-    test_eq((case.references, case.observed.units), (one.references, one.observed.units))
-    maps = observe(case.network, case.pictures.subset(~case.out), 'colours')
-    test_close(case.observed.thresholds, maps.thresholds, eps=1e-6)     # of the first half
-    test_close(case.observed.peaks[~case.out], maps.peaks, eps=1e-6)
+    test_eq((unit_set.references, unit_set.observed.units), (one.references, one.observed.units))
+    maps = observe(unit_set.network, unit_set.pictures.subset(~unit_set.out), 'colours')
+    test_close(unit_set.observed.thresholds, maps.thresholds, eps=1e-6)     # of the first half
+    test_close(unit_set.observed.peaks[~unit_set.out], maps.peaks, eps=1e-6)

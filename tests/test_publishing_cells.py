@@ -47,7 +47,7 @@ def test_names():
         'from pathlib import Path\nimport numpy as np\ndef add(a, b): return a + b\ndef _half(a): return a / 2'
     )
     test_eq(import_statements({'Path', 'print'}, exported, 'small'), ['from pathlib import Path'])
-    print('\n'.join(import_statements({'np', 'add', '_half'}, exported, 'captioner.small')))
+    print('\n'.join(import_statements({'np', 'add', '_half'}, exported, 'captioner.small_images')))
 
 
 # 01_cells.ipynb, section "Links"

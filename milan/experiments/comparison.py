@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NETDISSECT', 'COMPEXP', 'CLIP', 'GREEDY', 'BEAM', 'PMI', 'FEWER', 'TABLE_2', 'NOTES', 'dissections', 'captions',
-           'usable_clip', 'recovered', 'agreement_of', 'gain', 'plot_held_out', 'missing_for_paper', 'cases',
+           'usable_clip', 'recovered', 'agreement_of', 'gain', 'plot_held_out', 'missing_for_paper', 'compared_sets',
            'captioner_for']
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #5bdb1544
@@ -29,7 +29,7 @@ from ..evaluation.judges import formula_of, names_of
 from ..evaluation.verification import ALL_MEASURES, unit_scores
 from .figures import plot_marks
 from .preflight import annotated_sets, require, space, weights
-from .unit_sets import Case, annotated_case, pictures_case, planted_captioner, planted_case
+from .unit_sets import UnitSet, annotated_unit_set, pictures_set, planted_captioner, planted_set
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as _Figure
@@ -39,7 +39,7 @@ NETDISSECT, COMPEXP, CLIP = 'Network Dissection', 'Compositional Explanations', 
 GREEDY, BEAM, PMI = 'MILAN, greedy', 'MILAN, beam', 'MILAN'
 
 
-def dissections(case: Case, # units and labels
+def dissections(unit_set: UnitSet, # units and labels
                 length: int = 3, # concepts in a formula, at most
                 beam: int = 10, # formulas kept while searching; the original has 5
                 threshold: float = .04, # intersection over union below which Network Dissection says nothing
@@ -47,7 +47,9 @@ def dissections(case: Case, # units and labels
                 quiet: bool = True, # no progress bars
                ) -> dict[str, pd.DataFrame]: # method → layer, unit, description, score
     "Descriptions by the methods that choose among labels, made from the first half of the pictures."
-    watched, concepts = case.observed.subset(~case.out), case.concepts.subset(~case.out).frequent(5)
+    watched, concepts = unit_set.observed.subset(~unit_set.out), unit_set.concepts.subset(
+        ~unit_set.out
+    ).frequent(5)
     if not concepts.concepts:
         raise MilanError(
             f'no concept is on five of the {len(watched.peaks)} pictures to describe from: give more labelled'
@@ -58,23 +60,24 @@ def dissections(case: Case, # units and labels
         COMPEXP: compexp(watched, concepts, length, beam, quiet),
     }
     if clip is not None:
-        assert case.pictures is not None
-        similarity = clip_similarity(clip, case.pictures.subset(~case.out), concepts.names, quiet=quiet)
+        assert unit_set.pictures is not None
+        similarity = clip_similarity(clip, unit_set.pictures.subset(~unit_set.out), concepts.names,
+                                     quiet=quiet)
         found[CLIP] = describe_by_clip(watched, similarity, concepts.names, min(100, len(watched.peaks) // 5))
     return found
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #d8c886c0
-def captions(case: Case, # units
+def captions(unit_set: UnitSet, # units
              captioner: model.Captioner, # with a language model
              beam_size: int | None = None, # None: the captioner's own
              temperature: float | None = None, # λ, the weight of log p(d); None: the captioner's own
              progress: bool = False, # show bars
             ) -> dict[str, pd.DataFrame]: # method → layer, unit, description, score
     "MILAN's descriptions: greedy, with a beam, and with mutual information."
-    features = captioner.features(case.found, progress=progress)
+    features = captioner.features(unit_set.found, progress=progress)
     return {
-        name: captioner.describe(case.found, strategy=strategy, beam_size=beam_size, temperature=temperature,
-                                 features=features, progress=progress)
+        name: captioner.describe(unit_set.found, strategy=strategy, beam_size=beam_size,
+                                 temperature=temperature, features=features, progress=progress)
         for name, strategy in ((GREEDY, 'greedy'), (BEAM, 'beam'), (PMI, 'rerank'))
     }
 
@@ -112,27 +115,27 @@ FEWER = 'one reference fewer'
 
 
 def agreement_of(
-    tables: Mapping[str, pd.DataFrame], # method → layer, unit, description; one row per unit of the case
-    case: Case, # with references
+    tables: Mapping[str, pd.DataFrame], # method → layer, unit, description; one row per unit of the set
+    unit_set: UnitSet, # with references
     units: np.ndarray | None = None, # bool (units,): only these; None: all
     measures: Sequence[str] = ('word_f1', 'rougeL'), # see `metrics.MEASURES`
     human: str | None = PMI, # the method that is set beside the annotators; None: without them
     seed: int = 0, # of permutations and bootstrap
 ) -> pd.DataFrame: # measure, row, value, low, high, n, note
     "How well every method agrees with the annotators."
-    rows = np.arange(len(case)) if units is None else np.flatnonzero(units)
-    references: list[list[str]] = [case.references[row] for row in rows]
+    rows = np.arange(len(unit_set)) if units is None else np.flatnonzero(units)
+    references: list[list[str]] = [unit_set.references[row] for row in rows]
     parts: list[pd.DataFrame] = []
     for name, table in tables.items():
         said = table['description'].fillna('').tolist()
         if list(zip(table['layer'], table['unit'], strict=True)) != [
-            tuple(unit) for unit in case.observed.units
+            tuple(unit) for unit in unit_set.observed.units
         ]:
             raise MilanError(
-                f'{name} describes other units than the case has: give one row per unit, in their order'
+                f'{name} describes other units than the set has: give one row per unit, in their order'
             )
         part = metrics.agreement_table([said[row] for row in rows], references, seed, measures,
-                                       training=None if parts else case.training, human=human == name)
+                                       training=None if parts else unit_set.training, human=human == name)
         part = part[~part.row.isin(['constant'] if parts else [])] # once is enough
         parts.append(part.assign(row=part.row.replace({'ours': name, 'shuffled': f'{name}, shuffled',
                                                        f'ours, {FEWER}': f'{name}, {FEWER}',
@@ -145,22 +148,22 @@ def agreement_of(
 def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, description
          first: str, # of the methods
          second: str, # the one it is compared with
-         case: Case, # units, labels, references
+         unit_set: UnitSet, # units, labels, references
          units: np.ndarray | None = None, # bool (units,): only these; None: all
          measures: Sequence[str] = ('word_f1', 'rougeL'), # of agreement
          checks: Sequence[str] = ALL_MEASURES, # of verification, see `evaluation`
          seed: int = 0, # of the bootstrap
         ) -> pd.DataFrame: # measure, value, low, high, n, changed (units described otherwise)
     "The first method's score minus the second's, unit by unit, with 95 % intervals."
-    rows = np.arange(len(case)) if units is None else np.flatnonzero(units)
+    rows = np.arange(len(unit_set)) if units is None else np.flatnonzero(units)
     both = [tables[name].iloc[rows] for name in (first, second)]
-    references = [case.references[row] for row in rows]
+    references = [unit_set.references[row] for row in rows]
     pairs = {
         metrics.label(name): [metrics.measure(name)(table.description.tolist(), references, seed=seed)
                               for table in both] for name in measures
     }
-    scored = [unit_scores(table, case.observed, case.judge, case.out, measures=checks).query('row == "ours"')
-              for table in both]
+    scored = [unit_scores(table, unit_set.observed, unit_set.judge, unit_set.out,
+                          measures=checks).query('row == "ours"') for table in both]
     pairs |= {
         name: [metrics.summarise(table[name].to_numpy(), seed) for table in scored]
         for name in checks if name in scored[0]
@@ -171,8 +174,8 @@ def gain(tables: Mapping[str, pd.DataFrame], # method → layer, unit, descripti
                         columns=['measure', 'value', 'low', 'high', 'n', 'changed'])
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #48e8ff4a
-def plot_held_out(case: Case, # units and labels
-                  texts: Mapping[str, Sequence[str]], # method → one text per unit of the case
+def plot_held_out(unit_set: UnitSet, # units and labels
+                  texts: Mapping[str, Sequence[str]], # method → one text per unit of the set
                   rows: Sequence[int], # rows of the units shown
                   shown: int = 200, # held-out pictures with the highest activation
                  ) -> '_Figure':
@@ -180,10 +183,10 @@ def plot_held_out(case: Case, # units and labels
     marks = []
     for row in rows:
         said = {name: str(column[row]) for name, column in texts.items()}
-        holds = case.judge.predict(list(said.values())).present[case.out].T
+        holds = unit_set.judge.predict(list(said.values())).present[unit_set.out].T
         marks.append({name: (text, where) for (name, text), where in zip(said.items(), holds, strict=True)})
-    titles = [f'{layer}, unit {unit}' for layer, unit in (case.found.units[row] for row in rows)]
-    return plot_marks(case.observed.peaks[case.out][:, list(rows)], marks, titles, shown)
+    titles = [f'{layer}, unit {unit}' for layer, unit in (unit_set.found.units[row] for row in rows)]
+    return plot_marks(unit_set.observed.peaks[unit_set.out][:, list(rows)], marks, titles, shown)
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #56cb488e
 TABLE_2 = {('alexnet/imagenet', COMPEXP): 0.01, ('alexnet/imagenet', NETDISSECT): 0.24,
@@ -228,7 +231,7 @@ def missing_for_paper(sets: Sequence[str], # such as 'alexnet/imagenet'
     return needs + ([metrics.missing_text_model(text_model)] if text_model else [])
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #ab8c7332
-def cases(
+def compared_sets(
     profile: str, # 'smoke', 'demo' or 'paper'
     sets: Sequence[str] = (), # for 'paper', such as 'alexnet/imagenet'; none: the four of table 2
     *,
@@ -237,13 +240,13 @@ def cases(
     text_model: str | None = None, # for 'paper', the model of BERTScore that must be there
     seed: int = 0, # of splits and choices
     device: str | None = None, # None: a GPU where there is one
-) -> dict[str, Case]: # name → case
+) -> dict[str, UnitSet]: # name → set of units
     "The units and pictures of a profile. Raises `MilanError` with everything that is missing."
     _check_profile(profile)
     if profile == 'smoke':
-        return {'planted units': planted_case(400, seed + 5, device=device)}
+        return {'planted units': planted_set(400, seed + 5, device=device)}
     if profile == 'demo':
-        return {'photographs': pictures_case(units=units or 48, seed=seed, device=device)}
+        return {'photographs': pictures_set(units=units or 48, seed=seed, device=device)}
     sets = list(sets) or list(dict.fromkeys(name for name, _ in TABLE_2))
     folder = Path(labelled or data_dir()/'broden1_224')
     require(missing_for_paper(sets, folder, text_model))
@@ -255,7 +258,7 @@ def cases(
                                     columns=['layer', 'unit']).iloc[random.permutation(len(annotated))]
             annotated = annotated[sorted(shuffled.groupby('layer').head(units).index.tolist())]
         others = annotations.load(f'not-{name.replace("/", "-")}', source=_own_imagenet()).annotations
-        found[name] = annotated_case(annotated, networks.load(name, device), broden, others[::20], seed)
+        found[name] = annotated_unit_set(annotated, networks.load(name, device), broden, others[::20], seed)
     return found
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #6bd1d615
@@ -270,13 +273,13 @@ def _own_imagenet() -> Any: # None where it is not here; then no set needs it
 # %% ../../nbs/13_experiments/11_comparison.ipynb #576ef980
 def captioner_for(
     profile: str, # 'smoke', 'demo' or 'paper'
-    name: str, # of the case
+    name: str, # of the set
     *,
     encoder: str = 'resnet50', # for 'paper': what reads exemplars, see `original_encoder`
     seed: int = 0, # of the training
     device: str | None = None, # None: a GPU where there is one
 ) -> model.Captioner:
-    "The captioner of a case, trained where it is not kept already."
+    "The captioner of a set, trained where it is not kept already."
     _check_profile(profile)
     if profile == 'smoke':
         return planted_captioner(device=device)

@@ -427,13 +427,13 @@ def colour_clip() -> Any: # a `milan.captioner.clip.Clip`
 
 # %% ../../nbs/15_command/01_testing.ipynb #2594d2cb
 @functools.cache
-def colour_units() -> Any: # a `milan.experiments.unit_sets.Case`
+def colour_units() -> Any: # a `milan.experiments.unit_sets.UnitSet`
     "The planted colour units, which need no fitting, on 240 scenes."
     from milan import networks
-    from milan.experiments.unit_sets import planted_case
+    from milan.experiments.unit_sets import planted_set
 
     with unittest.mock.patch.dict(os.environ, MILAN_RESULTS_DIR=tempfile.mkdtemp()):
-        return planted_case(240, network=networks.load('planted/shapes', 'cpu', pretrained=False),
+        return planted_set(240, network=networks.load('planted/shapes', 'cpu', pretrained=False),
                             layers=['colours'])
 
 # %% ../../nbs/15_command/01_testing.ipynb #30a609b3

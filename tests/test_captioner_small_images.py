@@ -1,4 +1,4 @@
-# Generated from nbs/16_lessons.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/16_small_images.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.annotations.simulated import Views
 from milan.captioner.encoder import PyramidEncoder
@@ -6,12 +6,12 @@ from milan.config import MilanError
 from milan.images.edits import variants
 import numpy as np
 import torch
-from milan.captioner.lessons import (
-    lesson_regions,
+from milan.captioner.small_images import (
     lettered,
     mentions,
+    region_groups,
     small_captioner,
-    small_course,
+    small_training_data,
     TEXT,
     words_for,
 )
@@ -34,7 +34,7 @@ def scenes(count, size=56):
     return variants(drawn, single, size), [frozenset(drawn.regions(index)[0].words[2:]) for index in single]
 
 
-# 16_lessons.ipynb, section "Which descriptions mention it"
+# 16_small_images.ipynb, section "Which descriptions mention it"
 def test_which_descriptions_mention_it():
     mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
              ['text', 'letter', 'body part'])
@@ -44,7 +44,7 @@ def test_which_descriptions_mention_it():
     test_eq(mentions([], ['text']).shape, (0,))
 
 
-# 16_lessons.ipynb, section "Pictures of words"
+# 16_small_images.ipynb, section "Pictures of words"
 def test_pictures_of_words():
     shown = lettered(scenes(6)[0])
     Image.fromarray(np.hstack([shown.picture(row) for row in range(6)]))
@@ -54,10 +54,10 @@ def test_pictures_of_words():
     test_eq(shown.fingerprint, lettered(scenes(6)[0]).fingerprint)
 
 
-# 16_lessons.ipynb, section "Regions that look like a unit's"
+# 16_small_images.ipynb, section "Regions that look like a unit's"
 def test_regions_that_look_like_a_unit_s():
     pictures, _ = scenes(8)
-    regions = lesson_regions(pictures, Views.of(pictures), [True] * 8)
+    regions = region_groups(pictures, Views.of(pictures), [True] * 8)
     Image.fromarray(np.hstack([np.kron(mask.numpy() * np.uint8(255), np.ones((2, 2), np.uint8))
                                for mask in regions.masks[:8]]))
 
@@ -66,29 +66,32 @@ def test_regions_that_look_like_a_unit_s():
         whole, part, grown, beside = regions.masks[regions.ids == index]
         assert ((part <= whole).all() and (whole <= grown).all() and not (beside & whole).any() and part.any()
                 and beside.any())
-    test_eq(len(lesson_regions(pictures, Views.of(pictures), [False] * 8)), 24)
+    test_eq(len(region_groups(pictures, Views.of(pictures), [False] * 8)), 24)
 
 
-# 16_lessons.ipynb, section "The course"
-def test_the_course():
+# 16_small_images.ipynb, section "The training data"
+def test_the_training_data():
     pictures, words = scenes(120)
     network = small_cnn(3, width=8, stages=2)
-    course = small_course(pictures, words, PyramidEncoder(network, network.layers),
+    training_data = small_training_data(pictures, words, PyramidEncoder(network, network.layers),
                           lettered(pictures.subset(range(60))), drawn=150)
-    len(course.lesson), course.features.shape, course.lesson.annotations[:4]
+    len(training_data.training), training_data.features.shape, training_data.training.annotations[:4]
 
-    test_eq((len(course.lesson), len(course.exam), len(course.pictures)), (150, 20, 180))
+    test_eq((len(training_data.training), len(training_data.held_out), len(training_data.pictures)),
+            (150, 20, 180))
 
-    about_words = [said for said, word in zip(course.lesson.annotations, course.lesson.words) if word in TEXT]
+    about_words = [said for said, word in zip(training_data.training.annotations, training_data.training.words)
+                   if word in TEXT]
     assert len(about_words) > 10 and np.mean([mentions(said, TEXT).any() for said in about_words]) > .5
 
-    others = [said for said, word in zip(course.lesson.annotations, course.lesson.words) if word not in TEXT]
+    others = [said for said, word in zip(training_data.training.annotations, training_data.training.words)
+              if word not in TEXT]
     assert np.mean([mentions(said, TEXT).any() for said in others]) < .3
     with expect_fail(MilanError, contains='3 sets of words for 120'):
-        small_course(pictures, words[:3], PyramidEncoder(network, network.layers))
+        small_training_data(pictures, words[:3], PyramidEncoder(network, network.layers))
 
 
-# 16_lessons.ipynb, section "The captioner"
+# 16_small_images.ipynb, section "The captioner"
 @pytest.mark.training
 def test_the_captioner():
     pictures, words = scenes(120)
@@ -108,7 +111,7 @@ def test_the_captioner():
     said
 
 
-# 16_lessons.ipynb, section "The stamps' own"
+# 16_small_images.ipynb, section "The stamps' own"
 def test_the_stamps_own():
     found = shape_kinds(120)
     words = [frozenset({found.names[label], 'shape'}) for label in found.labels]
