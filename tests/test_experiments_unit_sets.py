@@ -7,7 +7,7 @@ from milan.concepts.observations import observe
 from milan.concepts.segmentations import Scenes
 from milan.config import MilanError
 from milan.experiments.unit_sets import (
-    annotated_unit_set,
+    annotated_units,
     nameable,
     observe_once,
     pictures_set,
@@ -142,7 +142,7 @@ def test_annotated_units():
     one = colour_units()
     table = pd.DataFrame([(*unit, text) for unit, said in zip(one.found.units, one.references) for text in said],
                          columns=['layer', 'unit', 'summary'])
-    unit_set = annotated_unit_set(annotate(one.found, table, 'planted/made up'), one.network, one.pictures,
+    unit_set = annotated_units(annotate(one.found, table, 'planted/made up'), one.network, one.pictures,
                                   [['things']], progress=False)
     unit_set
 

@@ -7,7 +7,7 @@ __all__ = ['AXES', 'AnnotatedUnits', 'Augment', 'BEAM', 'CLIP', 'COLOURS', 'COMP
            'Fitted', 'GREEDY', 'KINDS', 'Metrics', 'NETDISSECT', 'NOTES', 'OTHER_LAYERS', 'PAPER_NUMBERS', 'PMI',
            'PROFILES', 'Parameter', 'PictureSet', 'Predictions', 'Record', 'Report', 'Run', 'SCENE_LAYERS', 'SETTINGS',
            'START', 'Settings', 'SmallCNN', 'SmallGenerator', 'SmallViT', 'TABLE_2', 'Transfer', 'UnitSet', 'accuracy',
-           'agreement_of', 'annotate_units', 'annotated_sets', 'annotated_unit_set', 'annotators_of_scenes', 'assets',
+           'agreement_of', 'annotate_units', 'annotated_sets', 'annotated_units', 'annotators_of_scenes', 'assets',
            'band_loss', 'captioner_for', 'captions', 'collect', 'commit', 'committed_reports', 'compare',
            'compared_sets', 'cores', 'dissections', 'find', 'fit_classifier', 'fit_generator', 'flip_and_shift', 'gain',
            'get', 'listed', 'literal', 'made_pictures', 'missing', 'missing_for_paper', 'missing_sets', 'networks_of',
@@ -61,7 +61,7 @@ from .transfer import networks_of, predict, predict_all, transfers
 from .comparison import BEAM, CLIP, COMPEXP, FEWER, GREEDY, NETDISSECT, NOTES
 from .unit_sets import SCENE_LAYERS, OTHER_LAYERS
 from .comparison import PMI, TABLE_2, agreement_of
-from .unit_sets import UnitSet, annotated_unit_set
+from .unit_sets import UnitSet, annotated_units
 from .comparison import captioner_for, captions, compared_sets, dissections
 from .unit_sets import annotators_of_scenes
 from .comparison import gain, missing_for_paper
@@ -76,7 +76,7 @@ _all_ = ['AXES', 'AnnotatedUnits', 'Augment', 'BEAM', 'CLIP', 'COLOURS', 'COMPEX
          'OTHER_LAYERS', 'PAPER_NUMBERS', 'PMI', 'PROFILES', 'Parameter', 'PictureSet', 'Predictions',
          'Record', 'Report', 'Run', 'SCENE_LAYERS', 'SETTINGS', 'START', 'Settings', 'SmallCNN',
          'SmallGenerator', 'SmallViT', 'TABLE_2', 'Transfer', 'UnitSet', 'accuracy', 'agreement_of',
-         'annotate_units', 'annotated_sets', 'annotated_unit_set', 'annotators_of_scenes', 'assets',
+         'annotate_units', 'annotated_sets', 'annotated_units', 'annotators_of_scenes', 'assets',
          'band_loss', 'captioner_for', 'captions', 'collect', 'commit', 'committed_reports', 'compare',
          'compared_sets', 'cores', 'dissections', 'find', 'fit_classifier', 'fit_generator',
          'flip_and_shift', 'gain', 'get', 'listed', 'literal', 'made_pictures', 'missing',

@@ -29,7 +29,7 @@ from ..evaluation.judges import formula_of, names_of
 from ..evaluation.verification import ALL_MEASURES, unit_scores
 from .figures import plot_marks
 from .preflight import annotated_sets, require, space, weights
-from .unit_sets import UnitSet, annotated_unit_set, pictures_set, planted_captioner, planted_set
+from .unit_sets import UnitSet, annotated_units, pictures_set, planted_captioner, planted_set
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as _Figure
@@ -258,7 +258,7 @@ def compared_sets(
                                     columns=['layer', 'unit']).iloc[random.permutation(len(annotated))]
             annotated = annotated[sorted(shuffled.groupby('layer').head(units).index.tolist())]
         others = annotations.load(f'not-{name.replace("/", "-")}', source=_own_imagenet()).annotations
-        found[name] = annotated_unit_set(annotated, networks.load(name, device), broden, others[::20], seed)
+        found[name] = annotated_units(annotated, networks.load(name, device), broden, others[::20], seed)
     return found
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #6bd1d615

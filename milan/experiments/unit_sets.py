@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCENE_LAYERS', 'OTHER_LAYERS', 'UnitSet', 'observe_once', 'annotators_of_scenes', 'nameable', 'planted_set',
-           'planted_captioner', 'scene_groups', 'pictures_set', 'annotated_unit_set']
+           'planted_captioner', 'scene_groups', 'pictures_set', 'annotated_units']
 
 # %% ../../nbs/13_experiments/10_unit_sets.ipynb #8ce147d3
 from collections.abc import Sequence
@@ -277,7 +277,7 @@ def _annotated(
             for group in groups]
 
 # %% ../../nbs/13_experiments/10_unit_sets.ipynb #6b7ac167
-def annotated_unit_set(
+def annotated_units(
     annotated: Any, # `AnnotatedExemplars` of one set
     network: Network, # whose units they are
     labelled: Segmentations, # such as Broden
