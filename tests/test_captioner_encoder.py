@@ -19,6 +19,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from fastcore.test import expect_fail, test_close, test_eq
 
@@ -45,6 +46,19 @@ def test_averaging_a_map_over_a_region():
     maps, masks = torch.randn(3, 5, 6, 6), torch.rand(3, 1, 24, 24)
     test_close(pool(maps, masks, torch.arange(3)), pool(maps, masks), 1e-6)
     test_close(pool(maps, masks[:, :, ::4, ::4]*0 + 1), maps.mean((2, 3)), 1e-6)
+
+    across = torch.linspace(-1, 1, 28)
+    bump = lambda x, y: (-8 * ((across - x)**2 + (across[:, None] - y)**2)).exp()
+    image_map, region = bump(-.4, -.3) + .5 * bump(.5, .4), torch.zeros(1, 1, 112, 112)
+    region[..., 56:, 56:] = 1
+    weights = F.interpolate(region, size=(28, 28), mode='bilinear')[0, 0]
+    figure, axes = plt.subplots(1, 3, figsize=(7, 2.6), layout='constrained')
+    mean = pool(image_map[None, None], region).item()
+    for axis, title, shown in zip(axes, ('map f', 'mask m', f'm · f, mean over m: {mean:.2f}'),
+                                  (image_map, region[0, 0], weights * image_map)):
+        axis.imshow(shown, cmap='cividis', vmin=0, vmax=1)
+        axis.set_title(title, fontsize=9)
+        axis.axis('off')
 
 
 # 02_encoder.ipynb, section "Fewer numbers"

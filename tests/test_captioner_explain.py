@@ -4,12 +4,15 @@ from milan.config import MilanError
 from milan.exemplars.show import Exemplar
 from milan.exemplars.show import strip
 import numpy as np
+import pandas as pd
 import torch
 from milan.captioner.explain import (
+    _places,
     alternatives,
     choices,
     END,
     figure,
+    plot_tree,
     read,
     table,
     verdict,
@@ -205,6 +208,15 @@ def test_a_picture_of_it():
     # no language model, no second term
     drawn = figure(type(captioner)(captioner.decoder), found[51], features=features[51], caption='red ball')
     test_eq(len(drawn.axes[2].containers), 1)
+
+
+# 19_explain.ipynb, section "The candidates as a tree"
+def test_the_candidates_as_a_tree():
+    candidates = pd.DataFrame({'caption': ['red ball on sand', 'red ball on grass', 'red box', 'ball'],
+                               'likelihood': [-1.2, -1.9, -3.1, -2.4], 'lm': [-9., -8.5, -6., -3.]})
+    plot_tree(candidates.assign(score=candidates.likelihood - .2 * candidates.lm));
+
+    test_eq(_places([('a',), ('a', 'dog')]), {(): (0, .5), ('a',): (1, .5), ('a', 'dog'): (2, 1.)})
 
 
 # 19_explain.ipynb, section "Fifteen exemplars, and places"

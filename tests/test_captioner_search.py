@@ -14,6 +14,7 @@ from milan.captioner.search import (
 )
 
 from itertools import product
+import matplotlib.pyplot as plt
 from fastcore.test import expect_fail, test_close, test_eq
 from milan.captioner.text import Vocabulary
 
@@ -117,6 +118,22 @@ def test_the_whole_search():
                 for weight in (0.0, 0.2, 0.9)]
     assert ordinary[0] >= ordinary[1] > ordinary[2]
     ordinary
+
+    unit, weight = 8, .2
+    terms = [(found.beam_lm[unit, row].item(), found.beam_likelihood[unit, row].item(),
+              decoder.vocabulary.caption(found.beam_tokens[unit, row])) for row in range(6)]
+    figure, axis = plt.subplots(figsize=(7, 3), layout='constrained')
+    for rank, (common, likely, text) in enumerate(terms, 1):
+        axis.text(common, likely, str(rank), color='#0072b2' if rank == 1 else '#222222')
+        axis.plot(common, likely, ' ', label=f'{rank}  {text}')
+    across = torch.tensor([min(one[0] for one in terms) - 1, max(one[0] for one in terms) + 1])
+    axis.plot(across, terms[0][1] + weight * (across - terms[0][0]), '--', color='#0072b2', linewidth=1)
+    axis.set(
+        xlabel='log p(d)',
+        ylabel='log p(d | E)',
+        title=f'Candidates of unit {unit}, and the line of the best score',
+    )
+    figure.legend(loc='outside right center', frameon=False, fontsize=8, handlelength=0);
 
     greedy, first = search(decoder, features, strategy='greedy', length=8), search(
         decoder, features, strategy='beam', beam_size=1, length=8

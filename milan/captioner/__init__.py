@@ -14,8 +14,8 @@ __all__ = ['AnnotatedGroups', 'Attention', 'BeamState', 'Captioner', 'CaptionerF
            'encode_regions', 'encoder_key', 'examine', 'exemplars_key', 'figure', 'fit', 'held_out_pictures',
            'image_vectors', 'lettered', 'likelihood', 'load', 'load_lm', 'look_key', 'mentions', 'mix', 'model_card',
            'normalize', 'object_regions', 'original_encoder', 'original_spatial_encoder', 'patch_weights',
-           'phrase_weights', 'pool', 'prefix_log_prob', 'prepare', 'probe', 'read', 'read_captioner', 'recipe',
-           'reconstruct', 'region_groups', 'rerank', 'sample', 'search', 'shape_regions', 'small_captioner',
+           'phrase_weights', 'plot_tree', 'pool', 'prefix_log_prob', 'prepare', 'probe', 'read', 'read_captioner',
+           'recipe', 'reconstruct', 'region_groups', 'rerank', 'sample', 'search', 'shape_regions', 'small_captioner',
            'small_training_data', 'some_units', 'split_units', 'stamp_words', 'stamps_captioner', 'support', 'table',
            'text_vectors', 'three_annotators', 'tokenize', 'tokenizer_rules', 'train', 'train_decoder', 'train_lm',
            'train_on', 'training_vocabulary', 'unit_groups', 'unit_regions', 'unit_vectors', 'usual_by_layer',
@@ -58,7 +58,7 @@ from .reranking import Reranked, RerankedOutput
 from .clip import patch_weights, text_vectors, unit_vectors
 from .reranking import rerank
 from .explain import END, FITS, INK, ORDINARY, SOFT, Reading, alternatives, choices, figure
-from .explain import table, verdict, words
+from .explain import plot_tree, table, verdict, words
 from .card import CaptionerFile, DecoderSettings, Defaults, LanguageModelSettings, model_card
 from .card import weights_hash
 from .saving import read_captioner, write_captioner
@@ -76,11 +76,11 @@ _all_ = ['AnnotatedGroups', 'Attention', 'BeamState', 'Captioner', 'CaptionerFil
          'encode_exemplars', 'encode_regions', 'encoder_key', 'examine', 'exemplars_key', 'figure',
          'fit', 'held_out_pictures', 'image_vectors', 'lettered', 'likelihood', 'load', 'load_lm',
          'look_key', 'mentions', 'mix', 'model_card', 'normalize', 'object_regions', 'original_encoder',
-         'original_spatial_encoder', 'patch_weights', 'phrase_weights', 'pool', 'prefix_log_prob',
-         'prepare', 'probe', 'read', 'read_captioner', 'recipe', 'reconstruct', 'region_groups',
-         'rerank', 'sample', 'search', 'shape_regions', 'small_captioner', 'small_training_data',
-         'some_units', 'split_units', 'stamp_words', 'stamps_captioner', 'support', 'table',
-         'text_vectors', 'three_annotators', 'tokenize', 'tokenizer_rules', 'train', 'train_decoder',
-         'train_lm', 'train_on', 'training_vocabulary', 'unit_groups', 'unit_regions', 'unit_vectors',
-         'usual_by_layer', 'verdict', 'weights_hash', 'word_groups', 'word_loss', 'words', 'words_for',
-         'write_captioner']
+         'original_spatial_encoder', 'patch_weights', 'phrase_weights', 'plot_tree', 'pool',
+         'prefix_log_prob', 'prepare', 'probe', 'read', 'read_captioner', 'recipe', 'reconstruct',
+         'region_groups', 'rerank', 'sample', 'search', 'shape_regions', 'small_captioner',
+         'small_training_data', 'some_units', 'split_units', 'stamp_words', 'stamps_captioner',
+         'support', 'table', 'text_vectors', 'three_annotators', 'tokenize', 'tokenizer_rules', 'train',
+         'train_decoder', 'train_lm', 'train_on', 'training_vocabulary', 'unit_groups', 'unit_regions',
+         'unit_vectors', 'usual_by_layer', 'verdict', 'weights_hash', 'word_groups', 'word_loss',
+         'words', 'words_for', 'write_captioner']

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['END', 'FITS', 'ORDINARY', 'INK', 'SOFT', 'Reading', 'read', 'words', 'table', 'choices', 'alternatives', 'verdict',
-           'figure']
+           'figure', 'plot_tree']
 
 # %% ../../nbs/07_captioner/19_explain.ipynb #127c593d
 import difflib
@@ -320,3 +320,37 @@ def _bars(axes: 'Axes', reading: Reading, above: 'Axes') -> None: # `above`: roo
     above.set_axis_off()
     above.legend(handles=handles, loc='lower left', bbox_to_anchor=(0, -0.02), frameon=False, fontsize=9,
                  handlelength=1.2, borderaxespad=0, labelcolor=INK)
+
+# %% ../../nbs/07_captioner/19_explain.ipynb #bd14d6ab
+def _places(captions: list[tuple[str, ...]]) -> dict[tuple[str, ...], tuple[int, float]]: # prefix → x, y
+    "Where each prefix of the sorted captions stands: its length, and the mean row of the captions it begins."
+    rows: dict[tuple[str, ...], list[int]] = {}
+    for row, words in enumerate(captions):
+        for depth in range(len(words) + 1):
+            rows.setdefault(words[:depth], []).append(row)
+    return {prefix: (len(prefix), sum(at)/len(at)) for prefix, at in rows.items()}
+
+# %% ../../nbs/07_captioner/19_explain.ipynb #dde1b1a0
+def plot_tree(candidates: pd.DataFrame, # from `alternatives`
+              temperature: float = .2, # λ
+             ) -> 'Figure':
+    "The candidates as branches of one tree, in alphabetical order, with both terms at their ends."
+    import matplotlib.pyplot as plt
+
+    rows = candidates.assign(words=[tuple(text.split()) for text in candidates.caption]).sort_values('words')
+    places, end = _places(list(rows.words)), max(map(len, rows.words)) + 1.1
+    drawn, axis = plt.subplots(figsize=(9, .42 * len(rows) + .6))
+    for prefix, (x, y) in places.items():
+        if prefix:
+            before = places[prefix[:-1]]
+            axis.plot([before[0] + .55, x - .05], [before[1], y], color='#999999', linewidth=1)
+        axis.text(x if prefix else .3, y, prefix[-1] if prefix else 'start', va='center', fontsize=9,
+                  ha='left' if prefix else 'right', color='#222222' if prefix else '#777777')
+    for row, (_, one) in enumerate(rows.iterrows()):
+        terms = f'{one.likelihood:.2f} + {-temperature * one.lm:.2f} = {one.score:.2f}'
+        axis.text(
+            end, row, terms, va='center', fontsize=9, color=FITS if one.score == rows.score.max() else INK
+        )
+    axis.set(xlim=(-.3, end + 1.9), ylim=(len(rows) - .3, -.7))
+    axis.axis('off')
+    return drawn
