@@ -5,6 +5,7 @@ from milan.config import MilanError
 from torch.nn import functional as F
 import torch
 from milan.captioner.decoder import (
+    _Product,
     attend_rows,
     Attention,
     Decoder,
@@ -39,6 +40,25 @@ def test_attention():
     test_close(mix(weights, features, unit), torch.einsum('rk,rkf->rf', weights, features[unit]), 1e-6)
     test_close(mix(weights[:3], features, None), torch.einsum('rk,rkf->rf', weights[:3], features), 1e-6)
     mix(weights, features, unit).shape
+
+
+# 05_decoder.ipynb, section "The decoder"
+def test_the_decoder():
+    torch.manual_seed(0)
+    weight, first, second = (torch.randn(3, 3, dtype=torch.double, requires_grad=True) for _ in range(3))
+    tape = []
+    once = _Product.apply(first, weight, tape, True)
+    twice = _Product.apply(once.tanh() + second, weight, tape, False)
+    torch.autograd.grad(twice.sum(), weight)[0]
+
+    plainly = (torch.tanh(first @ weight.T) + second) @ weight.T
+    for count in range(2): # a tape serves one pass after another
+        again = _Product.apply(_Product.apply(first, weight, tape, True).tanh() + second, weight, tape, False)
+        test_close(
+            torch.autograd.grad(again.sum(), weight)[0],
+            torch.autograd.grad(plainly.sum(), weight, retain_graph=True)[0],
+            1e-12,
+        )
 
 
 # 05_decoder.ipynb, section "Against the formula"

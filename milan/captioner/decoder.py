@@ -6,7 +6,7 @@
 __all__ = ['State', 'Attention', 'attend_rows', 'mix', 'Memory', 'Fused', 'check_decoder_features', 'Decoder', 'advance', 'say']
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #2ac1aae3
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -61,6 +61,29 @@ def mix(weights: torch.Tensor, # (rows, k)
     grid[unit, slot] = weights
     return torch.bmm(grid, features)[unit, slot]
 
+# %% ../../nbs/07_captioner/05_decoder.ipynb #be11500d
+_Tape = list[tuple[torch.Tensor, torch.Tensor]] # of each word: gradient of the output, and the input
+
+
+class _Product(torch.autograd.Function):
+    "x @ weight.T at every word; the weight's gradient is one product for all words."
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, tape: _Tape, first: bool) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.tape, ctx.first = tape, first
+        return x @ weight.T
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (x, weight), (gradient,) = ctx.saved_tensors, gradients
+        ctx.tape.append((gradient, x))
+        if not ctx.first: # the first word comes last: the state of all others depends on it
+            return gradient @ weight, None, None, None
+        outputs, inputs = zip(*ctx.tape, strict=True)
+        ctx.tape.clear()
+        return gradient @ weight, torch.cat(outputs).T @ torch.cat(inputs), None, None
+
 # %% ../../nbs/07_captioner/05_decoder.ipynb #275ca9ac
 class Memory(NamedTuple):
     "What a neuron's exemplars are to the decoder: made once, used at every word."
@@ -74,6 +97,7 @@ class Fused(NamedTuple):
     bias: torch.Tensor # (attention hidden + features + 4 hidden,)
     word: torch.Tensor # (4 hidden, embedding): from a word into the LSTM
     context: torch.Tensor # (4 hidden, features): from the context into the LSTM
+    products: 'tuple[_Tape, _Tape]' # what the gradients of `recurrent` and `context` are made of
 
 
 State = tuple[torch.Tensor, torch.Tensor]  # hidden and cell of the LSTM, each (rows, hidden)
@@ -102,7 +126,7 @@ def _fused(attention: Attention, gate: nn.Sequential, cell: nn.LSTMCell, embeddi
     weights = [query.weight, first.get_parameter('weight'), cell.weight_hh]
     biases = [query.bias, first.get_parameter('bias'), cell.bias_ih + cell.bias_hh]
     return Fused(torch.cat(weights), torch.cat(biases), cell.weight_ih[:, :embedding],
-                 cell.weight_ih[:, embedding:])
+                 cell.weight_ih[:, embedding:], ([], []))
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #34f2d609
 class Decoder(nn.Module):
@@ -152,6 +176,12 @@ class Decoder(nn.Module):
         "Say given words (teacher forcing): log-probabilities before each word, and the attention."
         return say(self, features, ids)
 
+# %% ../../nbs/07_captioner/05_decoder.ipynb #defea90b
+def _product(x: torch.Tensor, weight: torch.Tensor, tape: _Tape, first: bool) -> torch.Tensor:
+    if torch.is_grad_enabled() and weight.requires_grad:
+        return _Product.apply(x, weight, tape, first)
+    return F.linear(x, weight)
+
 # %% ../../nbs/07_captioner/05_decoder.ipynb #110ee523
 def advance(decoder: Decoder, # p(d | E)
             words: torch.Tensor, # (rows, embedding) the last words, embedded
@@ -159,14 +189,16 @@ def advance(decoder: Decoder, # p(d | E)
             memory: Memory, # of the units
             fused: Fused, # from `decoder.fused()`
             unit: torch.Tensor | None = None, # (rows,) ascending: the unit each row describes; None: row i
+            first: bool = False, # the first word of the sentences; training needs to know
            ) -> tuple[State, torch.Tensor]: # next state, and (rows, k) attention
     "Read one word in each row."
     hidden, cell = state
     sizes = (memory.keys.shape[2], decoder.features, 4 * decoder.lstm.hidden_size)
-    query, gate, gates = F.linear(hidden, fused.recurrent, fused.bias).split(sizes, 1)
+    recurrent, inward = fused.products
+    query, gate, gates = (_product(hidden, fused.recurrent, recurrent, first) + fused.bias).split(sizes, 1)
     weights = attend_rows(decoder.attend, query, memory.keys, unit)
     context = gate.sigmoid() * mix(weights, memory.features, unit)
-    gates = gates + F.linear(words, fused.word) + F.linear(context, fused.context)
+    gates = gates + F.linear(words, fused.word) + _product(context, fused.context, inward, first)
     take, keep, new, show = gates.chunk(4, 1)
     cell = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
     return (show.sigmoid() * cell.tanh(), cell), weights
@@ -179,8 +211,8 @@ def say(decoder: Decoder, # p(d | E)
     "Say given words (teacher forcing): log-probabilities before each word, and the attention."
     words = decoder.embedding(F.pad(ids[:, :-1], (1, 0), value=decoder.vocabulary.start))
     (memory, state), fused, steps = decoder.begin(features), decoder.fused(), []
-    for word in words.unbind(1):
-        state, weights = advance(decoder, word, state, memory, fused)
+    for place, word in enumerate(words.unbind(1)):
+        state, weights = advance(decoder, word, state, memory, fused, first=place == 0)
         steps.append((state[0], weights))
     hidden, attention = (torch.stack(column, 1) for column in zip(*steps, strict=True))
     return F.log_softmax(decoder.output(hidden), -1), attention
