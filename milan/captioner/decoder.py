@@ -69,13 +69,20 @@ class _Product(torch.autograd.Function):
     "x @ weight.T at every word; the weight's gradient is one product for all words."
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, tape: _Tape, first: bool) -> torch.Tensor:
+    def forward(ctx: Any, # keeps what `backward` needs
+                x: torch.Tensor, # (rows, inputs)
+                weight: torch.Tensor, # (outputs, inputs)
+                tape: _Tape, # shared by all words of the sentences
+                first: bool, # is this the first word?
+               ) -> torch.Tensor: # (rows, outputs)
         ctx.save_for_backward(x, weight)
         ctx.tape, ctx.first = tape, first
         return x @ weight.T
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, # of `forward`
+                 *gradients: torch.Tensor, # of its output
+                ) -> tuple[torch.Tensor | None, ...]:
         (x, weight), (gradient,) = ctx.saved_tensors, gradients
         ctx.tape.append((gradient, x))
         if not ctx.first: # the first word comes last: the state of all others depends on it

@@ -47,8 +47,7 @@ class LanguageModel(nn.Module):
             ) -> torch.Tensor: # (n, words, hidden) what `output` turns into scores of the next word
         "The last layer's state after every prefix."
         share = self.settings['outer_dropout']
-        hidden, _ = self.lstm(F.dropout(self.embedding(ids), share, self.training))
-        return F.dropout(hidden, share, self.training)
+        return F.dropout(self.lstm(F.dropout(self.embedding(ids), share, self.training))[0], share, self.training)
 
     def begin(self,
               n: int, # number of sentences
