@@ -32,8 +32,7 @@ class LanguageModel(nn.Module):
         self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers,
                          'dropout': dropout, 'outer_dropout': outer_dropout}
         self.embedding = nn.Embedding(len(vocabulary), embedding_size)
-        self.lstm = nn.LSTM(embedding_size, hidden_size, num_layers=layers,
-                            dropout=dropout if layers > 1 else 0.0, batch_first=True)
+        self.lstm = nn.LSTM(embedding_size, hidden_size, layers, dropout=dropout * (layers > 1), batch_first=True)
         self.output = nn.Sequential(nn.Linear(hidden_size, len(vocabulary)))
 
     def forward(self,
@@ -47,7 +46,8 @@ class LanguageModel(nn.Module):
             ) -> torch.Tensor: # (n, words, hidden) what `output` turns into scores of the next word
         "The last layer's state after every prefix."
         share = self.settings['outer_dropout']
-        return F.dropout(self.lstm(F.dropout(self.embedding(ids), share, self.training))[0], share, self.training)
+        hidden, _ = self.lstm(F.dropout(self.embedding(ids), share, self.training))
+        return F.dropout(hidden, share, self.training)
 
     def begin(self,
               n: int, # number of sentences
