@@ -32,7 +32,7 @@ class LanguageModel(nn.Module):
         self.settings = {'embedding_size': embedding_size, 'hidden_size': hidden_size, 'layers': layers,
                          'dropout': dropout, 'outer_dropout': outer_dropout}
         self.embedding = nn.Embedding(len(vocabulary), embedding_size)
-        self.lstm = nn.LSTM(embedding_size, hidden_size, layers, dropout=dropout * (layers > 1), batch_first=True)
+        self.lstm = nn.LSTM(embedding_size, hidden_size, layers, dropout=dropout*(layers>1), batch_first=True)
         self.output = nn.Sequential(nn.Linear(hidden_size, len(vocabulary)))
 
     def forward(self,
