@@ -41,12 +41,7 @@ from ..publishing.cells import write_notebook
 from .trials import MOVES, Site, killed, print_help, run_command, run_process, started
 
 # %% ../../nbs/15_command/01_testing.ipynb #71dd5c80
-_all_ = ['COLOUR_PHRASES', 'Counting', 'MOVES', 'Residual', 'SCENES_GROUPS_EPOCHS', 'Site', 'Squares',
-         'THREE', 'annotated_set', 'batch_of_squares', 'block_network', 'colour_clip', 'colour_units',
-         'counted', 'deep_network', 'disc', 'forget', 'killed', 'made_up_exemplars', 'made_up_folder',
-         'made_up_set', 'plain_pictures', 'published_by_hand', 'same_files', 'saved_tensors',
-         'seeing_network', 'small_clip', 'small_network', 'small_notebook', 'smooth_maps', 'some_units',
-         'started', 'untaught_captioner', 'user_folder', 'write_manifest']
+_all_ = ['MOVES', 'Site', 'killed', 'started'] # of `trials`
 
 # %% ../../nbs/15_command/01_testing.ipynb #de8cc929
 def some_units(units: int = 4, # how many
