@@ -59,11 +59,9 @@ def some_units(units: int = 4, # how many
 # %% ../../nbs/15_command/01_testing.ipynb #6ae6e915
 def counted(encoder: Any, # with .read(images, masks, owner)
            ) -> list[int]: # grows
-    """A list to which each pass of the encoder adds its number of images.
-
-    A hook would change the network's hash."""
+    "A list to which each pass of the encoder adds its number of images."
     passes: list[int] = []
-    read = encoder.read
+    read = encoder.read # a hook would change the network's hash
 
     def counting(images: Any, # of one pass
                  masks: Any, # of them
@@ -77,8 +75,7 @@ def counted(encoder: Any, # with .read(images, masks, owner)
 
 # %% ../../nbs/15_command/01_testing.ipynb #a41a5ca1
 class Squares(torch.utils.data.Dataset):
-    """Images with one bright coloured square each, as (bytes (3, 24, 24), number of the square's strongest
-    channel); seeded."""
+    "Images (bytes (3, 24, 24)) of one bright square, with the number of its strongest channel; seeded."
     name, count = 'squares', 40
 
     def __len__(self) -> int:
@@ -111,8 +108,7 @@ def batch_of_squares(count: int = 6, # images, the first ones
 
 # %% ../../nbs/15_command/01_testing.ipynb #25830452
 def seeing_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 3)
-    """Its layer `colours` has a unit for red, green and blue, and one for brightness that its `head` leaves
-    unused."""
+    "Its layer `colours` has units for red, green, blue, and brightness, which its `head` leaves unused."
     network = nn.Sequential(OrderedDict(
         colours=nn.Conv2d(3, 4, 1, bias=False), relu=nn.ReLU(inplace=True), pool=nn.AdaptiveMaxPool2d(1),
         flatten=nn.Flatten(), head=nn.Linear(4, 3, bias=False)))
