@@ -138,7 +138,7 @@ def small_training_data(
 
 # %% ../../nbs/07_captioner/16_small_images.ipynb #b6522e45
 def examine(captioner: model.Captioner, # any
-            training_data: TrainingData, # whose held_out is taken
+            training_data: TrainingData, # whose held-out groups it describes
            ) -> dict[str, float]: # by word; 'all' for all groups
     """The share of held-out groups whose description has the word they were drawn for, or another of `TEXT`
     where that is one."""
@@ -164,7 +164,7 @@ def small_captioner(name: str, # of its folder
                     keep: bool = True, # in $MILAN_MODELS_DIR/captioners, where the encoder has a name
                     device: str | torch.device | None = None, # None: a GPU where there is one
                     progress: bool = False, # show bars
-                   ) -> model.Captioner: # its card says how it did at the held_out
+                   ) -> model.Captioner: # its card says how it did on held-out groups
     "A captioner for small pictures, trained now or read from its folder."
     key = fingerprint([pictures.fingerprint, [sorted(one) for one in words],
                        None if written is None else written.fingerprint, encoder.name, list(encoder.layers),
