@@ -33,36 +33,6 @@ from IPython.display import HTML
 
 from milan.testing import made_up_exemplars
 
-def temporary():
-    "A new folder."
-    return Path(tempfile.mkdtemp())
-
-
-def few_hits(units=3, k=2, layer='conv1'):
-    "A HIT table by hand."
-    return pd.DataFrame(
-        [
-            {
-                'layer': layer,
-                'unit': unit,
-                **{f'image_url_{i}': f'https://example.org/{layer}/{unit}_{i}.png' for i in range(1, k + 1)},
-            }
-            for unit in range(units)
-        ]
-    )
-
-
-def results(*rows):
-    "A table of results as Mechanical Turk gives it, from (layer, unit, summary, worker, rejection time)."
-    names = ['Input.layer', 'Input.unit', 'Answer.summary', 'WorkerId', 'RejectionTime']
-    return pd.DataFrame(rows, columns=names).assign(**{'Input.image_url_1': 'https://example.org/1.png',
-                                                       'AssignmentStatus': 'Submitted'})
-
-
-RAW = [('conv1', '0', 'These are  dogs.', 'ANNA', ''), ('conv1', '0', 'Space around dogs', 'BEN', ''),
-       ('conv1', '0', 'good', 'CARL', 'Mon Nov 23 2026'), ('conv1', '1', 'None of the above', 'ANNA', ''),
-       ('conv1', '1', 'blue sky andclouds', 'BEN', ''), ('conv1', '1', ' ', 'DORA', '')]
-
 
 # 06_crowdsourcing.ipynb, section "What a worker sees"
 def test_what_a_worker_sees():
@@ -91,7 +61,7 @@ def test_pictures_to_host():
     picture_path('head #2', 0, 1), web_address('https://example.org/my pictures')
 
     found, folder = (Exemplars.open(made_up_exemplars(['blocks.9.mlp.fc1', 'head #2'], units=3, k=5, side=48)),
-                     temporary())
+                     Path(tempfile.mkdtemp()))
     table = hits(found, 'https://example.org/my pictures/', folder/'site', progress=False)
     test_eq(table.columns.tolist(), ['layer', 'unit', *(f'image_url_{i}' for i in range(1, 6))])
     test_eq(table.image_url_2[3], 'https://example.org/my%20pictures/head-20-232/0_2.png')
@@ -174,5 +144,8 @@ def test_can_the_pictures_be_reached():
     assert 'refused' in _problem(address, 1).lower()          # the connection is closed
     with expect_fail(MilanError, contains='not an address'): unreachable(['file:///etc/hosts'])
     with expect_fail(MilanError, contains='has layer, unit'): unreachable(asked[['layer', 'unit']])
-    test_eq(image_columns(few_hits(k=11))[-2:], ['image_url_10', 'image_url_11'])
+    test_eq(
+        image_columns(pd.DataFrame(columns=['layer', 'unit', *(f'image_url_{i}' for i in range(1, 12))]))[-2:],
+        ['image_url_10', 'image_url_11'],
+    )
     failing.assign(address=failing.address.str.replace(address, 'http://host'))
