@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 'ImageSet', 'KINDS', 'LETTERS', 'Labelled',
            'LabelledFolder', 'Latents', 'READER', 'Region', 'Row', 'SHAPES', 'SIZE', 'Scene', 'ShapeScenes', 'Side',
-           'TEXTURES', 'VERSION', 'Written', 'as_bytes', 'available', 'blur_regions', 'captions_for', 'centre_crop',
-           'class_names', 'classes_of', 'clipart', 'clipart_words', 'compose', 'concatenate', 'concept_masks',
-           'concepts', 'decoded', 'demo', 'depicted', 'difference_hash', 'draw_scene', 'emoji', 'emoji_categories',
-           'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'kinds_of', 'latents', 'licence_of',
-           'licences', 'load', 'make_scene', 'name_stem', 'names', 'open_picture', 'plain_background', 'published',
-           'read_latents', 'require_side', 'resized_crop', 'same_things', 'shape_kinds', 'spurious', 'stamp_kind',
-           'stamps', 'variants', 'write_on']
+           'Synset', 'TEXTURES', 'VERSION', 'Written', 'ancestors', 'as_bytes', 'available', 'blur_regions',
+           'captions_for', 'centre_crop', 'class_names', 'class_offsets', 'classes_of', 'clipart', 'clipart_words',
+           'compose', 'concatenate', 'concept_masks', 'concepts', 'decoded', 'demo', 'depicted', 'difference_hash',
+           'draw_scene', 'emoji', 'emoji_categories', 'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups',
+           'hypernyms', 'kinds_of', 'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem', 'names',
+           'open_picture', 'plain_background', 'published', 'read_latents', 'read_nouns', 'require_side',
+           'resized_crop', 'same_things', 'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
 
 # %% ../../nbs/02_images/00_images.ipynb #c9b430a3
 from .clipart import clipart, clipart_words
@@ -38,15 +38,16 @@ from .scenes import concept_masks, concepts, draw_scene, make_scene
 from .kinds import KINDS, Labelled, Side, kinds_of, same_things, shape_kinds
 from .edits import CORNERS, Written, as_bytes, blur_regions, captions_for, variants, write_on
 from .imagenet import COMMON, class_names, classes_of, depicted
+from .wordnet import Synset, ancestors, class_offsets, hypernyms, read_nouns
 
 # %% ../../nbs/02_images/00_images.ipynb #3c6eabec
 _all_ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 'ImageSet', 'KINDS', 'LETTERS',
-         'Labelled', 'LabelledFolder', 'Latents', 'READER', 'Region', 'Row', 'SHAPES', 'SIZE',
-         'Scene', 'ShapeScenes', 'Side', 'TEXTURES', 'VERSION', 'Written', 'as_bytes', 'available',
-         'blur_regions', 'captions_for', 'centre_crop', 'class_names', 'classes_of', 'clipart',
-         'clipart_words', 'compose', 'concatenate', 'concept_masks', 'concepts', 'decoded', 'demo',
-         'depicted', 'difference_hash', 'draw_scene', 'emoji', 'emoji_categories', 'emoji_names',
-         'file_words', 'fit_object', 'gcompris', 'groups', 'kinds_of', 'latents', 'licence_of',
-         'licences', 'load', 'make_scene', 'name_stem', 'names', 'open_picture', 'plain_background',
-         'published', 'read_latents', 'require_side', 'resized_crop', 'same_things', 'shape_kinds',
-         'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
+         'Labelled', 'LabelledFolder', 'Latents', 'READER', 'Region', 'Row', 'SHAPES', 'SIZE', 'Scene',
+         'ShapeScenes', 'Side', 'Synset', 'TEXTURES', 'VERSION', 'Written', 'ancestors', 'as_bytes',
+         'available', 'blur_regions', 'captions_for', 'centre_crop', 'class_names', 'class_offsets',
+         'classes_of', 'clipart', 'clipart_words', 'compose', 'concatenate', 'concept_masks', 'concepts',
+         'decoded', 'demo', 'depicted', 'difference_hash', 'draw_scene', 'emoji', 'emoji_categories',
+         'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'hypernyms', 'kinds_of', 'latents',
+         'licence_of', 'licences', 'load', 'make_scene', 'name_stem', 'names', 'open_picture',
+         'plain_background', 'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop',
+         'same_things', 'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
