@@ -11,6 +11,7 @@ from milan.gallery.rating import (
     COLUMNS,
     first_unanswered,
     paired_difference,
+    picture,
     rated,
     rater_agreement,
     raters,
@@ -132,6 +133,7 @@ def test_a_session():
 
     test_eq(read_cards(session).columns.tolist(), ['card', 'layer', 'unit', 'description'])
     test_eq(read_key(session).groupby('describer').decoy.sum()['ours'], 20)
+    assert all(picture(session, card).is_file() for card in read_cards(session).card)
     read_about(session)
 
     with expect_fail(MilanError, contains='no cards.csv'): read_cards(session.parent)
@@ -183,7 +185,8 @@ def test_answers():
                        ('twice', good + '3,yes,no,1,then\n'), ('row 16.rating', good + '17,yes,maybe,1,then\n'),
                        ('damaged', 'card,rating\n1,no\n'),
                        ('damaged', good + '17,yes\n'), ('cannot be read', ''),
-                       ('row 16.seconds', good + '17,yes,no,-1,then\n'), ('damaged', good.replace('card', 'cart')),
+                       ('row 16.seconds', good + '17,yes,no,-1,then\n'),
+                       ('damaged', good.replace('card', 'cart')),
                        ('cannot be read', good + 'a,b,c,d,e,f,g\n')):
         path.write_text(text)
         with expect_fail(MilanError, contains=told): read_answers(session, 'all')
