@@ -244,5 +244,7 @@ def test_what_the_answers_add_up_to():
     with expect_fail(MilanError, contains='answers by anna, ben'): rated(session, 'carl')
     (session/'key.csv').unlink()
     with expect_fail(MilanError, contains='no key.csv'): summary(session)
+    for name in raters(session): answers_file(session, name).unlink()
+    with expect_fail(MilanError, contains='no answers yet'): summary(session)
     shutil.rmtree(session.parent)
     with expect_fail(MilanError, contains='silent.csv'): summary(session)

@@ -314,7 +314,7 @@ def rated(session: str | Path, # the folder, with its key
     whole = read_cards(session).merge(read_key(session), on='card')
     return whole.merge(answers[answers['rating'] != ''].astype({'card': int}), on='card')
 
-# %% ../../nbs/12_gallery/03_rating.ipynb #6e37f6c8
+# %% ../../nbs/12_gallery/03_rating.ipynb #029648f4
 _RIGHT = {'right': ('fully', 'partly'), 'fully': ('fully',)} # measure → ratings that count
 
 
@@ -333,7 +333,9 @@ def summary(session: str | Path, # the folder, with its key
     of units with something nameable, and decoys. Raises `MilanError` where nothing is answered."""
     silent = _read(session, 'silent.csv', ['describer'], ['silent']).set_index('describer')['silent']
     lines = []
-    for rater in raters(session) or ['anybody']:
+    if not raters(session):
+        raise MilanError(f'{session} has no answers yet: `milan rate {session}` opens the page')
+    for rater in raters(session):
         table = rated(session, rater)
         for describer, count in silent.items():
             rows = table[table['describer'] == describer]

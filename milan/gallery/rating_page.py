@@ -67,7 +67,7 @@ answer is saved at once: you can stop at any time.</p></details></header>
 </html>
 '''
 
-# %% ../../nbs/12_gallery/04_rating_page.ipynb #1a9d61cf
+# %% ../../nbs/12_gallery/04_rating_page.ipynb #e2710583
 _STYLE = '''
 :root { color-scheme: light dark; --ink: #1c1b19; --soft: #67635c; --paper: #faf9f6; --card: #fff;
   --rule: #d8d4cb; --link: #0b5cad; --wrong: #a3242b; }
@@ -84,13 +84,14 @@ header { display: flex; flex-wrap: wrap; gap: .25rem .8rem; align-items: center;
 progress { flex: 1 1 6rem; max-width: 22rem; height: .5rem; accent-color: var(--link); }
 #count { color: var(--ink); font-variant-numeric: tabular-nums; }
 details { margin-left: auto; } details[open] { flex-basis: 100%; max-width: 50rem; }
-summary { cursor: pointer; } dt { font-weight: 600; } dl, details p { margin: .4rem 0; }
+summary { cursor: pointer; } dt { font-weight: 600; } dd { margin: 0; } dl, details p { margin: .4rem 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; }
 #images { flex: 1 1 auto; display: grid; gap: 4px; justify-content: center; align-content: center;
   padding: .2rem 1rem; }
 canvas { display: block; width: 100%; height: auto; border-radius: 3px; }
 footer { position: sticky; bottom: 0; background: var(--paper); border-top: 1px solid var(--rule);
   padding: .7rem 1rem .8rem; text-align: center; }
-footer p { margin: 0 0 .5rem; } #question { color: var(--soft); }
+footer p { margin: 0 0 .5rem; }
 #description { font-size: 1.45rem; line-height: 1.25; font-weight: 600; min-height: 1.25em;
   overflow-wrap: anywhere; }
 #description.secret { color: var(--soft); font-weight: 400; opacity: .7; font-size: 1rem; line-height: 1.8; }
@@ -106,10 +107,11 @@ nav { display: flex; justify-content: space-between; align-items: center; gap: .
   max-width: 38rem; } nav button { border: 0; background: none; color: var(--soft); padding: .2rem .4rem;
   font-size: .9rem; } #problem { color: var(--wrong); }
 @media (max-width: 40rem) { header, #images, footer { padding-left: .6rem; padding-right: .6rem; }
-  #description { font-size: 1.2rem; } }
+  #description { font-size: 1.2rem; } #question { font-size: .95rem; line-height: 1.3; }
+  footer { padding-bottom: .4rem; } nav { margin-top: .3rem; } }
 '''
 
-# %% ../../nbs/12_gallery/04_rating_page.ipynb #5465ab4b
+# %% ../../nbs/12_gallery/04_rating_page.ipynb #46ec8262
 _SCRIPT = '''
 const QUESTIONS = {
   nameable: ['Do the bright regions have something in common that you could name?', ['yes', 'no']],
@@ -149,7 +151,8 @@ function layOut(tiles, ratio) { // as large as the window allows
   get('images').style.gridTemplateColumns = `repeat(${columns}, ${Math.floor(side)}px)`;
 }
 
-let drawn = 0;
+let drawn = 0, arrange = () => {};
+window.addEventListener('resize', () => arrange());
 async function draw(card, tiles) {
   if (drawn === card) return;
   const picture = new Image();
@@ -164,8 +167,7 @@ async function draw(card, tiles) {
     return canvas;
   }));
   drawn = card;
-  layOut(tiles, width / height);
-  window.onresize = () => layOut(tiles, width / height);
+  arrange = () => layOut(tiles, width / height);
   if (card < view.cards) new Image().src = `pictures/${card + 1}`;
 }
 
@@ -188,12 +190,13 @@ function write() { // the panel below the images
   }));
   get('back').disabled = view.card === 1 && !second;
   get('on').disabled = !view[question];
+  arrange(); // the panel's height depends on the description
 }
 
 async function show(card, which) {
   view = await ask(`cards/${card}`);
   question = which || (view.nameable ? 'rating' : 'nameable');
-  get('images').hidden = get('answers').hidden = false;
+  get('answers').hidden = false;
   await draw(card, view.images);
   write();
   since = performance.now();
@@ -202,7 +205,9 @@ async function show(card, which) {
 function end() {
   get('count').textContent = `${view.cards} of ${view.cards} · all answered`;
   get('bar').value = view.cards;
-  get('images').hidden = get('answers').hidden = true;
+  get('images').replaceChildren();
+  get('answers').hidden = true;
+  drawn = 0;
   get('description').className = '';
   get('description').textContent = 'All cards are answered. Thank you!';
   get('question').textContent = 'You can close this page, and stop milan rate with Ctrl-C.';
