@@ -128,6 +128,7 @@ def test_a_session():
     with expect_fail(MilanError, contains='other cards'): start_session(session, *two_describers(), units=5)
     (session.parent/'letters').mkdir()
     (session.parent/'letters'/'to_anna.txt').touch()
+    with expect_fail(MilanError, contains='width is 0'): small_session(width=0)
     with expect_fail(MilanError, contains='to_anna.txt'):
         start_session(session.parent/'letters', *two_describers(), units=2)
 

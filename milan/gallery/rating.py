@@ -139,7 +139,7 @@ def _require_same(folder: Path, files: Mapping[str, str]) -> None: # raises `Mil
             raise MilanError(f'{folder} holds a session of other cards ({name} differs): give another '
                              'folder, or the descriptions, units and seed that it was made with')
 
-# %% ../../nbs/12_gallery/03_rating.ipynb #5b2d60d3
+# %% ../../nbs/12_gallery/03_rating.ipynb #d12cd912
 def start_session(folder: str | Path, # is created; a session of the same cards is kept, with its answers
                   found: Exemplars, # the units' images and masks
                   tables: Mapping[str, pd.DataFrame], # name of a describer → layer, unit, description
@@ -154,8 +154,8 @@ def start_session(folder: str | Path, # is created; a session of the same cards 
     """Write cards, key and pictures; the folder appears as a whole.
 
     Raises `MilanError` as `cards` does, and for a folder that holds anything else."""
-    folder, count = Path(folder), max(1, min(count, found.k, 60_000 // width)) # a JPEG's columns are limited
     check_sizes(width, count)
+    folder, count = Path(folder), min(count, found.k, 60_000 // width) # a JPEG's columns are limited
     made = cards(tables, found, units=units, decoys=decoys, seed=seed)
     files = _files(made)
     if (folder/'cards.csv').exists():
