@@ -13,6 +13,7 @@ from milan.images.sets import (
     latents,
     load,
     names,
+    probe,
     published,
     ShapeScenes,
     spurious,
@@ -21,6 +22,7 @@ from milan.images.sets import (
 import os
 import tempfile
 import warnings
+from unittest.mock import patch
 
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
@@ -107,6 +109,17 @@ def test_the_paper_s_data_sets():
 
 # 08_sets.ipynb, section "Loading by name"
 def test_loading_by_name():
+    few = {name: ImageFolder(made_up_folder(count), 32)
+           for count, name in enumerate(('stamps', 'gcompris', 'clipart', 'emoji', 'photographs'), 1)}
+    joined = []
+    with patch.dict(probe.__globals__, {name: lambda *_, name=name: few[name] for name in few}):
+        joined.extend([probe(32), demo(32), demo(32, ('emoji', 'photographs'))])
+    joined
+
+    test_eq([(one.name, len(one)) for one in joined], [('probe', 15), ('demo', 10), ('demo', 9)])
+    test_eq(joined[0].table['file'].tolist()[:10], joined[1].table['file'].tolist()) # numbered alike
+    assert torch.equal(joined[0][14], few['photographs'][4])
+
     load('shapes'), load(made_up_folder(), 48), names()
 
     folder = made_up_folder()

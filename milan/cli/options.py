@@ -30,8 +30,8 @@ Network = Annotated[str, typer.Argument(
     help='A network: efficientnet_lite0/imagenet, resnet18/imagenet, torchvision:NAME, timm:NAME, hf:NAME,'
     ' a .yaml file … (see `milan networks`)', show_default=False)]
 Images = Annotated[str, typer.Argument(
-    help='Images: stamps, gcompris, clipart, emoji, shapes, demo, imagenet, places365, or a folder of'
-    ' pictures.', show_default=False)]
+    help='Images: stamps, gcompris, clipart, emoji, photographs, shapes, demo (the first four), probe (the'
+    ' first five), imagenet, places365, or a folder of pictures.', show_default=False)]
 Random = Annotated[bool, option(
     _READ, '--random-weights',
     help='Build the network without its trained weights; nothing is fetched for it.')]

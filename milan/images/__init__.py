@@ -7,11 +7,12 @@ __all__ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 
            'LabelledFolder', 'Latents', 'READER', 'Region', 'Row', 'SHAPES', 'SIZE', 'Scene', 'ShapeScenes', 'Side',
            'Synset', 'TEXTURES', 'VERSION', 'Written', 'ancestors', 'as_bytes', 'available', 'blur_regions',
            'captions_for', 'centre_crop', 'class_names', 'class_offsets', 'classes_of', 'clipart', 'clipart_words',
-           'compose', 'concatenate', 'concept_masks', 'concepts', 'decoded', 'demo', 'depicted', 'difference_hash',
-           'draw_scene', 'emoji', 'emoji_categories', 'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups',
-           'hypernyms', 'kinds_of', 'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem', 'names',
-           'open_picture', 'plain_background', 'published', 'read_latents', 'read_nouns', 'require_side',
-           'resized_crop', 'same_things', 'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
+           'compose', 'concatenate', 'concept_masks', 'concepts', 'crop_boxes', 'decoded', 'demo', 'depicted',
+           'difference_hash', 'draw_scene', 'emoji', 'emoji_categories', 'emoji_names', 'file_words', 'fit_object',
+           'gcompris', 'groups', 'hypernyms', 'is_flat', 'kinds_of', 'latents', 'licence_of', 'licences', 'load',
+           'make_scene', 'name_stem', 'names', 'open_picture', 'photograph_credits', 'photographs', 'plain_background',
+           'probe', 'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop', 'same_things',
+           'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
 
 # %% ../../nbs/02_images/00_images.ipynb #c9b430a3
 from .clipart import clipart, clipart_words
@@ -20,7 +21,7 @@ from .sets import ShapeScenes, available
 from .clipart import emoji, emoji_categories, emoji_names
 from .drawing import difference_hash
 from .probes import file_words
-from .sets import demo
+from .sets import demo, probe
 from .drawing import groups, name_stem
 from .probes import gcompris, licence_of, licences
 from .sets import latents, load, names
@@ -38,6 +39,7 @@ from .scenes import concept_masks, concepts, draw_scene, make_scene
 from .kinds import KINDS, Labelled, Side, kinds_of, same_things, shape_kinds
 from .edits import CORNERS, Written, as_bytes, blur_regions, captions_for, variants, write_on
 from .imagenet import COMMON, class_names, classes_of, depicted
+from .photographs import crop_boxes, is_flat, photograph_credits, photographs
 from .wordnet import Synset, ancestors, class_offsets, hypernyms, read_nouns
 
 # %% ../../nbs/02_images/00_images.ipynb #3c6eabec
@@ -46,8 +48,9 @@ _all_ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 'I
          'ShapeScenes', 'Side', 'Synset', 'TEXTURES', 'VERSION', 'Written', 'ancestors', 'as_bytes',
          'available', 'blur_regions', 'captions_for', 'centre_crop', 'class_names', 'class_offsets',
          'classes_of', 'clipart', 'clipart_words', 'compose', 'concatenate', 'concept_masks', 'concepts',
-         'decoded', 'demo', 'depicted', 'difference_hash', 'draw_scene', 'emoji', 'emoji_categories',
-         'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'hypernyms', 'kinds_of', 'latents',
-         'licence_of', 'licences', 'load', 'make_scene', 'name_stem', 'names', 'open_picture',
-         'plain_background', 'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop',
-         'same_things', 'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
+         'crop_boxes', 'decoded', 'demo', 'depicted', 'difference_hash', 'draw_scene', 'emoji',
+         'emoji_categories', 'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'hypernyms',
+         'is_flat', 'kinds_of', 'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem',
+         'names', 'open_picture', 'photograph_credits', 'photographs', 'plain_background', 'probe',
+         'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop', 'same_things',
+         'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']

@@ -100,7 +100,8 @@ def groups(files: Sequence[str], # names, as `name_stem` takes them
     return [name_stem(files[root(i)]) for i in range(len(files))]
 
 # %% ../../nbs/02_images/05_drawing.ipynb #883275c0
-Row = dict[str, Any] # one image: the columns of the table, and `path`, `draw`: how to get its pixels
+# one image: the columns of the table, and `draw`: how to get its pixels; `group` only where it is known
+Row = dict[str, Any]
 Drawing = tuple[np.ndarray, np.ndarray | None] # uint8 (size, size, 3) and, where known, bool (size, size)
 
 
@@ -120,11 +121,11 @@ def _render_all(rows: list[Row], size: int, folder: Path, name: str, progress: b
         for _ in tqdm(pool.map(draw, range(len(rows))), total=len(rows), desc=f'decoding {name}',
                       disable=not progress, leave=False):
             pass
-    first = [i for i, row in enumerate(rows) if row['variant'] == 0]
+    first = [i for i, row in enumerate(rows) if row['variant'] == 0 and not row.get('group')]
     names = dict(zip([rows[i]['file'] for i in first], groups([rows[i]['name'] for i in first],
                                                               hashes[first]), strict=True))
     for row in rows:
-        row['group'] = f'{name}/{names[row["file"]]}'
+        row['group'] = row.get('group') or f'{name}/{names[row["file"]]}'
     images.flush()
     masks.flush()
     table = pd.DataFrame([{key: value for key, value in row.items() if key != 'draw'} for row in rows])
