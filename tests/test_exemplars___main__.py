@@ -36,7 +36,7 @@ def command(folder, count, out, batch_size=5, more=()):
     "The command for `count` processes, and an environment that gives each one thread."
     words = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(count)]
     words += ['-m', 'milan.exemplars', 'planted/shapes', str(folder/'pictures'), '--random-weights', '--k',
-              '4', '--bottom']
+              '4', '--bottom', '--keep-maxima']
     words += ['--batch-size', str(batch_size), '--device', 'cpu', '--out', str(folder/out), *more]
     folders = {'MILAN_DATA_DIR': str(folder/'data'), 'MILAN_RESULTS_DIR': str(folder/'results')}
     return words, os.environ | {'OMP_NUM_THREADS': '1'} | folders

@@ -57,10 +57,12 @@ def test_a_network_and_images_by_name():
 def test_the_command():
     folder = noise_folder()
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        find('planted/shapes', str(folder), k=2, random_weights=True, device='cpu', out=folder.parent/'set')
+        find('planted/shapes', str(folder), k=2, random_weights=True, device='cpu', keep_maxima=True,
+             out=folder.parent/'set')
     printed.getvalue().split(':')[0]
 
     assert (folder.parent/'set'/'exemplars.json').exists()
+    test_eq(len(list((folder.parent/'set').glob('*/maxima.npy'))), 4)
     shutil.rmtree(folder.parent)
 
     test_eq(_option('k', 15), {'type': int, 'default': 15})

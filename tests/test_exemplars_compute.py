@@ -219,6 +219,67 @@ def test_interrupted_and_resumed():
     del os.environ['MILAN_RESULTS_DIR']
 
 
+# 12_compute.ipynb, section "Every image's maxima"
+def test_every_image_s_maxima():
+    folder, network = temporary(), small_network()
+    kept = compute(network, Squares(), ['conv?', 'head'], units={'conv2': [6, 1]}, k=5, batch_size=7, bottom=True,
+                   keep_maxima=True, out=folder/'kept', quiet=True)
+    {layer: kept.maxima(layer).shape for layer in kept.layers}, kept.unit_numbers('conv2')
+
+    images = torch.stack([image for image, _ in Squares()]).float() / 255
+    for layer in ('conv1', 'conv2', 'head'):
+        columns = kept.unit_numbers(layer)
+        with torch.inference_mode(), hooks.record(network.eval(), layer) as recording: network(images)
+        maps = recording[layer][:, columns].reshape(40, len(columns), -1)
+        np.testing.assert_allclose(kept.maxima(layer), maps.amax(2).half(), rtol=1e-3)
+        np.testing.assert_allclose(kept.maxima(f'{layer}.bottom'), (-maps).amax(2).half(), rtol=1e-3)
+    for layer in kept.layers:
+        best = np.take_along_axis(kept.maxima(layer), kept.ids(layer).T, axis=0)
+        test_eq(best, kept.activations(layer).T.astype(np.float16))
+    test_eq(kept.select(['conv1'], k=2).view(size=12).maxima('conv1'), kept.maxima('conv1'))
+    exported = kept.export(folder/'published')
+    assert not list(exported.rglob('maxima*'))
+
+    images, settings = Counted(), {'layers': ['conv1', 'conv2'], 'k': 5, 'batch_size': 4, 'quiet': True}
+    plain = compute(small_network(), images, out=folder/'set', **settings)
+    with expect_fail(MilanError, contains='keep_maxima=True'): plain.maxima('conv1')
+    reads, before = [], {path.relative_to(plain.folder): path.read_bytes() for path in plain.folder.rglob('*.*')}
+    for keep in (False, True, True, False):
+        images.read = 0
+        fuller = compute(small_network(), images, out=folder/'set', keep_maxima=keep, **settings)
+        reads.append(images.read)
+    reads, fuller.maxima('conv2').shape
+
+    test_eq(reads, [1, 41, 1, 1])                # one item to identify the inputs, or all
+    after = {path.relative_to(folder/'set'): path.read_bytes() for path in (folder/'set').rglob('*.*')}
+    test_eq({str(name) for name in set(after) - set(before)}, {'conv1/maxima.npy', 'conv2/maxima.npy'})
+    assert all(after[name] == content for name, content in before.items())
+    test_eq(fuller.about['fingerprint'], plain.about['fingerprint'])
+    (folder/'set'/'conv1'/'notes.txt').write_text('mine')
+    (folder/'set'/'conv1'/'maxima.npy').unlink() # as someone may do who needs the space
+    test_eq(compute(small_network(), images, out=folder/'set', **settings).folder, folder/'set')
+    with expect_fail(MilanError, contains='notes.txt'):
+        compute(small_network(), images, out=folder/'set', keep_maxima=True, **settings)
+
+    interrupted, whole = Counted(), Counted()
+    compute(small_network(), interrupted, out=folder/'a', **settings)
+    settings |= {'save_every': 0., 'keep_maxima': True}
+    interrupted.fail_at = 25
+    with contextlib.suppress(KeyboardInterrupt): compute(small_network(), interrupted, out=folder/'a', **settings)
+    unsaved = folder/'.a.progress'/'part-0'/'maxima.bytes'
+    unsaved.write_bytes(unsaved.read_bytes() + b'rows of a batch that no state has seen')
+    compute(small_network(), interrupted, out=folder/'a', **settings | {'keep_maxima': False})
+    interrupted.fail_at, interrupted.read = None, 0
+    turned = settings | {'layers': ['conv2', 'conv1']}
+    compute(small_network(), interrupted, out=folder/'a', **turned)
+    compute(small_network(), whole, out=folder/'b', **turned)
+    interrupted.read, whole.read
+
+    test_eq((interrupted.read, whole.read), (40 - 24 + 1, 41))
+    assert same_files(folder/'a', folder/'b') and not (folder/'.a.progress').exists()
+    shutil.rmtree(folder)
+
+
 # 12_compute.ipynb, section "Images by name, and images that must not change"
 def test_images_by_name_and_images_that_must_not_change():
     folder = temporary()
@@ -259,7 +320,7 @@ def work(folder):
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 16, 3, 2))
     images = (torch.rand(160, 3, 24, 24) * 255).byte()
-    settings = {"k": 4, "batch_size": 4, "save_every": save_every, "quiet": True}
+    settings = {"k": 4, "batch_size": 4, "save_every": save_every, "quiet": True, "keep_maxima": True}
     compute(network, images, ["0", "1", "2"], out=folder/"set", **settings)
 
 
@@ -489,9 +550,10 @@ def test_errors():
     def without_room(folder):
         "In a process whose files may have 60 kB."
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-        with expect_fail(MilanError, contains='disk is full'):
-            compute(small_network(), Squares(), 'conv1', k=5, batch_size=4, save_every=0.0, out=folder/'a',
-                    quiet=True)
+        for keep in (False, True):
+            with expect_fail(MilanError, contains='disk is full'):
+                compute(small_network(), Squares(), 'conv1', k=5, batch_size=4, save_every=0.0, out=folder/'a',
+                        keep_maxima=keep, quiet=True)
 
 
     folder = temporary()

@@ -9,8 +9,10 @@ from milan.exemplars.layouts import (
     _unit_numbers,
     FILES,
     first_images,
+    MAXIMA,
     open_images,
     open_layers,
+    open_maxima,
     open_native,
     open_published,
     read_about,
@@ -68,6 +70,13 @@ def test_this_package_s_layout():
 
     expected = upsample(torch.from_numpy(np.load(folder/'conv1/maps.npy')[1]), (32, 32)) > layer.quantiles[1]
     test_eq(masks[:, 0].bool(), expected)
+
+    np.save(folder/'conv1'/MAXIMA, np.arange(90, dtype=np.float16).reshape(30, 3))
+    open_maxima(native(folder), 30)[[0, 29]]
+
+    test_eq(type(open_maxima(native(folder), None)), np.memmap)
+    with expect_fail(MilanError, contains='keep_maxima=True'): open_maxima(native(folder, 'conv2'), 30)
+    (folder/'conv1'/MAXIMA).unlink()
 
     wider = view_native(layer, size=64, quantile=.5)
     [float(one.read(1)[1].mean()) for one in (layer, wider)]
@@ -189,6 +198,14 @@ def test_errors():
     layer = native(folder)
     np.save(folder/'conv1'/'quantiles.npy', np.zeros((3, 4)))
     with expect_fail(MilanError, contains='quantiles.npy'): view_native(layer, quantile=.5)
+    for wrong in (np.zeros((30, 3)), np.zeros((30, 3), np.int16), np.zeros((30, 2), np.float16),
+                  np.zeros((29, 3), np.float16), np.zeros((3, 3), np.float16), np.zeros(90, np.float16)):
+        np.save(folder/'conv1'/MAXIMA, wrong)
+        with expect_fail(MilanError, contains='maxima.npy holds'): open_maxima(layer, 30)
+    np.save(folder/'conv1'/MAXIMA, np.zeros((3, 3), np.float16))   # the top images have numbers up to 27
+    with expect_fail(MilanError, contains='maxima.npy holds'): open_maxima(layer, None)
+    (folder/'conv1'/MAXIMA).write_bytes((folder/'conv1'/MAXIMA).read_bytes()[:-1])
+    with expect_fail(MilanError, contains='maxima.npy cannot be read'): open_maxima(layer, 3)
     whole = (folder/'conv1'/'maps.npy').read_bytes()
     (folder/'conv1'/'maps.npy').write_bytes(whole[:len(whole) // 2])
     with expect_fail(MilanError, contains='maps.npy cannot be read'): native(folder)

@@ -15,6 +15,7 @@ from milan.exemplars.run import (
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from milan.config import MilanError
 from milan.exemplars.state import ProcessState
 from milan.exemplars.store import Exemplars
 from milan.hooks.layers import layers_of
+from milan.hooks.recording import record
 from milan.networks.registry import as_network
 from milan.testing import same_files, small_network, Squares
 
@@ -50,7 +52,7 @@ ABOUT = {'layers': ['conv1', 'conv2'], 'size': None, 'quantile': .99, 'borders':
 
 def new_state(run, folder):
     "The state of a process that has seen nothing."
-    return ProcessState(folder, 'key', run.layer_states(), run.device)
+    return ProcessState(folder, 'key', run.layer_states(), run.device, keep_maxima=run.keep_maxima)
 
 
 # 11_run.ipynb, section "What a run is"
@@ -126,6 +128,27 @@ def test_sharing_a_run():
     work(run, folder/'third', folder/'.third.progress', 'key', ABOUT, True)
     assert same_files(folder/'third', folder/'set')
     test_eq(sorted(path.name for path in folder.iterdir()), ['again', 'set', 'third'])
+    shutil.rmtree(folder)
+
+    folder, run = temporary(), small_run(keep_maxima=True, batch_size=9, units={'conv2': [5, 1]})
+    begun_by_three(run, folder/'.again.progress')
+    turned = replace(run, layers=run.layers[::-1])
+    work(turned, folder/'again', folder/'.again.progress', 'key', ABOUT, True)
+    maxima = Exemplars.open(folder/'again').maxima('conv2')
+    maxima.shape, maxima.dtype
+
+    images = torch.stack([image for image, _ in Squares()]).float() / 255
+    with torch.inference_mode(), record(run.network.module, 'conv2') as recording: run.network.module(images)
+    expected = recording['conv2'].amax((2, 3))[:, [1, 5]]                  # every activation, in memory at once
+    np.testing.assert_allclose(maxima, expected.half(), rtol=1e-3)
+    work(run, folder/'set', folder/'.set.progress', 'key', ABOUT, True)
+    assert same_files(folder/'again', folder/'set')
+    begun_by_three(run, folder/'.third.progress')
+    (folder/'.third.progress'/'part-2'/'maxima.bytes').write_bytes(bytes(20))
+    work(run, folder/'third', folder/'.third.progress', 'key', ABOUT, True)
+    assert same_files(folder/'third', folder/'set')
+    test_eq(sorted(path.name for path in folder.iterdir()), ['again', 'set', 'third'])
+    require_ours(folder/'set')
     shutil.rmtree(folder)
 
 

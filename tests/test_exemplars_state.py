@@ -1,8 +1,10 @@
 # Generated from nbs/09_state.ipynb by `make export`. Edit the notebook, not this file.
 
+import zlib
 from milan.exemplars.state import (
     _plausible,
-    _same_images,
+    _same_bytes,
+    _same_files,
     ImageFile,
     layer_state,
     LayerState,
@@ -114,7 +116,8 @@ def test_the_state_of_a_process():
 
     folder = temporary()
     (folder/'images.bytes').write_bytes(b'abcd')
-    assert not _same_images(folder/'images.bytes', {'ids': [0], 'shape': [1, 2, 2], 'sum': 1})
+    assert not _same_files(folder, {'spool': {'ids': [0], 'shape': [1, 2, 2], 'sum': 1}})
+    assert _same_bytes(folder/'images.bytes', 3, zlib.crc32(b'abc')) and not _same_bytes(folder/'no', 0, 0)
     test_eq(_plausible({'key': 'k', 'batches': [0], 'spool': {'ids': [], 'shape': [], 'sum': 0}, 'layers': {}}),
             False)
     shutil.rmtree(folder)
@@ -123,11 +126,12 @@ def test_the_state_of_a_process():
 
     test_eq(saved_state(temporary(), 'key'), None)
 
-    def worked(folder, numbers, key='key'):
+    def worked(folder, numbers, key='key', **settings):
         "A state that has seen these batches of three images since the last one, and is saved."
-        with ProcessState(folder, key, {'conv1': six(12)}, torch.device('cpu')) as state:
+        with ProcessState(folder, key, {'conv1': six(12)}, torch.device('cpu'), **settings) as state:
             for number in numbers:
                 state.layers['conv1'].add(torch.rand(3, 6, 5, 5), torch.arange(3) + 3 * number, None)
+                if state.maxima is not None: state.maxima.add(number, {'conv1': state.layers['conv1'].peaks})
                 state.batches.append(number)
             if numbers: state.save()
         return state
@@ -139,6 +143,21 @@ def test_the_state_of_a_process():
 
     assert torch.equal(again.layers['conv1'].top.payload, state.layers['conv1'].top.payload)
     test_eq(worked(folder, [], key='other inputs').batches, [])
+    shutil.rmtree(folder)
+
+    folder = temporary()
+    state = worked(folder, [0, 2], keep_maxima=True)
+    again = worked(folder, [3], keep_maxima=True)
+    again.maxima.rows, (folder/'maxima.bytes').stat().st_size
+
+    test_eq((again.maxima.rows, (folder/'maxima.bytes').stat().st_size), ({0: 3, 2: 3, 3: 3}, 9 * 2 * 2))
+    numbers = np.fromfile(folder/'maxima.bytes', '<f2').reshape(9, 2)
+    test_eq(numbers[6:], again.layers['conv1'].peaks.half().numpy())
+    with open(folder/'maxima.bytes', 'r+b') as file: file.truncate(24)     # the last batch is lost
+    test_eq(saved_state(folder, 'key')['batches'], [0, 2])                 # and so is the last state
+    (folder/'maxima.bytes').unlink()
+    test_eq(saved_state(folder, 'key'), None)
+    shutil.rmtree(folder)
 
     folder, batches = temporary(), []
     worked(folder, [0, 2])

@@ -45,6 +45,7 @@ def test_layers_and_units():
     test_eq(tables.unit_numbers('conv1'), [1, 4, 7])
     test_eq(tables.dead(), [])
     assert (np.diff(tables.activations('conv1')) <= 0).all()
+    with expect_fail(MilanError, contains='keep_maxima=True'): tables.maxima('conv1')
 
     _Lookup(folder, some._stored, {}).lookup('conv1', 4)
 
@@ -168,6 +169,10 @@ def test_writing_the_published_layout():
 def test_errors():
     found, folder = Exemplars.open(made_up_set()), published_by_hand(temporary())
     published = Exemplars.open(folder)
+    np.save(found.folder/'conv1'/'maxima.npy', np.zeros((30, 3), np.float16))
+    test_eq(found.maxima('conv1').shape, (30, 3))
+    found.about['images_count'] = 31                         # the file is that of another data set
+    with expect_fail(MilanError, contains='float16 of shape (30, 3)'): found.maxima('conv1')
     for view, said in (({'quantile': 1.5}, '1.5'), ({'size': 0}, 'size = 0'), ({'borders': 'wrap'}, "'wrap'")):
         with expect_fail(MilanError, contains=said): found.view(**view)
     for view in ({'quantile': .5}, {'borders': 'replicate'}):
@@ -175,6 +180,7 @@ def test_errors():
     with expect_fail(MilanError, contains='unit 0'): published.lookup('layer1', 0)
     with expect_fail(MilanError, contains='no thresholds'): published.levels('layer1')
     with expect_fail(MilanError, contains='no thresholds'): published.dead()
+    with expect_fail(MilanError, contains='only the top images'): published.maxima('layer1')
     with expect_fail(MilanError, contains="has no layer 'layer2'; it has layer1"): published.ids('layer2')
     with expect_fail(MilanError, contains='4 images per unit'): found.select(k=4)
     with expect_fail(MilanError, contains='exists already'): found.export(folder)

@@ -43,6 +43,7 @@ def exemplars(network: options.Network, # key
               channels_last: options.ChannelsLast = False, # faster on many processors
               save_every: options.SaveEvery = 60., # seconds
               fresh: options.Fresh = False, # from the beginning
+              keep_maxima: options.KeepMaxima = False, # of every image
               out: options.Out = None, # folder
               export: options.Export = False, # the published layout too
              ) -> None:
@@ -60,8 +61,8 @@ def exemplars(network: options.Network, # key
     from milan.exemplars.command import find
 
     find(network, images, layers, units, k, quantile, bottom, drop_tokens, borders, skip_broken,
-         random_weights, batch_size, workers, device, seed, channels_last, save_every, fresh, out, export,
-         group_options['trust'])
+         random_weights, batch_size, workers, device, seed, channels_last, save_every, fresh, keep_maxima,
+         out, export, group_options['trust'])
 
 # %% ../../nbs/15_command/07_describing.ipynb #0df56163
 _CAPTIONER = 'The captioner'

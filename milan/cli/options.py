@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DEFAULT_UNSHOWN', 'Network', 'Images', 'Random', 'SkipBroken', 'Layers', 'Units', 'Top', 'Quantile', 'Bottom',
            'DropTokens', 'Padding', 'BatchSize', 'Workers', 'Device', 'Seed', 'ChannelsLast', 'SaveEvery', 'Fresh',
-           'Out', 'Export', 'AsJson', 'option']
+           'KeepMaxima', 'Out', 'Export', 'AsJson', 'option']
 
 # %% ../../nbs/15_command/04_options.ipynb #7fba2571
 from pathlib import Path
@@ -80,6 +80,10 @@ Fresh = Annotated[bool, option(
     help='Compute again, even if there is a finished or an interrupted run of the same inputs.')]
 
 # %% ../../nbs/15_command/04_options.ipynb #6dfaa624
+KeepMaxima = Annotated[bool, option(
+    _RESULT, '--keep-maxima',
+    help="Also keep every image's maximum of each unit: 2 bytes × images × units on disk, and as much again "
+    'during the run. A finished result without them is computed again.')]
 Out = Annotated[Path | None, option(
     _RESULT, '--out', '-o', **DEFAULT_UNSHOWN,
     help='Folder of the result. Default: below $MILAN_RESULTS_DIR.')]

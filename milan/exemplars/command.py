@@ -87,6 +87,7 @@ def find(network: str, # a key, as in `milan networks`
          channels_last: bool = False, # memory format
          save_every: float = 60., # seconds between two saved states
          fresh: bool = False, # start again, replacing `out`
+         keep_maxima: bool = False, # also every image's maximum of each unit
          out: Path | None = None, # folder of the result; None: below $MILAN_RESULTS_DIR
          export: bool = False, # write the published layout, too
          trust: bool = False, # run the function that a network file names
@@ -99,7 +100,7 @@ def find(network: str, # a key, as in `milan networks`
         found = compute(loaded, pictures, chosen, k=k, quantile=quantile, size=loaded.size,
                         units=wanted, bottom=bottom, drop_tokens=drop_tokens, borders=borders,
                         batch_size=batch_size, workers=workers, seed=seed, channels_last=channels_last,
-                        save_every=save_every, resume=not fresh, out=out)
+                        save_every=save_every, resume=not fresh, keep_maxima=keep_maxima, out=out)
         if rank_and_count()[0] == 0:
             typer.echo(f'{len(found)} units in {len(found.layers)} layers: {found.folder}')
             if export:

@@ -26,7 +26,7 @@ from ..hooks.layers import Layer, Layers, layers_of
 from ..networks.registry import as_network
 from .fingerprints import images_hash, network_hash, readout_hash, transform_hash
 from .inputs import Items, in_eval, name_of, named_errors, stack
-from .layouts import FILES, FORMAT, read_about, write_about
+from .layouts import FILES, FORMAT, MAXIMA, read_about, write_about
 from .masks import require_borders
 from .run import Run, require_ours, work
 from .sharing import exclusive, rank_and_count, require_same, wait_for_all
@@ -153,8 +153,8 @@ def _place(run: Run, out: str | Path | None, name: str | None, key: str) -> Path
     return (results_dir()/'exemplars'/safe(run.network.name)/chosen).absolute()
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #d844b93e
-def _is_finished(out: Path, key: str, inputs: dict[str, Any], resume: bool) -> bool:
-    "Whether `out` is this result. Raises `MilanError` for a folder that must not be replaced."
+def _is_finished(out: Path, key: str, inputs: dict[str, Any], resume: bool, maxima: bool) -> bool:
+    "Whether `out` is this result, and all of it. Raises `MilanError` for a folder that must not be replaced."
     if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return False
     if not (out/'exemplars.json').exists():
@@ -165,7 +165,10 @@ def _is_finished(out: Path, key: str, inputs: dict[str, Any], resume: bool) -> b
         return False
     about = read_about(out)
     if about.get('fingerprint') == key:
-        return True
+        complete = not maxima or all((out/layer/MAXIMA).is_file() for layer in about['layers'])
+        if not complete: # it will be replaced by one that also has the maxima
+            require_ours(out)
+        return complete
     others = dict.fromkeys(name.removesuffix('_hash') for name in inputs if about.get(name) != inputs[name])
     raise MilanError(f'{out} holds finished exemplars of other inputs ({", ".join(others)}); they are left '
                      'alone: give another folder as out=, or replace them with resume=False (--fresh)')
@@ -177,8 +180,9 @@ def _result(run: Run, out: str | Path | None, name: str | None, resume: bool,
     key = fingerprint(inputs)
     out = _place(run, out, name, key)
     progress = out.with_name(f'.{out.name}.progress')
-    state_key = fingerprint([key, run.batch_size, run.channels_last])
-    finished = _is_finished(out, key, inputs, resume)
+    with_maxima = ['maxima'] if run.keep_maxima else [] # keys without them are as they always were
+    state_key = fingerprint([key, run.batch_size, run.channels_last, *with_maxima])
+    finished = _is_finished(out, key, inputs, resume, run.keep_maxima)
     require_same(f'{state_key} {finished}', 'inputs') # and all have looked before one changes anything
     if not finished:
         about = inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key,
@@ -237,6 +241,8 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             size: int | None = 224, # shorter side of images and masks as read, pixels; None: as stored
             units: Mapping[str, Sequence[int]] | None = None, # layer → unit numbers; others keep all
             bottom: bool = False, # also each unit's negative, in '<layer>.bottom': its lowest activations
+            keep_maxima: bool = False, # also every image's maximum of each unit, for `Exemplars.maxima`:
+                                       # 2 bytes × images × units on disk, and as much again during the run
             borders: str = 'zeros', # padding mode of the maps: 'zeros' as in the original, or 'replicate'
             batch_size: int = 64, # images per forward pass
             workers: int = 0, # processes that read images; 0: this one
@@ -266,7 +272,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         wanted = {str(layer): numbers for layer, numbers in (units or {}).items()}
         run = Run(entry, data, chosen, k, quantile, wanted, batch_size, workers, torch.device('cpu'), seed,
                   transform or entry.transform, to_image or entry.to_image, truncate, channels_last, autocast,
-                  save_every, quiet)
+                  save_every, quiet, bool(keep_maxima))
         _require_valid(run, size, borders)
         for part in (module, *(layer.readout for layer in chosen)):
             opened.enter_context(in_eval(part))

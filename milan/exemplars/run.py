@@ -26,7 +26,8 @@ from ..hooks.layers import Layer, prefix_tokens
 from ..hooks.recording import record
 from ..networks.network import Network
 from .inputs import Items, call, dtype_of, prepared, size_of, stack
-from .layouts import FILES, read_about, write_about, write_layer
+from .layouts import FILES, MAXIMA, read_about, write_about, write_layer
+from .maxima import write_maxima
 from .quantiles import quantile_table
 from .sharing import assigned_batches, exclusive, rank_and_count, wait_for_all
 from .state import STATES, LayerState, ProcessState, merge_layer, saved_state, write_images
@@ -52,6 +53,7 @@ class Run:
     autocast: torch.dtype | None # precision of the forward pass
     save_every: float # seconds between two saved states
     quiet: bool # no progress bar
+    keep_maxima: bool = False # every image's maximum of each unit
 
     def units_of(self, layer: Layer) -> Sequence[int] | None:
         "Unit numbers of a `layer`; None: all. A unit's negative has its number."
@@ -109,6 +111,8 @@ def one_pass(run: Run, # the settings
             _require_room(state, shown, len(run.images))
         if won.any():
             state.images.add(shown[won.to(shown.device)], ids[won])
+        if state.maxima is not None:
+            state.maxima.add(number, {name: layer.peaks for name, layer in state.layers.items()})
         state.batches.append(number)
         bar.update(len(ids))
         if time.monotonic() - saved >= run.save_every:
@@ -122,7 +126,8 @@ def _require_room(state: ProcessState, images: torch.Tensor, rows: int) -> None:
     candidates = min(rows, units * k * (1 + math.log(rows / k))) # expected number, for images in any order
     maps = sum(top.payload.numel() * 4 for top in tops)
     pixels = (candidates + min(rows, units * k)) * math.prod(images.shape[1:])
-    require_space(state.folder, int(pixels + 3 * maps))
+    maxima = 0 if state.maxima is None else 2 * rows * units # bytes; of the processes, and of the result
+    require_space(state.folder, int(pixels + 3 * maps + 2 * maxima))
 
 # %% ../../nbs/05_exemplars/11_run.ipynb #bc4bf9ac
 def batch_loader(run: Run, # the settings
@@ -159,7 +164,7 @@ def require_ours(out: Path, # a folder that will be replaced
     except MilanError: # damaged: its folders with a layer's files
         layers = [path.parent.name for path in out.glob('*/ids.npy')]
     ours = {out/name for name in ('exemplars.json', 'images.npy', 'image_ids.npy')}
-    ours |= {out/layer/f'{name}.npy' for layer in layers for name in FILES}
+    ours |= {out/layer/name for layer in layers for name in (MAXIMA, *(f'{name}.npy' for name in FILES))}
     for path in sorted(out.rglob('*')):
         if path.is_symlink() or (not path.is_dir() and path not in ours):
             raise MilanError(f'{out} also holds {path.relative_to(out)}, which is not part of the exemplars; '
@@ -187,9 +192,12 @@ def write_result(out: Path, # the result's folder
     "Write the result, and remove the states that led to it."
     progress = state.folder.parent
     result = progress/'result'
+    maxima = [one.maxima for one in (state, *others) if one.maxima is not None]
     for name, layer in state.layers.items():
         (result/name).mkdir(parents=True)
         write_layer(result/name, layer_arrays(layer))
+        if maxima:
+            write_maxima(maxima, name, result/name/MAXIMA)
     used = np.unique(np.concatenate([layer.top.ids.cpu().numpy().ravel() for layer in state.layers.values()]))
     write_images([state.images, *(other.images for other in others)], used, result/'images.npy')
     np.save(result/'image_ids.npy', used)
@@ -211,7 +219,8 @@ def merge_states(run: Run, # the settings
     others, seen = [], list(state.batches)
     for folder in sorted(state.folder.parent.glob('part-*')):
         if folder != state.folder and saved_state(folder, state.key):
-            other = ProcessState(folder, state.key, run.layer_states(), run.device)
+            other = ProcessState(folder, state.key, run.layer_states(), run.device,
+                                 keep_maxima=run.keep_maxima)
             others.append(opened.enter_context(other))
             seen += others[-1].batches
             for name, layer in state.layers.items():
@@ -239,7 +248,8 @@ def work(run: Run, # the settings
         wait_for_all()
         numbers = assigned_batches(progress, key, run.batches())
         wait_for_all() # nothing is saved before all processes have read what is saved
-        own = ProcessState(progress/f'part-{rank}', key, run.layer_states(), run.device, run.truncate)
+        own = ProcessState(progress/f'part-{rank}', key, run.layer_states(), run.device, run.truncate,
+                           keep_maxima=run.keep_maxima)
         with torch.inference_mode(), own as state:
             with progress_bar(run, state, numbers) as bar:
                 one_pass(run, state, batch_loader(run, numbers), bar)

@@ -7,6 +7,7 @@ __all__ = ['STATES', 'LayerState', 'layer_state', 'restore_layer', 'merge_layer'
            'ProcessState']
 
 # %% ../../nbs/05_exemplars/09_state.ipynb #f3287ee5
+import contextlib
 import math
 import os
 import pickle
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 from ..config import MilanError
 from ..files import StrictModel, atomic
 from ..hooks.layers import Layer
+from .maxima import MaximaFile, size_of_maxima
 from .quantiles import RunningQuantile, merge_quantile, quantile_state, restore_quantile
 from .topk import RunningTopK, merge_top, restore_top, top_state
 
@@ -44,6 +46,7 @@ class LayerState:
         self.layer, self.prefix = layer, prefix
         self.units = None if units is None else torch.tensor(sorted(set(map(int, units))), dtype=torch.int64)
         self.top, self.quantile = RunningTopK(k), RunningQuantile(quantile, rows, seed=seed)
+        self.peaks = torch.empty(0, 0) # (rows, units) maxima of the last batch
 
     def add(self,
             output: Any, # of the layer, for a batch
@@ -56,6 +59,7 @@ class LayerState:
         # maps in half precision are not cast: a copy of them would cost more than all the rest
         peaks, lowest = maps.amax((2, 3)).float(), maps.amin((2, 3)).float()
         _require_finite(self, peaks.isfinite() & lowest.isfinite(), ids)
+        self.peaks = peaks
         self.quantile.add(maps, ids)
         return self.top.add(peaks, ids.to(maps.device), maps)
 
@@ -187,11 +191,18 @@ class _Images(StrictModel):
     sum: int
 
 
+class _Maxima(StrictModel):
+    rows: dict[int, int]
+    widths: dict[str, int]
+    sum: int
+
+
 class _State(StrictModel): # what a state file holds
     key: str
     batches: list[int]
     spool: _Images
     layers: dict[str, Any]
+    maxima: _Maxima | None = None # where they are not kept
 
 # %% ../../nbs/05_exemplars/09_state.ipynb #e5ce9a3b
 def _plausible(state: Any) -> bool:
@@ -199,15 +210,28 @@ def _plausible(state: Any) -> bool:
         found = _State.model_validate(state)
     except ValidationError:
         return False
-    return len(set(found.batches)) == len(found.batches) and bool(found.batches) == bool(found.layers)
+    known = found.maxima is None or list(found.maxima.rows) == found.batches
+    different = len(set(found.batches)) == len(found.batches)
+    return known and different and bool(found.batches) == bool(found.layers)
 
 
-def _same_images(path: Path, images: dict[str, Any]) -> bool: # as they were when the state was saved
-    left, found = len(images['ids']) * math.prod(images['shape']), 0
+def _same_bytes(path: Path, size: int, expected: int) -> bool: # the first `size` bytes have this checksum
+    left, found = size, 0
+    if not path.is_file():
+        return False
     with open(path, 'rb') as file:
         while piece := file.read(min(left, 1 << 24)):
             left, found = left - len(piece), zlib.crc32(piece, found)
-    return not left and found == images['sum']
+    return not left and found == expected
+
+
+def _same_files(folder: Path, state: dict[str, Any]) -> bool: # as they were when the state was saved
+    images, maxima = state['spool'], state.get('maxima')
+    if maxima is not None:
+        size = size_of_maxima(maxima['rows'], maxima['widths'])
+        if not _same_bytes(folder/'maxima.bytes', size, maxima['sum']):
+            return False
+    return _same_bytes(folder/'images.bytes', len(images['ids']) * math.prod(images['shape']), images['sum'])
 
 # %% ../../nbs/05_exemplars/09_state.ipynb #f14daf93
 def _read_state(path: Path) -> dict[str, Any] | None: # None where there is none, or a damaged one
@@ -228,13 +252,13 @@ def _read_state(path: Path) -> dict[str, Any] | None: # None where there is none
 def saved_state(folder: Path, # of a process
                 key: str, # of the inputs
                 names: Sequence[str] = STATES, # files to look at, in this order
-               ) -> dict[str, Any] | None: # None where there is none, or its images are gone
+               ) -> dict[str, Any] | None: # None where there is none, or its images or maxima are gone
     "The last saved state, or the one before it if that is damaged. Tensors are read when they are used."
     odd = [name for name in names if (folder/name).exists() and not (folder/name).is_file()]
     if odd or not (folder/'images.bytes').is_file():
-        return None
+        return None # without looking at the states
     for state in filter(None, (_read_state(folder/name) for name in names)):
-        if state['key'] == key and _same_images(folder/'images.bytes', state['spool']):
+        if state['key'] == key and _same_files(folder, state):
             return state
     return None
 
@@ -248,6 +272,7 @@ class ProcessState:
     device: torch.device
     truncate: bool = False        # see `ImageFile`
     batches: list[int] = field(default_factory=list) # numbers of those seen
+    keep_maxima: bool = False     # every image's maximum of each unit; the key must tell
 
     def __enter__(self) -> 'ProcessState':
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -257,12 +282,18 @@ class ProcessState:
         state = saved_state(self.folder, self.key)
         self.batches = state['batches'] if state else []
         self.images.restore(state['spool'] if state else {'ids': [], 'shape': [], 'sum': 0})
+        self.maxima = MaximaFile(self.folder/'maxima.bytes') if self.keep_maxima else None
+        if self.maxima is not None:
+            self.maxima.restore(state['maxima'] if state else {})
         for name, saved in (state['layers'] if state else {}).items():
             restore_layer(self.layers[name], saved, self.device)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.images.file.close()
+        with contextlib.ExitStack() as opened: # closes both, even if the disk is full
+            opened.callback(self.images.file.close)
+            if self.maxima is not None:
+                opened.callback(self.maxima.file.close)
 
     def save(self) -> None:
         "Save everything, or nothing; the state before it is kept."
@@ -270,6 +301,7 @@ class ProcessState:
         last, previous = (self.folder/name for name in STATES)
         with atomic(last) as beside:
             seen = {'key': self.key, 'batches': self.batches, 'spool': self.images.state()}
-            torch.save(seen | {'layers': layers}, beside)
+            maxima = {} if self.maxima is None else {'maxima': self.maxima.state()}
+            torch.save(seen | {'layers': layers} | maxima, beside)
             if last.exists():
                 os.replace(last, previous)

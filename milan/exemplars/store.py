@@ -93,6 +93,16 @@ class _Tables(_Units):
             raise MilanError(f'{self.folder} is in the published layout, which holds masks but no thresholds')
         return part.quantiles
 
+    def maxima(self,
+               layer: str | int, # module path, or the number that names it
+              ) -> np.ndarray: # (images, units) float16, mapped into memory
+        """Each unit's maximum on every image of the data set, in their order. Raises `MilanError` unless the
+        set was made with `keep_maxima=True`."""
+        part = self._layer(layer)
+        if not isinstance(part, NativeLayer):
+            raise MilanError(f'{self.folder} is in the published layout, which holds only the top images')
+        return part.maxima(self.about.get('images_count'))
+
     def dead(self) -> list[Unit]:
         "Units that never exceed their threshold, such as those that are always 0: their masks are empty."
         rows = [(name, part, int(row)) for name, part in self._stored.items()
