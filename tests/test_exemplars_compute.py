@@ -261,11 +261,14 @@ def test_every_image_s_maxima():
     with expect_fail(MilanError, contains='notes.txt'):
         compute(small_network(), images, out=folder/'set', keep_maxima=True, **settings)
 
+    interrupted, whole = Counted(), Counted()
+    compute(small_network(), interrupted, out=folder/'a', **settings)
     settings |= {'save_every': 0., 'keep_maxima': True}
-    interrupted, whole = Counted(fail_at=25), Counted()
+    interrupted.fail_at = 25
     with contextlib.suppress(KeyboardInterrupt): compute(small_network(), interrupted, out=folder/'a', **settings)
     unsaved = folder/'.a.progress'/'part-0'/'maxima.bytes'
     unsaved.write_bytes(unsaved.read_bytes() + b'rows of a batch that no state has seen')
+    compute(small_network(), interrupted, out=folder/'a', **settings | {'keep_maxima': False})
     interrupted.fail_at, interrupted.read = None, 0
     turned = settings | {'layers': ['conv2', 'conv1']}
     compute(small_network(), interrupted, out=folder/'a', **turned)
