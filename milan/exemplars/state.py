@@ -256,7 +256,7 @@ def saved_state(folder: Path, # of a process
     "The last saved state, or the one before it if that is damaged. Tensors are read when they are used."
     odd = [name for name in names if (folder/name).exists() and not (folder/name).is_file()]
     if odd or not (folder/'images.bytes').is_file():
-        return None # without looking at the states
+        return None
     for state in filter(None, (_read_state(folder/name) for name in names)):
         if state['key'] == key and _same_files(folder, state):
             return state
