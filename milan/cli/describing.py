@@ -229,14 +229,18 @@ def describe(network: options.Network, # key
                                     quantile=quantile, batch_size=batch_size, workers=workers, seed=seed,
                                     keep_maxima=verified, out=out and out / 'exemplars')
     folder = out or default_folder(found.folder, name.removeprefix('milan:'), *search.values())
-    _write(found.select(k=k), model.describe(found), folder)
+    sources = getattr(getattr(pictures, 'table', None), 'group', range(len(pictures)))
+    shown = found.distinct(sources, k) if verified else found
+    _write(shown, model.describe(found), folder)
 
 # %% ../../nbs/15_command/07_describing.ipynb #20907e76
 def _write(found: 'Exemplars', table: Any, folder: Path) -> None:
     "Write the page and the table, and say where."
     import milan
+    from milan.describers.concepts import for_pages
 
-    milan.gallery.write(found, table, folder/'gallery')
+    shown = for_pages(table) if 'nearest' in table else table
+    milan.gallery.write(found, shown, folder/'gallery')
     milan.files.write_table(table, folder/'descriptions.csv')
     said = table.description.astype(str) != ''
     silent = '' if said.all() else f' ({(~said).sum()} units without a description)'

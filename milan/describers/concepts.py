@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LATE', 'POOL', 'EXACT_GATE', 'EXACT', 'VERSION', 'COLUMNS', 'families_of', 'Recorded', 'recorded_units', 'Layer',
-           'Assessed', 'ConceptsDescriber']
+           'Assessed', 'ConceptsDescriber', 'for_pages']
 
 # %% ../../nbs/10_describers/06_concepts.ipynb #3169705b
 import warnings
@@ -303,3 +303,12 @@ def _key(describer: ConceptsDescriber, regions: Regions, families: Sequence[Fami
     settings = {name: value for name, value in describer.settings().items() if name not in ('gate', 'rules', 'sources')}
     where = [fingerprint(regions.pictures.tolist()), fingerprint(regions.masks.tobytes().hex())]
     return fingerprint([settings, where, [[family.name, family.concepts] for family in families]])
+
+# %% ../../nbs/10_describers/06_concepts.ipynb #59b75d62
+def for_pages(table: pd.DataFrame, # from `ConceptsDescriber.describe`
+             ) -> pd.DataFrame: # fewer columns, in the order in which a reader wants them
+    "What a page shows of each unit: evidence with its interval, and why a silent unit has no name."
+    spoken = table.description != ''
+    return table.assign(nearest=table.nearest.where(~spoken, ''), presence=table.presence.where(spoken))[
+        ['layer', 'unit', 'description', 'evidence', 'low', 'high', 'presence', 'family', 'runner_up', 'silent',
+         'nearest', 'combination']]

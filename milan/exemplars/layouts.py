@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMAT', 'FILES', 'MAXIMA', 'StoredLayer', 'write_layer', 'write_about', 'read_about', 'open_images', 'NativeLayer',
            'open_native', 'open_maxima', 'view_native', 'PublishedLayer', 'open_published', 'first_images', 'view_key',
-           'open_layers', 'view_layer']
+           'of_different_sources', 'open_layers', 'view_layer']
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #c89e7283
 import hashlib
@@ -355,6 +355,26 @@ def view_key(layer: StoredLayer, # any
         return [value.shape, '' if mapped else hashlib.sha256(value.tobytes()).hexdigest()]
     values = {'levels' if name == 'quantiles' else name: brief(value) for name, value in vars(layer).items()}
     return {name: value for name, value in ({'levels': None} | values).items() if name != 'folder'}
+
+# %% ../../nbs/05_exemplars/07_layouts.ipynb #f9880d36
+def of_different_sources(layer: StoredLayer, # stays as it is; with ids
+                         groups: np.ndarray, # (images of the data set,) name of the source of each
+                         k: int, # images per unit
+                        ) -> StoredLayer:
+    "The k best images of each unit, one from each source; then, where sources run out, the next best."
+    if layer.ids is None:
+        raise MilanError(f'{layer.folder} holds images and masks only, and no ids.csv: their sources are unknown')
+    if len(groups) <= layer.ids.max():
+        raise MilanError(f'{len(groups)} sources were given, and {layer.folder} has image {layer.ids.max()}: give one source '
+                         'for each image of the data set')
+    places = np.empty((len(layer.ids), min(k, layer.k)), int)
+    for row, sources in enumerate(groups[layer.ids]):
+        first = np.unique(sources, return_index=True)[1]
+        places[row] = sorted(range(layer.k), key=lambda place: (place not in first, place))[:k]
+    names = ('ids', 'activations', 'maps') if isinstance(layer, NativeLayer) else ('ids', 'activations', 'images', 'masks')
+    rows = np.arange(len(places))[:, None]
+    chosen = {name: getattr(layer, name)[rows, np.sort(places, 1)] for name in names if getattr(layer, name) is not None}
+    return replace(layer, **chosen) if isinstance(layer, NativeLayer) else replace(layer, **chosen, k=places.shape[1])
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #f3b34ed1
 def open_layers(folder: Path, # of a set in either layout

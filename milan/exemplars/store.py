@@ -19,7 +19,8 @@ import torch
 from ..config import MilanError, data_dir, results_dir
 from ..files import atomic, fingerprint
 from ..hooks.layers import Unit
-from .layouts import NativeLayer, StoredLayer, first_images, open_layers, view_key, view_layer
+from .layouts import NativeLayer, StoredLayer, first_images, of_different_sources, open_layers
+from .layouts import view_key, view_layer
 from .show import Exemplar, as_html
 
 # %% ../../nbs/05_exemplars/08_store.ipynb #eb91fa2d
@@ -187,6 +188,15 @@ class Exemplars(_Lookup):
             raise MilanError(f'{k} images per unit were asked for, and {self.folder} has {self.k}')
         chosen = {str(layer): self._layer(layer) for layer in (self.layers if layers is None else layers)}
         stored = {name: first_images(part, k or self.k) for name, part in chosen.items()}
+        return Exemplars(self.folder, stored, self.about)
+
+    def distinct(self,
+                 groups: Sequence[Any], # (images of the data set,) source of each, such as an image set's `table.group`
+                 k: int = 15, # images per unit; all where there are fewer
+                ) -> 'Exemplars':
+        "The same set with images of different sources first. Raises `MilanError` for a set without ids."
+        names = np.array([str(group) for group in groups])
+        stored = {name: of_different_sources(part, names, k) for name, part in self._stored.items()}
         return Exemplars(self.folder, stored, self.about)
 
     def export(self,

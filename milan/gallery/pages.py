@@ -79,11 +79,11 @@ def _checked(table: pd.DataFrame, layers: Sequence[str]) -> pd.DataFrame: # rais
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #308f3601
 def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    "The columns of numbers, the score first, and those of text, besides layer, unit and description."
+    "The columns of numbers, evidence or score first, and those of text, besides layer, unit and description."
     others = [name for name in table.columns if name not in ('layer', 'unit', 'description')]
     numbers = [name for name in others if pd.api.types.is_any_real_numeric_dtype(table[name])]
     texts = [name for name in others if name not in numbers]
-    return sorted(numbers, key=lambda name: name != 'score'), texts
+    return sorted(numbers, key=lambda name: (name != 'evidence', name != 'score')), texts
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #fdaf8058
 def _facts(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
@@ -100,13 +100,17 @@ def _data(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> 
     return f'data-unit="{row["unit"]}" data-words="{words}" {values}'
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #2a1f3ec1
+def _words(description: str) -> str: # HTML; a describer may say nothing of a unit
+    return _text(description) if description else '<i>no description</i>'
+
+
 def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str,
           size: tuple[int, int], shown: int) -> str:
     "One unit on its layer's page."
-    unit, words = row['unit'], _text(row['description'])
+    unit, words = row['unit'], _words(row['description'])
     facts = ''.join(f'<span>{fact}</span>' for fact in _facts(row, numbers, texts))
     alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, '
-                   f'bright where it is active: {words}')
+                   f'bright where it is active: {_text(row["description"])}')
     return (f'<article id="unit-{unit}" {_data(row, numbers, texts)}>\n<h2>{words}</h2>\n'
             f'<p class="facts"><a href="#unit-{unit}">unit {unit}</a>{facts}</p>\n'
             f'<div class="strip"><img src="{image}" width="{size[0]}" height="{size[1]}" loading="lazy" '
@@ -243,7 +247,7 @@ def _entries(layer: str, rows: pd.DataFrame) -> str:
     page = f'layers/{_slug(layer)}.html'
     return ''.join(
         f'<li data-words="{_text(str(row.description).lower())}" data-unit="{row.unit}"><a'
-        f' href="{page}#unit-{row.unit}">{_text(row.description)}</a> <span class="facts">{_text(layer)},'
+        f' href="{page}#unit-{row.unit}">{_words(row.description)}</a> <span class="facts">{_text(layer)},'
         f' unit {row.unit}</span></li>\n' for row in rows.itertuples())
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #91fb7d57
@@ -266,7 +270,7 @@ def _index(title: str, note: str, parts: Sequence[tuple[str, pd.DataFrame, str]]
 # %% ../../nbs/12_gallery/01_pages.ipynb #b09872a4
 def _preview(layer: str, rows: pd.DataFrame) -> str: # the first units of a layer, for its tile on the index
     return ''.join(
-        f'<p>{_text(row.description)}</p><div class="strip"><img src="images/{_slug(layer)}/{row.unit}.jpg"'
+        f'<p>{_words(row.description)}</p><div class="strip"><img src="images/{_slug(layer)}/{row.unit}.jpg"'
         ' alt="" loading="lazy"></div>' for row in rows.head(3).itertuples())
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #78bd6aed
@@ -295,8 +299,10 @@ def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title:
     parts, size, columns = [], 0, _columns(table)
     for layer in layers:
         rows = table[table['layer'] == layer]
-        if 'score' in columns[0]:
-            rows = rows.sort_values('score', ascending=False, kind='stable')
+        if columns[0][:1] in (['evidence'], ['score']): # units without a description last
+            order = rows.assign(silent=rows.description == '').sort_values(
+                ['silent', columns[0][0]], ascending=[True, False], kind='stable').index
+            rows = rows.loc[order]
         size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar)
         parts.append((layer, rows, _preview(layer, rows)))
     (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
