@@ -4,7 +4,7 @@ IMAGES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
-DATA := tuxpaint-stamps gcompris-photos openclipart emoji efficientnet-lite0
+DATA := tuxpaint-stamps gcompris-photos openclipart emoji photographs wordnet efficientnet-lite0 efficientnet-lite2
 # Generated shapes need neither a network nor photographs, so they run in the small profile.
 PROFILE := $(if $(IMAGES),smoke,demo)
 # Your own runs go to the results folder, which git ignores; only `make reports` and `make benchmarks` change the reports under version control.
@@ -45,7 +45,7 @@ ifeq ($(IMAGES),)
 	@$(BIN)/milan data fetch $(DATA) || \
 	    { printf '\nSomething could not be fetched. Without a network, run: make demo IMAGES=shapes\n'; exit 1; }
 endif
-	$(say) 'demo: find exemplars, train a captioner (once), describe'
+	$(say) 'demo: find exemplars, name units, test the names'
 	@$(BIN)/milan reproduce describe_a_network --profile $(PROFILE) $(if $(IMAGES),--images $(IMAGES))
 	$(say) 'demo: done. Look at'
 	@find "$(DEMO)" -maxdepth 2 \( -name report.ipynb -o -name descriptions.csv -o -name index.html \) | sed 's/^/  /'
