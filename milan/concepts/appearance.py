@@ -33,7 +33,8 @@ def derivative(maps: torch.Tensor, # (n, h, w)
     row, column = _kernel(sigma, across), _kernel(sigma, down)
     side = len(row) // 2
     padded = functional.pad(maps[:, None], (side,) * 4, mode='replicate')
-    return functional.conv2d(functional.conv2d(padded, row[None, None, None]), column[None, None, :, None])[:, 0]
+    filtered = functional.conv2d(padded, row[None, None, None])
+    return functional.conv2d(filtered, column[None, None, :, None])[:, 0]
 
 # %% ../../nbs/08_concepts/06_appearance.ipynb #144ec672
 def local_mean(maps: torch.Tensor, # (n, h, w)
@@ -51,7 +52,8 @@ def colours(pixels: torch.Tensor, # (n, 3, h, w) in [0, 1]
            ) -> Looks:
     "Areas of one colour, vivid areas, bright ones, dark ones."
     named = colour_names(pixels)
-    found = {f'{colour} areas': local_mean((named == number).float(), 5) for number, colour in enumerate(COLOURS)}
+    found = {f'{colour} areas': local_mean((named == number).float(), 5)
+             for number, colour in enumerate(COLOURS)}
     gray = local_mean(pixels.mean(1), 5)
     vivid = local_mean(pixels.amax(1) - pixels.amin(1), 5)
     return found | {'vivid colours': vivid, 'bright areas': gray, 'dark areas': 1 - gray}
@@ -89,7 +91,8 @@ def textures(gray: torch.Tensor, # (n, h, w) in [0, 1]
     fine = (gray - derivative(gray, .8)).abs()
     return found | {'busy patterns': local_mean(energy * (1 - coherence), 3),
                     'corners': (xx * yy - xy**2).clamp(min=0).sqrt(),
-                    'smooth areas': -local_mean(energy, 5).clamp(min=.003).log(), 'grain': local_mean(fine, 5)}
+                    'smooth areas': -local_mean(energy, 5).clamp(min=.003).log(),
+                    'grain': local_mean(fine, 5)}
 
 # %% ../../nbs/08_concepts/06_appearance.ipynb #bb3aa45b
 def _curvatures(gray: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -71,7 +71,8 @@ def _dimmed(picture: Image.Image, cosines: torch.Tensor, threshold: float, side:
     "A picture, dark where the cosines, (h, w), are below the threshold."
     pixels = np.asarray(picture.resize((side, side)), np.float32)
     larger = functional.interpolate(cosines[None, None], size=(side, side), mode='bilinear')[0, 0]
-    return Image.fromarray((pixels * np.where(larger.numpy()[..., None] > threshold, 1, .35)).astype(np.uint8))
+    bright = larger.numpy()[..., None] > threshold
+    return Image.fromarray((pixels * np.where(bright, 1, .35)).astype(np.uint8))
 
 
 def sheet(pictures: Any, # an `ImageSet`
@@ -94,7 +95,8 @@ def sheet(pictures: Any, # an `ImageSet`
         common = float(cosines[::5].flatten().quantile(.97))
         for column, index in enumerate(shown.values()):
             threshold = max(common, .6 * float(cosines[index].max()))
-            page.paste(_dimmed(pictures.picture(index), cosines[index], threshold, side), (60 + column * side, row * side))
+            one = _dimmed(pictures.picture(index), cosines[index], threshold, side)
+            page.paste(one, (60 + column * side, row * side))
     return page
 
 # %% ../../nbs/08_concepts/07_clusters.ipynb #299c6f6a
@@ -114,9 +116,9 @@ def save_clusters(clusters: Clusters, # with or without names
         writer.writerows(enumerate(clusters.names))
 
 # %% ../../nbs/08_concepts/07_clusters.ipynb #a222de03
-def load_clusters(path: str | Path | None = None, # from `save_clusters`; None: those that come with the package
+def load_clusters(path: str | Path | None = None, # from `save_clusters`; None: the file in the package
                  ) -> Clusters:
-    "Read both files. Raises `MilanError` where one is missing, damaged, or of another number of clusters."
+    "Read both files. Raises `MilanError` where one is missing or damaged, or the numbers of clusters differ."
     path = manifests_dir()/'clusters'/'efficientnet_lite2.safetensors' if path is None else Path(path)
     table = path.with_suffix('.csv')
     try:
@@ -125,11 +127,11 @@ def load_clusters(path: str | Path | None = None, # from `save_clusters`; None: 
         with table.open(newline='') as file:
             names = {int(row['cluster']): row['name'].strip() for row in csv.DictReader(file)}
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise MilanError(f'{path} and {table.name} hold no clusters ({type(error).__name__}: {error}); make them with '
-                         'save_clusters') from error
+        raise MilanError(f'{path} and {table.name} hold no clusters ({type(error).__name__}: {error}); '
+                         'make them with save_clusters') from error
     count = len(found.centres)
     if sorted(names) != list(range(count)) or found.components.shape[1:] != found.mean.shape:
-        raise MilanError(f'{table} names {len(names)} clusters and {path.name} holds {count}: give one name (it may be '
-                         f'empty) to each of 0 … {count - 1}')
+        raise MilanError(f'{table} names {len(names)} clusters and {path.name} holds {count}: '
+                         f'give one name (it may be empty) to each of 0 … {count - 1}')
     found.names = [names[number] for number in range(count)]
     return found

@@ -17,7 +17,6 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-
 from ..exemplars.inputs import Items, stack
 from ..exemplars.store import Exemplars
 from ..files import atomic
@@ -93,7 +92,7 @@ class Family:
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #f79e6355
 def _region_values(maps: torch.Tensor, masks: torch.Tensor, how: str) -> torch.Tensor:
-    "Values of the maps of one picture, (concepts, h, w), in its regions, (regions, SIDE, SIDE): (regions, concepts)."
+    "(regions, concepts): values of a picture's maps, (concepts, h, w), in its masks, (regions, SIDE, SIDE)."
     weights = functional.adaptive_avg_pool2d(masks, maps.shape[1:]).flatten(1)
     if how == 'mean':
         return weights / weights.sum(1, keepdim=True).clamp(min=1e-6) @ maps.flatten(1).T
@@ -156,7 +155,8 @@ def _measure_part(images: Any, rows: range, regions: Regions, families: Sequence
         some = range(start, min(start + batch_size, rows.stop))
         batch = _read_batch(images, some, teacher)
         for family in families:
-            values = _measure_batch(family, batch, [where[row] for row in some], regions, np.random.default_rng(start))
+            places, random = [where[row] for row in some], np.random.default_rng(start)
+            values = _measure_batch(family, batch, places, regions, random)
             for kind, value in zip(('pictures', 'regions', 'sample'), values, strict=True):
                 found.setdefault(f'{family.name} {kind}', []).append(value)
     return {name: np.concatenate(values) for name, values in found.items()}
@@ -177,19 +177,19 @@ def sweep(images: Any, # map-style data set of images
           regions: Regions, # on these images
           families: Sequence[Family], # with different names
           teacher: Any = None, # a `Teacher`; None where no family needs one
-          folder: str | Path | None = None, # for parts, which the caller names by all that they depend on; None: none
+          folder: str | Path | None = None, # of saved parts, another for other arguments; None: not saved
           batch_size: int = 16, # images
           progress: bool = True, # show a bar
          ) -> dict[str, Values]: # by family
     "Measure all families on all images."
     parts = []
-    starts = range(0, len(images), PART)
-    for start in tqdm(starts, desc=f'measure concepts ({len(images):,} images)', disable=not progress, unit=' parts'):
+    about = f'measure concepts ({len(images):,} images)'
+    for start in tqdm(range(0, len(images), PART), desc=about, disable=not progress, unit=' parts'):
         path = None if folder is None else Path(folder)/f'part-{start:06}.npz'
         part = None if path is None else _saved_part(path)
         if part is None:
-            part = _measure_part(images, range(start, min(start + PART, len(images))), regions, families, teacher,
-                                 batch_size)
+            rows = range(start, min(start + PART, len(images)))
+            part = _measure_part(images, rows, regions, families, teacher, batch_size)
             if path is not None:
                 with atomic(path) as beside, beside.open('wb') as file:
                     np.savez(file, **part)
@@ -197,7 +197,9 @@ def sweep(images: Any, # map-style data set of images
     return {family.name: _joined(family, parts, regions, len(images)) for family in families}
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #cbff5885
-def _joined(family: Family, parts: Sequence[Mapping[str, np.ndarray]], regions: Regions, count: int) -> Values:
+def _joined(family: Family, parts: Sequence[Mapping[str, np.ndarray]], regions: Regions,
+            count: int) -> Values:
+    "The parts of one family together; `count` is the number of pictures."
     whole, inside, sample = (np.concatenate([part[f'{family.name} {kind}'] for part in parts])
                              for kind in ('pictures', 'regions', 'sample'))
     values = np.zeros((*regions.pictures.shape, len(family.concepts)), np.float16)

@@ -27,7 +27,7 @@ from ..networks.registry import as_network
 
 # %% ../../nbs/08_concepts/05_teacher.ipynb #3640a69b
 def _before_norms(module: nn.Module, example: torch.Tensor) -> dict[str, str]:
-    "For each batch normalisation the convolution whose output it gets, by module path."
+    "For each batch normalisation, the convolution whose output is its input; both as module paths."
     made: list[tuple[str, torch.Tensor]] = []
     found: dict[str, str] = {}
 
@@ -62,7 +62,7 @@ def folded(module: nn.Module, # stays as it is
 # %% ../../nbs/08_concepts/05_teacher.ipynb #8649ae12
 @dataclass
 class Reading:
-    "What a teacher says of a batch of pictures."
+    "What a teacher sees in a batch of pictures."
     classes: torch.Tensor # (n, classes, h, w), probabilities that sum to 1 at each position
     features: torch.Tensor # (n, features, h, w), what the classes are read from
     late: torch.Tensor # (n, channels, h, w), maps of the late layers, concatenated; channels may be 0
@@ -91,15 +91,16 @@ class Teacher:
             with record(self.network.module, layers) as recording:
                 self.network.module(inputs.contiguous(memory_format=torch.channels_last))
             features, *late = (recording[layer.name].float() for layer in layers)
-            late = [functional.adaptive_avg_pool2d(one, features.shape[2:]) for one in late] or [features[:, :0]]
-            return Reading(_linear_maps(features, self.linear).softmax(1), features, torch.cat(late, 1))
+            late = [functional.adaptive_avg_pool2d(one, features.shape[2:]) for one in late]
+            classes = _linear_maps(features, self.linear).softmax(1)
+            return Reading(classes, features, torch.cat(late or [features[:, :0]], 1))
 
 
 def _linear_maps(features: torch.Tensor, linear: nn.Linear) -> torch.Tensor: # the layer at each position
     weight, bias = linear.weight.float(), linear.bias
     if weight.shape[1] != features.shape[1]:
-        raise MilanError(f'the linear layer takes {weight.shape[1]} numbers, and the maps have {features.shape[1]} channels: '
-                         'such a network cannot be a teacher')
+        raise MilanError(f'the linear layer takes {weight.shape[1]} numbers, and the maps have '
+                         f'{features.shape[1]} channels: such a network cannot be a teacher')
     return functional.conv2d(features, weight[:, :, None, None], None if bias is None else bias.float())
 
 # %% ../../nbs/08_concepts/05_teacher.ipynb #b57a1d87
@@ -120,15 +121,16 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     linears = [part for part in parts.values() if isinstance(part, nn.Linear)]
     if not pools or not linears:
         raise MilanError(f'{entry.name} cannot be a teacher: it has no '
-                         f'{"linear layer" if pools else "pooling over positions"}; choose a convolutional classifier')
+                         f'{"linear layer" if pools else "pooling over positions"}; choose a convolutional '
+                         'classifier')
     names = tuple(names or (one[0] for one in class_names()))
     example = torch.rand(1, 3, entry.size, entry.size, generator=torch.Generator().manual_seed(0))
     example = example.to(linears[-1].weight.device)
     dtype = torch.float32 if precise else torch.bfloat16
     module = folded(entry.module, entry.transform(example)).to(memory_format=torch.channels_last)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
-    teacher = Teacher(Network(entry.name, module, list(late), entry.size, entry.transform, None), names, pools[-1],
-                      linear, tuple(late), torch.float32)
+    quick = Network(entry.name, module, list(late), entry.size, entry.transform, None)
+    teacher = Teacher(quick, names, pools[-1], linear, tuple(late), torch.float32)
     _check(teacher, example)
     module.to(dtype)
     teacher.dtype = dtype
@@ -136,13 +138,13 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
 
 # %% ../../nbs/08_concepts/05_teacher.ipynb #3c7080be
 def _check(teacher: Teacher, example: torch.Tensor) -> None:
-    "Raise `MilanError` unless the mean of the class maps is what the network says of the whole picture."
+    "Raise `MilanError` unless the mean of the class maps is the network's output for the whole picture."
     whole = teacher.network.module(teacher.network.transform(example)).detach().float()
     features = teacher.read(example).features.mean((2, 3))
     if whole.shape != (1, len(teacher.names)):
-        raise MilanError(f'{teacher.network.name} gives an output of shape {tuple(whole.shape[1:])}, and there are '
-                         f'{len(teacher.names)} names of classes; give names=, one for each output')
+        raise MilanError(f'{teacher.network.name} gives an output of shape {tuple(whole.shape[1:])}, and '
+                         f'there are {len(teacher.names)} names of classes; give names=, one for each output')
     again = functional.linear(features, teacher.linear.weight, teacher.linear.bias)
     if not torch.allclose(whole, again.detach(), rtol=1e-3, atol=1e-3):
-        raise MilanError(f'{teacher.network.name} cannot be a teacher: its output is not a linear function of the mean '
-                         f'of {teacher.pool}\'s input')
+        raise MilanError(f'{teacher.network.name} cannot be a teacher: its output is not a linear function '
+                         f'of the mean input of {teacher.pool}')

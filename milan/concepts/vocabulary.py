@@ -21,27 +21,31 @@ from .sweep import SIDE, Batch, Family, Regions, Values
 from .teacher import Teacher
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #5397587f
-VAGUE = frozenset(
-    '''abstraction, agent, anapsid, animal oil, appliance, article, artifact, barrier, canine, carnivore,
-    causal agent, chelonian, chordate, colubrid snake, commodity, conductor, consumer goods, container, contrivance,
-    conveyance, covering, course, craft, creation, cutter, cutting implement, device, diapsid, domestic animal, drug,
-    durables, edge tool, elasmobranch, electronic equipment, equipment, establishment, even-toed ungulate, expanse,
-    external body part, fabrication, fastener, fluid, foodstuff, furnishing, game, game bird, game equipment,
-    gallinaceous bird, garment, geological formation, home appliance, household appliance, housing, hunting dog,
-    implement, impediment, instrument, instrumentality, invertebrate, kitchen appliance, lagomorph, leporid, liquid,
-    machine, marker, material, matter, means, measuring instrument, mechanical device, mechanism, mercantile
-    establishment, metatherian, motor vehicle, natural elevation, natural object, nutriment, obstruction, odd-toed
-    ungulate, oscine, overgarment, padding, part, passerine, personal computer, piece, place of business, placental,
-    plant organ, plant part, produce, protective covering, public transport, relation, reproductive structure,
-    restraint, ruminant, saurian, self-propelled vehicle, shelter, soft-finned fish, solid, source of illumination,
-    spiny-finned fish, sporting dog, starches, structure, substance, support, system, teleost fish, bony fish,
-    cartilaginous fish, top, toy dog, tracheophyte, ungulate, vascular plant, vertebrate, vessel, ware, watchdog,
-    wheeled vehicle, working dog, aquatic vertebrate, way, bovid, unit, whole, control, hand tool, module, surface,
-    state, signal, sheet, strip, framework, hindrance, fabric, piece of cloth, attire, toiletry, medium,
-    cooking utensil, kitchen utensil, decapod crustacean, echinoderm, swine, coelenterate, great ape, viverrine,
-    musteline mammal, procyonid, edentate, proboscidean, monotreme, hook, baked goods, mollusk, dish (nutriment),
-    food (substance), food (solid), substance (matter), substance (part), part (relation), vessel (container)'''
-    .replace('\n', ' ').split(', ')) # fmt: skip
+_VAGUE = '''
+    abstraction, agent, anapsid, animal oil, appliance, article, artifact, barrier, canine,
+    carnivore, causal agent, chelonian, chordate, colubrid snake, commodity, conductor, consumer
+    goods, container, contrivance, conveyance, covering, course, craft, creation, cutter, cutting
+    implement, device, diapsid, domestic animal, drug, durables, edge tool, elasmobranch, electronic
+    equipment, equipment, establishment, even-toed ungulate, expanse, external body part,
+    fabrication, fastener, fluid, foodstuff, furnishing, game, game bird, game equipment,
+    gallinaceous bird, garment, geological formation, home appliance, household appliance, housing,
+    hunting dog, implement, impediment, instrument, instrumentality, invertebrate, kitchen
+    appliance, lagomorph, leporid, liquid, machine, marker, material, matter, means, measuring
+    instrument, mechanical device, mechanism, mercantile establishment, metatherian, motor vehicle,
+    natural elevation, natural object, nutriment, obstruction, odd-toed ungulate, oscine,
+    overgarment, padding, part, passerine, personal computer, piece, place of business, placental,
+    plant organ, plant part, produce, protective covering, public transport, relation, reproductive
+    structure, restraint, ruminant, saurian, self-propelled vehicle, shelter, soft-finned fish,
+    solid, source of illumination, spiny-finned fish, sporting dog, starches, structure, substance,
+    support, system, teleost fish, bony fish, cartilaginous fish, top, toy dog, tracheophyte,
+    ungulate, vascular plant, vertebrate, vessel, ware, watchdog, wheeled vehicle, working dog,
+    aquatic vertebrate, way, bovid, unit, whole, control, hand tool, module, surface, state, signal,
+    sheet, strip, framework, hindrance, fabric, piece of cloth, attire, toiletry, medium, cooking
+    utensil, kitchen utensil, decapod crustacean, echinoderm, swine, coelenterate, great ape,
+    viverrine, musteline mammal, procyonid, edentate, proboscidean, monotreme, hook, baked goods,
+    mollusk, dish (nutriment), food (substance), food (solid), substance (matter), substance (part),
+    part (relation), vessel (container)'''
+VAGUE = frozenset(' '.join(name.split()) for name in _VAGUE.split(','))
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #4db911ee
 def class_family(teacher: Teacher, # is read during the sweep
@@ -50,15 +54,19 @@ def class_family(teacher: Teacher, # is read during the sweep
     return Family('class', list(teacher.names), lambda batch: batch.reading.classes)
 
 
-def hypernym_family(hypernyms: Mapping[str, Sequence[int]], # name → class numbers, such as from `wordnet.hypernyms`
+def hypernym_family(hypernyms: Mapping[str, Sequence[int]], # name → class numbers, from `wordnet.hypernyms`
                     classes: int, # number of the teacher's classes
                    ) -> Family:
-    "Groups of classes, without vague ones and without their brackets."
-    kept = {name: numbers for name, numbers in hypernyms.items() if ' '.join(name.split()) not in VAGUE}
+    "Groups of classes, without those of a vague name."
+    kept = {name: numbers for name, numbers in hypernyms.items() if name not in VAGUE}
     members = torch.zeros(len(kept), classes)
     for row, numbers in enumerate(kept.values()):
         members[row, list(numbers)] = 1
-    return Family('hypernym', list(kept), lambda batch: torch.einsum('gc,nchw->nghw', members, batch.reading.classes))
+
+    def maps(batch: Batch) -> torch.Tensor:
+        return torch.einsum('gc,nchw->nghw', members, batch.reading.classes)
+
+    return Family('hypernym', list(kept), maps)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #d2c293bb
 def look_family() -> Family:
@@ -82,10 +90,10 @@ def cluster_family(clusters: Clusters, # of the late features that the sweep's t
     return Family('cluster', list(rows), maps, region='peak')
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #2c791b5a
-def word_family(words: Sequence[frozenset[str]], # of each picture, such as from `annotations.simulated.words_of`
-                masks: Callable[[int], Any], # number of a picture → (SIDE, SIDE) share of object, or None: all of it
+def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotations.simulated.words_of` gives
+                masks: Callable[[int], Any], # number of a picture → (SIDE, SIDE), 0 … 1; or None: all of it
                ) -> Family:
-    "People's words, on the object that they name."
+    "People's words, on the object that they name; `masks` gives the share of each position that it covers."
     vocabulary = sorted(set().union(*words))
     column = {word: number for number, word in enumerate(vocabulary)}
 
@@ -106,10 +114,11 @@ class Rule:
     share: float # of the regions that must show it
     above: float | None = None # a region shows the concept above this value …
     quantile: float | None = None # … or above this quantile of the concept over all positions
-    lift: float = 0 # the mean over regions must be so many times that of the layer's other units
+    lift: float = 0 # the mean over regions must be this many times the mean of all the layer's units
 
 
-RULES = {'class': Rule(.4, above=.12, lift=1.8), 'hypernym': Rule(.4, above=.2, lift=1.8), 'word': Rule(.4, above=.3, lift=1.8),
+RULES = {'class': Rule(.4, above=.12, lift=1.8), 'hypernym': Rule(.4, above=.2, lift=1.8),
+         'word': Rule(.4, above=.3, lift=1.8),
          'look': Rule(.5, quantile=.8), 'cluster': Rule(.5, quantile=.97)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
@@ -161,4 +170,5 @@ def candidates(measured: Mapping[str, Values], # by family, from `sweep`
     present, share = (np.concatenate(part, 1) for part in zip(*found, strict=True))
     together = np.concatenate(values, 1)
     kept = np.flatnonzero(together.std(0) > 1e-6)
-    return Candidates([names[i] for i in kept], np.array(families)[kept], together[:, kept], present[:, kept], share[:, kept])
+    return Candidates([names[i] for i in kept], np.array(families)[kept], together[:, kept],
+                      present[:, kept], share[:, kept])
