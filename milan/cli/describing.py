@@ -68,8 +68,8 @@ def exemplars(network: options.Network, # key
 _CAPTIONER = 'The describer'
 DescriberName = Annotated[str | None, option(
     _CAPTIONER, '--describer', **DEFAULT_UNSHOWN,
-    help='concepts: verified names, silent where nothing fits; milan:NAME: a captioner. Default: concepts, or '
-    'the captioner that is given.')]
+    help='concepts: verified names, silent where nothing fits; milan:NAME: a captioner. Default: '
+    'concepts, or the captioner that is given.')]
 CaptionerName = Annotated[str | None, option(
     _CAPTIONER, '--captioner', '-c', **DEFAULT_UNSHOWN,
     help='stamps or shapes (trained here, once), a published one such as base, a .pth, or a '
@@ -146,8 +146,8 @@ def check_units(units: dict[str, Sequence[int]] | None, # layer → unit numbers
 
 # %% ../../nbs/15_command/07_describing.ipynb #ba6c438b
 def _prepare(network: str, images: str, describer: str, layers: list[str] | None,
-             units: dict[str, Sequence[int]] | None, k: int, device: str | None, seed: int, random_weights: bool,
-             skip_broken: bool, search: dict[str, Any]) -> tuple['LoadedNetwork', Any, 'Describer']:
+             units: dict[str, Sequence[int]] | None, k: int, device: str | None, seed: int,
+             random_weights: bool, skip_broken: bool, search: dict[str, Any]) -> tuple['LoadedNetwork', Any, 'Describer']:
     "The network, the images and the describer, checked; `search` holds the captioner's options."
     from milan.config import MilanError
     from milan.describers.registry import load

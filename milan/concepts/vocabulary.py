@@ -119,7 +119,7 @@ class Rule:
 
 RULES = {'class': Rule(.4, above=.12, lift=1.8), 'hypernym': Rule(.4, above=.2, lift=1.8),
          'word': Rule(.4, above=.3, lift=1.8),
-         'look': Rule(.5, quantile=.8), 'cluster': Rule(.5, quantile=.97)}
+         'look': Rule(.5, quantile=.8), 'cluster': Rule(.6, quantile=.97)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family

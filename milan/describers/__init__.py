@@ -15,8 +15,8 @@ from .clip_dissect import clip_similarity, describe_by_clip, soft_wpmi
 from .baselines import constant, shuffled
 from .choice import Choice, Combination, Evidence, choose, combine, decide
 from .concepts import ConceptsDescriber, families_of, for_pages, recorded_units
-from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber, load
-from .registry import require_table
+from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber
+from .registry import load, require_table
 from .nulls import evidence_rows, evidence_table, random_units, top_auc
 
 # %% ../../nbs/10_describers/00_describers.ipynb #615cd2ca
@@ -24,4 +24,5 @@ _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
          'clip_similarity', 'describe_by_clip', 'soft_wpmi', 'constant', 'shuffled',
          'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide', 'ConceptsDescriber',
          'families_of', 'for_pages', 'recorded_units', 'CaptionerDescriber', 'Describer', 'LabelDescriber',
-         'OwnDescriber', 'load', 'require_table', 'evidence_rows', 'evidence_table', 'random_units', 'top_auc']
+         'OwnDescriber', 'load', 'require_table', 'evidence_rows', 'evidence_table',
+         'random_units', 'top_auc']

@@ -32,8 +32,9 @@ def _shuffled(layer: Layer, random: np.random.Generator) -> np.ndarray: # (units
     return np.mean([layer.found.held_out[rows, chosen[deal]] for deal in deals], axis=0)
 
 # %% ../../nbs/10_describers/08_nulls.ipynb #8a887e8f
-def evidence_rows(assessed: Assessed, # from `ConceptsDescriber.assess`
-                 ) -> dict[str, np.ndarray]: # row → held-out partial correlations, one for each unit
+def evidence_rows(
+    assessed: Assessed,  # from `ConceptsDescriber.assess`
+) -> dict[str, np.ndarray]:  # row → held-out partial correlations, one for each unit
     "Names, the best concept of every unit, and what needs no knowledge of the unit."
     random, layers = np.random.default_rng(assessed.seed), assessed.layers
     every = np.concatenate([layer.found.discovery for layer in layers])
@@ -43,18 +44,24 @@ def evidence_rows(assessed: Assessed, # from `ConceptsDescriber.assess`
         rows, held = _spoken(layer), layer.found.held_out
         given = np.array([layer.choices[row].concept for row in rows], int)
         own = int(layer.found.discovery.mean(0).argmax())
-        values = {'spoken': held[rows, given], 'best concept': held[np.arange(len(held)), layer.found.discovery.argmax(1)],
-                  'constant': held[:, constant], 'layer constant': held[:, own],
-                  'shuffled within layer': _shuffled(layer, random), 'oracle': held.max(1)}
+        values = {
+            'spoken': held[rows, given],
+            'best concept': held[np.arange(len(held)), layer.found.discovery.argmax(1)],
+            'constant': held[:, constant],
+            'layer constant': held[:, own],
+            'shuffled within layer': _shuffled(layer, random),
+            'oracle': held.max(1),
+        }
         for name, one in values.items():
             found.setdefault(name, []).append(one)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 # %% ../../nbs/10_describers/08_nulls.ipynb #d0d3e201
-def top_auc(assessed: Assessed, # from `ConceptsDescriber.assess`
-            top: int = 15, # held-out pictures that count as the unit's own
-           ) -> np.ndarray: # (units that are named,), 0 … 1; ½ is chance
-    "How well each name's concept tells the unit's strongest held-out pictures from the others: area under the ROC curve."
+def top_auc(
+    assessed: Assessed,  # from `ConceptsDescriber.assess`
+    top: int = 15,  # held-out pictures that count as the unit's own
+) -> np.ndarray:  # (units that are named,), 0 … 1; ½ is chance
+    "Area under the ROC curve with which a name's concept finds the unit's strongest held-out pictures."
     out, found = assessed.part >= 2, []
     for layer in assessed.layers:
         activations = layer.activations[out]
@@ -86,18 +93,21 @@ def _dealt(activations: np.ndarray, sources: Sequence[Any], random: np.random.Ge
     return found
 
 
-def random_units(recorded: Recorded, # real units
-                 sources: Sequence[Any], # (pictures,) the set each picture comes from
-                 groups: Sequence[Any], # (pictures,) the source of each picture
-                 part: np.ndarray, # int (pictures,): 0 and 1 discovery, 2 and 3 held out
-                 seed: int = 0, # seed of the random number generator
-                ) -> Recorded: # as many units, with regions of the same shapes on other pictures
+def random_units(
+    recorded: Recorded,  # real units
+    sources: Sequence[Any],  # (pictures,) the set each picture comes from
+    groups: Sequence[Any],  # (pictures,) the source of each picture
+    part: np.ndarray,  # int (pictures,): 0 and 1 discovery, 2 and 3 held out
+    seed: int = 0,  # seed of the random number generator
+) -> Recorded:  # as many units, with regions of the same shapes on other pictures
     "Units whose activations have nothing to do with what the pictures show."
     random, (units, k) = np.random.default_rng(seed), recorded.regions.pictures.shape
     activations = {layer: _dealt(values, sources, random) for layer, values in recorded.activations.items()}
     names, allowed = np.array([str(group) for group in groups]), part < 2
     columns = np.concatenate([values.T for values in activations.values()])
-    tops = [_first_of_sources(np.argsort(-values.astype(np.float64)), names, allowed, k) for values in columns]
+    tops = [
+        _first_of_sources(np.argsort(-values.astype(np.float64)), names, allowed, k) for values in columns
+    ]
     pictures = np.array([np.pad(top, (0, k - len(top)), constant_values=-1) for top in tops])
     return Recorded(activations, Regions(recorded.regions.units, pictures, recorded.regions.masks))
 

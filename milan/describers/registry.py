@@ -30,57 +30,70 @@ from ..networks.registry import as_network
 class Describer(Protocol):
     "Anything that describes the units of exemplars."
 
-    name: str # such as 'concepts' or 'milan:base'
+    name: str  # such as 'concepts' or 'milan:base'
 
-    def describe(self,
-                 exemplars: Exemplars, # of the units
-                 *,
-                 units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
-                 progress: bool = True, # show a bar
-                ) -> pd.DataFrame: # columns layer, unit, description ('' where it says nothing), score, and its own
+    def describe(
+        self,
+        exemplars: Exemplars,  # of the units
+        *,
+        units: Mapping[str, Sequence[int]] | None = None,  # {layer: unit numbers}; None: all
+        progress: bool = True,  # show a bar
+    ) -> pd.DataFrame:  # columns layer, unit, description ('' where it says nothing), score, and its own
         "A row for each unit."
 
     def settings(self) -> dict[str, Any]:
         "All that the result depends on, apart from the exemplars; caches and records hold it."
 
 # %% ../../nbs/10_describers/07_registry.ipynb #509da78a
-def require_table(table: pd.DataFrame, # from a describer
-                  name: str, # of the describer
-                 ) -> pd.DataFrame: # the same
+def require_table(
+    table: pd.DataFrame,  # from a describer
+    name: str,  # of the describer
+) -> pd.DataFrame:  # the same
     "Raise `MilanError` for a table without the columns that every description has, or with a unit twice."
     if missing := [one for one in ('layer', 'unit', 'description', 'score') if one not in table]:
-        raise MilanError(f'the table of {name} has no column {missing[0]!r}; it has {", ".join(map(str, table.columns))}')
+        raise MilanError(
+            f'the table of {name} has no column {missing[0]!r}; it has {", ".join(map(str, table.columns))}'
+        )
     if (twice := table.duplicated(['layer', 'unit'])).any():
         row = table[twice].iloc[0]
         raise MilanError(f'the table of {name} describes unit {row.unit} of layer {row.layer!r} twice')
     return table
 
 
-def rows_of(table: pd.DataFrame, # columns layer, unit
-            units: Mapping[str, Sequence[int]] | None, # {layer: unit numbers}; None: all
-           ) -> pd.DataFrame: # some of its rows
+def rows_of(
+    table: pd.DataFrame,  # columns layer, unit
+    units: Mapping[str, Sequence[int]] | None,  # {layer: unit numbers}; None: all
+) -> pd.DataFrame:  # some of its rows
     "The rows of some units."
     if units is None:
         return table
     wanted = {(layer, unit) for layer, numbers in units.items() for unit in numbers}
-    return table[[pair in wanted for pair in zip(table.layer, table.unit, strict=True)]].reset_index(drop=True)
+    return table[[pair in wanted for pair in zip(table.layer, table.unit, strict=True)]].reset_index(
+        drop=True
+    )
 
 # %% ../../nbs/10_describers/07_registry.ipynb #d7d15d9c
 @dataclass
 class OwnDescriber:
     "A function from one unit's exemplars to a text, as a describer."
-    name: str # how results refer to it
-    function: Callable[[Any], str] # gets an `Exemplar`: .layer, .unit, .images (k, 3, h, w) and .masks (k, 1, h, w)
 
-    def describe(self,
-                 exemplars: Exemplars, # of the units
-                 *,
-                 units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
-                 progress: bool = True, # is not used
-                ) -> pd.DataFrame: # layer, unit, description, score (nan)
+    name: str  # how results refer to it
+    function: Callable[
+        [Any], str
+    ]  # gets an `Exemplar`: .layer, .unit, .images (k, 3, h, w) and .masks (k, 1, h, w)
+
+    def describe(
+        self,
+        exemplars: Exemplars,  # of the units
+        *,
+        units: Mapping[str, Sequence[int]] | None = None,  # {layer: unit numbers}; None: all
+        progress: bool = True,  # is not used
+    ) -> pd.DataFrame:  # layer, unit, description, score (nan)
         "Call the function for each unit."
         wanted = rows_of(pd.DataFrame(exemplars.units, columns=['layer', 'unit']), units)
-        texts = [self.function(exemplars.lookup(layer, unit)) for layer, unit in wanted.itertuples(index=False)]
+        texts = [
+            self.function(exemplars.lookup(layer, unit)) for layer, unit in wanted.itertuples(index=False)
+        ]
         return wanted.assign(description=texts, score=float('nan'))
 
     def settings(self) -> dict[str, Any]:
@@ -139,37 +152,46 @@ class LabelDescriber:
 
 # %% ../../nbs/10_describers/07_registry.ipynb #4d59af24
 def _captioner(name: str, device: str | None = None, **search: Any) -> Describer:
-    import milan # the names of captioners are known at the top of the package
+    import milan  # the names of captioners are known at the top of the package
 
     return CaptionerDescriber(milan.pretrained(name, device), f'milan:{name}', search)
 
 
-def _concepts(images: Any = None, # map-style data set from which the exemplars are; must be given
-              teacher: Any = 'default', # a `Teacher`, a key of `milan.networks`, or None: no classes and clusters
-              clusters: Any = 'default', # `Clusters`, the path of a file, or None
-              device: str | None = None, # of the teacher; None: the network's own
-              **settings: Any, # of `ConceptsDescriber`
-             ) -> Describer:
+def _concepts(
+    images: Any = None,  # map-style data set from which the exemplars are; must be given
+    teacher: Any = 'default',  # a `Teacher`, a key of `milan.networks`, or None: no classes and clusters
+    clusters: Any = 'default',  # `Clusters`, the path of a file, or None
+    device: str | None = None,  # of the teacher; None: the network's own
+    **settings: Any,  # of `ConceptsDescriber`
+) -> Describer:
     if images is None:
-        raise MilanError("the describer 'concepts' measures the images themselves: give images=, the set from which the "
-                         'exemplars are')
-    if teacher == 'default': # scenes that know their contents need none
+        raise MilanError(
+            "the describer 'concepts' measures the images themselves: give images=, the set from which the "
+            'exemplars are'
+        )
+    if teacher == 'default':  # scenes that know their contents need none
         teacher = None if hasattr(images, 'concepts') else TEACHER
     if teacher != TEACHER and clusters == 'default':
-        clusters = None # they are named for one teacher only
+        clusters = None  # they are named for one teacher only
     late = LATE if clusters is not None and teacher == TEACHER else ()
     teacher = load_teacher(teacher, late=late, device=device) if isinstance(teacher, str) else teacher
-    clusters = None if teacher is None else load_clusters(None if clusters == 'default' else clusters) \
-        if isinstance(clusters, str) else clusters
+    clusters = (
+        None
+        if teacher is None
+        else load_clusters(None if clusters == 'default' else clusters)
+        if isinstance(clusters, str)
+        else clusters
+    )
     return ConceptsDescriber(images, teacher, clusters, **settings)
 
 # %% ../../nbs/10_describers/07_registry.ipynb #f2fb03a0
 NAMES = ('concepts', 'milan:CAPTIONER', 'netdissect', 'compexp')
 
 
-def load(name: str, # one of `NAMES`, with the name or path of a captioner behind 'milan:'
-         **settings: Any, # of the describer: images= for 'concepts', network= and segmentations= for labels
-        ) -> Describer:
+def load(
+    name: str,  # one of `NAMES`, with the name or path of a captioner behind 'milan:'
+    **settings: Any,  # of the describer: images= for 'concepts', network= and segmentations= for labels
+) -> Describer:
     "A describer by name. Raises `MilanError` for an unknown one, and where something it needs is missing."
     kind, _, rest = name.partition(':')
     if kind == 'milan' and rest:
@@ -178,10 +200,15 @@ def load(name: str, # one of `NAMES`, with the name or path of a captioner behin
         return _concepts(**settings)
     if name in ('netdissect', 'compexp'):
         if missing := {'network', 'segmentations'} - set(settings):
-            raise MilanError(f'the describer {name!r} needs {" and ".join(sorted(missing))}=: it compares a network with '
-                             'labelled images')
+            raise MilanError(
+                f'the describer {name!r} needs {" and ".join(sorted(missing))}=: it compares a network with '
+                'labelled images'
+            )
         network, segmentations = settings.pop('network'), settings.pop('segmentations')
         return LabelDescriber(name, network, segmentations, settings)
     near = difflib.get_close_matches(name, NAMES, 1)
-    raise MilanError(f'no describer {name!r}' + (f'; did you mean {near[0]!r}?' if near else '')
-                     + f'; there are {", ".join(NAMES)}, and any object with name, describe and settings')
+    raise MilanError(
+        f'no describer {name!r}'
+        + (f'; did you mean {near[0]!r}?' if near else '')
+        + f'; there are {", ".join(NAMES)}, and any object with name, describe and settings'
+    )

@@ -363,18 +363,22 @@ def of_different_sources(layer: StoredLayer, # stays as it is; with ids
                         ) -> StoredLayer:
     "The k best images of each unit, one from each source; then, where sources run out, the next best."
     if layer.ids is None:
-        raise MilanError(f'{layer.folder} holds images and masks only, and no ids.csv: their sources are unknown')
+        raise MilanError(f'{layer.folder} holds images and masks only, and no ids.csv: their sources are '
+                         'unknown')
     if len(groups) <= layer.ids.max():
-        raise MilanError(f'{len(groups)} sources were given, and {layer.folder} has image {layer.ids.max()}: give one source '
-                         'for each image of the data set')
+        raise MilanError(f'{len(groups)} sources were given, and {layer.folder} has image {layer.ids.max()}: '
+                         'give one source for each image of the data set')
     places = np.empty((len(layer.ids), min(k, layer.k)), int)
     for row, sources in enumerate(groups[layer.ids]):
         first = np.unique(sources, return_index=True)[1]
         places[row] = sorted(range(layer.k), key=lambda place: (place not in first, place))[:k]
-    names = ('ids', 'activations', 'maps') if isinstance(layer, NativeLayer) else ('ids', 'activations', 'images', 'masks')
+    native = isinstance(layer, NativeLayer)
+    names = ('ids', 'activations', *(('maps',) if native else ('images', 'masks')))
     rows = np.arange(len(places))[:, None]
-    chosen = {name: getattr(layer, name)[rows, np.sort(places, 1)] for name in names if getattr(layer, name) is not None}
-    return replace(layer, **chosen) if isinstance(layer, NativeLayer) else replace(layer, **chosen, k=places.shape[1])
+    arrays = {name: getattr(layer, name) for name in names}
+    chosen: dict[str, Any] = {name: one if one is None else one[rows, np.sort(places, 1)]
+                              for name, one in arrays.items()}
+    return replace(layer, **chosen, **({} if native else {'k': places.shape[1]}))
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #f3b34ed1
 def open_layers(folder: Path, # of a set in either layout

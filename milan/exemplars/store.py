@@ -19,8 +19,8 @@ import torch
 from ..config import MilanError, data_dir, results_dir
 from ..files import atomic, fingerprint
 from ..hooks.layers import Unit
-from .layouts import NativeLayer, StoredLayer, first_images, of_different_sources, open_layers
-from .layouts import view_key, view_layer
+from .layouts import NativeLayer, StoredLayer, first_images, of_different_sources
+from .layouts import open_layers, view_key, view_layer
 from .show import Exemplar, as_html
 
 # %% ../../nbs/05_exemplars/08_store.ipynb #eb91fa2d
@@ -191,7 +191,7 @@ class Exemplars(_Lookup):
         return Exemplars(self.folder, stored, self.about)
 
     def distinct(self,
-                 groups: Sequence[Any], # (images of the data set,) source of each, such as an image set's `table.group`
+                 groups: Sequence[Any], # (images of the data set,) sources, such as `table.group` of an image set
                  k: int = 15, # images per unit; all where there are fewer
                 ) -> 'Exemplars':
         "The same set with images of different sources first. Raises `MilanError` for a set without ids."
