@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect', 'clip_similarity', 'describe_by_clip', 'soft_wpmi',
-           'constant', 'shuffled']
+           'constant', 'shuffled', 'choose', 'combine', 'decide', 'evidence']
 
 # %% ../../nbs/10_describers/00_describers.ipynb #872e6ce2
 from .dissection import compexp, ious, netdissect, read_compexp, read_netdissect
 from .clip_dissect import clip_similarity, describe_by_clip, soft_wpmi
 from .baselines import constant, shuffled
+from .choice import choose, combine, decide, evidence
 
 # %% ../../nbs/10_describers/00_describers.ipynb #615cd2ca
 _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
-         'clip_similarity', 'describe_by_clip', 'soft_wpmi', 'constant', 'shuffled']
+         'clip_similarity', 'describe_by_clip', 'soft_wpmi', 'constant', 'shuffled',
+         'choose', 'combine', 'decide', 'evidence']
