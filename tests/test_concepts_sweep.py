@@ -12,6 +12,7 @@ from milan.concepts.sweep import (
     SIDE,
     sweep,
 )
+import pytest
 
 import tempfile
 
@@ -33,6 +34,7 @@ def toy_regions(found):
 
 
 # 08_sweep.ipynb, section "Regions"
+@pytest.mark.training
 def test_regions():
     scenes, planted, found = toy_exemplars()
     regions = toy_regions(found)
@@ -61,6 +63,7 @@ def test_families():
 
 
 # 08_sweep.ipynb, section "The pass"
+@pytest.mark.training
 def test_the_pass():
     def brightness(batch):
         gray = batch.pixels.mean(1)

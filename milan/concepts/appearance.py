@@ -84,7 +84,7 @@ def textures(gray: torch.Tensor, # (n, h, w) in [0, 1]
     total, energy = xx + yy + 1e-4, (xx + yy).sqrt()
     coherence = torch.hypot(xx - yy, 2 * xy) / total
     across = torch.atan2(2 * xy, xx - yy) / 2 # direction of the gradient; the edge is at a right angle to it
-    found = {}
+    found: Looks = {}
     for name, angle in _DIRECTIONS.items():
         parallel = torch.cos(2 * (across - angle)).clamp(min=0)**2 * coherence * energy
         found |= {f'{name} edges': parallel, f'{name} stripes': local_mean(parallel * energy, 9)}
@@ -122,7 +122,7 @@ _SIZES = {'small': 1.2, 'medium-sized': 2.5, 'large': 5.}
 def spots(gray: torch.Tensor, # (n, h, w) in [0, 1]
          ) -> Looks:
     "Dark and light spots of three sizes."
-    found = {}
+    found: Looks = {}
     for size, sigma in _SIZES.items():
         high, low, _ = _curvatures(gray, sigma)
         found |= {f'{size} dark spots': low.clamp(min=0), f'{size} light spots': (-high).clamp(min=0)}

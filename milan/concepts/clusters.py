@@ -123,15 +123,14 @@ def load_clusters(path: str | Path | None = None, # from `save_clusters`; None: 
     table = path.with_suffix('.csv')
     try:
         tensors = load_file(path)
-        found = Clusters(*(tensors[name].float() for name in _TENSORS), [])
+        mean, scale, components, centres = (tensors[name].float() for name in _TENSORS)
         with table.open(newline='') as file:
             names = {int(row['cluster']): row['name'].strip() for row in csv.DictReader(file)}
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise MilanError(f'{path} and {table.name} hold no clusters ({type(error).__name__}: {error}); '
                          'make them with save_clusters') from error
-    count = len(found.centres)
-    if sorted(names) != list(range(count)) or found.components.shape[1:] != found.mean.shape:
+    count = len(centres)
+    if sorted(names) != list(range(count)) or components.shape[1:] != mean.shape:
         raise MilanError(f'{table} names {len(names)} clusters and {path.name} holds {count}: '
                          f'give one name (it may be empty) to each of 0 … {count - 1}')
-    found.names = [names[number] for number in range(count)]
-    return found
+    return Clusters(mean, scale, components, centres, [names[number] for number in range(count)])

@@ -93,7 +93,7 @@ class Family:
 # %% ../../nbs/08_concepts/08_sweep.ipynb #f79e6355
 def _region_values(maps: torch.Tensor, masks: torch.Tensor, how: str) -> torch.Tensor:
     "(regions, concepts): values of a picture's maps, (concepts, h, w), in its masks, (regions, SIDE, SIDE)."
-    weights = functional.adaptive_avg_pool2d(masks, maps.shape[1:]).flatten(1)
+    weights = functional.adaptive_avg_pool2d(masks, (maps.shape[1], maps.shape[2])).flatten(1)
     if how == 'mean':
         return weights / weights.sum(1, keepdim=True).clamp(min=1e-6) @ maps.flatten(1).T
     outside = weights < .5 * weights.amax(1, keepdim=True)
@@ -129,7 +129,7 @@ def _measure_batch(family: Family, batch: Batch, where: Sequence[list[tuple[int,
     parts = [_region_values(one, torch.stack([regions.mask(*place) for place in places]), family.region)
              for one, places in zip(maps, where, strict=True) if places]
     inside = torch.cat(parts or [flat[:0, :, 0]])
-    return tuple(values.half().numpy() for values in (whole, inside, sample))
+    return whole.half().numpy(), inside.half().numpy(), sample.half().numpy()
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #b6f7df4b
 def _places(regions: Regions, count: int) -> list[list[tuple[int, int]]]: # of each picture: (unit, place)
@@ -192,7 +192,7 @@ def sweep(images: Any, # map-style data set of images
             part = _measure_part(images, rows, regions, families, teacher, batch_size)
             if path is not None:
                 with atomic(path) as beside, beside.open('wb') as file:
-                    np.savez(file, **part)
+                    np.savez(file, allow_pickle=False, **part)
         parts.append(part)
     return {family.name: _joined(family, parts, regions, len(images)) for family in families}
 

@@ -53,7 +53,8 @@ def folded(module: nn.Module, # stays as it is
     "A copy without the batch normalisations that follow a convolution; outputs are the same up to rounding."
     module = copy.deepcopy(module).eval()
     for norm, convolution in _before_norms(module, example).items():
-        fused = fuse_conv_bn_eval(module.get_submodule(convolution), module.get_submodule(norm))
+        pair: Any = (module.get_submodule(convolution), module.get_submodule(norm))
+        fused = fuse_conv_bn_eval(*pair)
         for name, part in ((convolution, fused), (norm, nn.Identity())):
             parent, _, child = name.rpartition('.')
             setattr(module.get_submodule(parent), child, part)
@@ -127,7 +128,8 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     example = torch.rand(1, 3, entry.size, entry.size, generator=torch.Generator().manual_seed(0))
     example = example.to(linears[-1].weight.device)
     dtype = torch.float32 if precise else torch.bfloat16
-    module = folded(entry.module, entry.transform(example)).to(memory_format=torch.channels_last)
+    module: Any = folded(entry.module, entry.transform(example)) # Any: for mypy, `to` has no memory_format
+    module.to(memory_format=torch.channels_last)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
     quick = Network(entry.name, module, list(late), entry.size, entry.transform, None)
     teacher = Teacher(quick, names, pools[-1], linear, tuple(late), torch.float32)

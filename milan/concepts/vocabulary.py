@@ -128,7 +128,7 @@ def presence(values: Values, # of one family
             ) -> tuple[np.ndarray, np.ndarray]: # bool and float (units, concepts): present; share of regions
     "In which units' regions each concept is present."
     inside, there = values.regions.astype(np.float32), regions.present[:, :, None]
-    threshold = values.usual(rule.quantile) if rule.above is None else rule.above
+    threshold = values.usual(rule.quantile or 0) if rule.above is None else rule.above
     count = np.maximum(regions.present.sum(1), 1)[:, None]
     share = ((inside > threshold) & there).sum(1) / count
     mean = (inside * there).sum(1) / count

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from ..concepts.vocabulary import Candidates
-from ..evaluation.evidence import correlation_intervals, covariates, partial_correlations, residuals
+from ..evaluation.evidence import covariates, partial_correlations, residuals
 
 # %% ../../nbs/10_describers/05_choice.ipynb #3a325b11
 @dataclass
@@ -95,6 +94,8 @@ class Combination(NamedTuple):
 
 def _grown(target: np.ndarray, pool: np.ndarray, most: int, gain: float) -> tuple[list[int], np.ndarray]:
     "Columns of the pool, added one by one, and their weights; all of length 1."
+    from scipy.optimize import nnls
+
     chosen: list[int] = []
     weights, length = np.zeros(0), 1.
     while len(chosen) < most:
@@ -112,10 +113,11 @@ def combine(target: np.ndarray, # float (pictures,): a unit, without what the co
             concepts: np.ndarray, # float (pictures, concepts): the same of concepts
             pool: np.ndarray, # numbers of the concepts that may be used
             most: int = 3, # concepts at most
-            gain: float = .004, # of the unexplained share's root, that each concept must bring
+            gain: float = .004, # by which each concept must shorten the residual; the target has length 1
            ) -> Combination:
     "Greedy choice of concepts with non-negative weights."
     scaled = concepts[:, pool] / np.maximum(np.linalg.norm(concepts[:, pool], axis=0), 1e-9)
     chosen, weights = _grown(target / max(np.linalg.norm(target), 1e-9), scaled, most, gain)
     order = [one for one in np.argsort(-weights) if weights[one] > 0]
-    return Combination(tuple(int(pool[chosen[one]]) for one in order), tuple(float(weights[one]) for one in order))
+    return Combination(tuple(int(pool[chosen[one]]) for one in order),
+                       tuple(float(weights[one]) for one in order))

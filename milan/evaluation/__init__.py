@@ -9,7 +9,8 @@ __all__ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise', 'Meas
            'align', 'best_constant', 'between_annotators', 'between_workers', 'label', 'leave_one_out', 'measure',
            'most_frequent', 'purity', 'shuffled_scores', 'texts_by_unit', 'Labels', 'Similarities', 'formula_of',
            'names_of', 'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
-           'unit_scores', 'verify', 'wins']
+           'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
+           'partial_correlations', 'parts', 'residuals']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
 from .intervals import Scores, bootstrap, difference, proportion, summarise
@@ -23,6 +24,8 @@ from .agreement import shuffled_scores, texts_by_unit
 from .judges import Labels, Similarities, formula_of, names_of
 from .activations import QUESTIONABLE, RELIABLE, sanity, simulated_units
 from .verification import ALL_MEASURES, held_out, unit_scores, verify, wins
+from .evidence import correlation_intervals, covariates, minimum_detectable
+from .evidence import partial_correlations, parts, residuals
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #5174f00d
 _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
@@ -32,4 +35,5 @@ _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
          'between_workers', 'label', 'leave_one_out', 'measure', 'most_frequent', 'purity',
          'shuffled_scores', 'texts_by_unit', 'Labels', 'Similarities', 'formula_of', 'names_of',
          'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
-         'unit_scores', 'verify', 'wins']
+         'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
+         'partial_correlations', 'parts', 'residuals']
