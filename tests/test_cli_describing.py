@@ -7,6 +7,7 @@ from milan.cli.describing import (
     check_out,
     check_units,
     default_folder,
+    describer_name,
 )
 import pytest
 
@@ -46,6 +47,11 @@ def test_exemplars():
 # 07_describing.ipynb, section "Checks before the pass"
 def test_checks_before_the_pass():
     with expect_fail(MilanError, contains="did you mean 'stamps'"): check_captioner('stamp')
+
+    test_eq([describer_name(None, None), describer_name(None, 'shapes'), describer_name('milan:shapes', None)],
+            ['concepts', 'milan:shapes', 'milan:shapes'])
+    with expect_fail(MilanError, contains='disagree'): describer_name('concepts', 'shapes')
+    with expect_fail(MilanError, contains='choose concepts'): describer_name('concept', None)
 
     folder = Path(tempfile.mkdtemp())
     check_out(folder/'new')
@@ -99,7 +105,7 @@ def test_descriptions_slow():
     (sys.modules.pop('milan.captioner.demo') if before is None
      else sys.modules.update({'milan.captioner.demo': before}))
     test_eq([one.exit_code for one in results], [0, 0])
-    test_eq(given[0], {'strategy': None, 'temperature': None, 'beam_size': 5})
+    test_eq(given[0], {'progress': True, 'beam_size': 5})
     [table] = (home/'results').rglob('descriptions.csv')
     test_eq(pd.read_csv(table).description.tolist(), ['unit 0', 'unit 1', 'unit 2', 'unit 3'])
     assert (table.parent/'gallery'/'index.html').is_file()

@@ -2,7 +2,6 @@
 
 from milan.concepts.vocabulary import Candidates
 from milan.evaluation.evidence import covariates
-from milan.evaluation.evidence import residuals
 import numpy as np
 from milan.describers.choice import (
     choose,
@@ -13,6 +12,8 @@ from milan.describers.choice import (
 )
 
 from fastcore.test import test_eq
+
+from milan.evaluation.evidence import residuals
 
 def toy_layer():
     "Activations of forty units on 800 pictures, and six concepts: unit 0 follows one of them, unit 1 two."

@@ -10,6 +10,7 @@ from milan.exemplars.layouts import (
     FILES,
     first_images,
     MAXIMA,
+    of_different_sources,
     open_images,
     open_layers,
     open_maxima,
@@ -115,6 +116,14 @@ def test_the_published_layout():
 
     test_eq(first_images(native(made_up_set()), 2).read(1)[0].shape, (2, 3, 32, 32))
     assert view_key(layer) != view_key(replace(layer, size=7)) and view_key(layer) == view_key(replace(layer))
+
+    found = native(made_up_set())
+    apart = of_different_sources(found, np.zeros(100, int), 2) # one source only: the best, and the next best
+    test_eq(apart.ids, found.ids[:, :2])
+    source = np.arange(100)
+    source[found.ids[0, 1]] = source[found.ids[0, 0]] # the second image of unit 0 has the source of the first
+    test_eq(of_different_sources(found, source, 2).ids[0], found.ids[0, [0, 2]])
+    test_eq(of_different_sources(found, source, 3).activations[0], found.activations[0])
 
 
 # 07_layouts.ipynb, section "A set of layers"

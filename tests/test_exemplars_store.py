@@ -78,6 +78,7 @@ def test_layers_and_units():
     test_close(found.view(quantile=.9).levels('conv1'), found.levels('conv1'), eps=1e-6)
     test_eq(found.view(size=8).lookup('conv1', 0).images.shape, (15, 3, 8, 8))
     test_eq(wider.select(k=2).view(size=16)[0].masks.shape, (2, 1, 16, 16))
+    test_eq(found.distinct(range(5000), 4).ids('conv1'), found.ids('conv1')[:, :4])
     shutil.rmtree(folder.parent)
 
     folder = made_up_set()

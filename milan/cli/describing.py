@@ -147,7 +147,8 @@ def check_units(units: dict[str, Sequence[int]] | None, # layer → unit numbers
 # %% ../../nbs/15_command/07_describing.ipynb #ba6c438b
 def _prepare(network: str, images: str, describer: str, layers: list[str] | None,
              units: dict[str, Sequence[int]] | None, k: int, device: str | None, seed: int,
-             random_weights: bool, skip_broken: bool, search: dict[str, Any]) -> tuple['LoadedNetwork', Any, 'Describer']:
+             random_weights: bool, skip_broken: bool, search: dict[str, Any],
+             ) -> tuple['LoadedNetwork', Any, 'Describer']:
     "The network, the images and the describer, checked; `search` holds the captioner's options."
     from milan.config import MilanError
     from milan.describers.registry import load

@@ -18,7 +18,6 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..config import MilanError
-from ..exemplars.inputs import dtype_of
 from ..hooks.layers import Layer
 from ..hooks.recording import record
 from ..images.imagenet import class_names
@@ -35,13 +34,13 @@ def _before_norms(module: nn.Module, example: torch.Tensor) -> dict[str, str]:
         return lambda part, inputs, output: made.append((name, output))
 
     def note_input(name: str) -> Any: # a hook of a batch normalisation
-        return lambda part, inputs: found.update({name: one for one, output in made if output is inputs[0]})
+        return lambda part, inputs: found.update((name, one) for one, output in made if output is inputs[0])
 
     with contextlib.ExitStack() as hooks, torch.no_grad():
         for name, part in module.named_modules():
             if isinstance(part, nn.Conv2d):
                 hooks.callback(part.register_forward_hook(note_output(name)).remove)
-            elif isinstance(part, nn.BatchNorm2d):
+            elif type(part) is nn.BatchNorm2d: # a subclass may do more than scale and shift
                 hooks.callback(part.register_forward_pre_hook(note_input(name)).remove)
         module(example)
     return found
@@ -128,7 +127,7 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     example = torch.rand(1, 3, entry.size, entry.size, generator=torch.Generator().manual_seed(0))
     example = example.to(linears[-1].weight.device)
     dtype = torch.float32 if precise else torch.bfloat16
-    module: Any = folded(entry.module, entry.transform(example)) # Any: for mypy, `to` has no memory_format
+    module: Any = _quick(entry.module, entry.transform(example)) # Any: for mypy, `to` has no memory_format
     module.to(memory_format=torch.channels_last)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
     quick = Network(entry.name, module, list(late), entry.size, entry.transform, None)
@@ -139,6 +138,14 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     return teacher
 
 # %% ../../nbs/08_concepts/05_teacher.ipynb #3c7080be
+def _quick(module: nn.Module, example: torch.Tensor) -> nn.Module:
+    "A folded copy, or a plain one where folding would change the output."
+    copied = folded(module, example)
+    with torch.no_grad(): # a convolution's output may also be used before it is normalised
+        same = torch.allclose(copied(example), module.eval()(example), rtol=1e-3, atol=1e-3)
+    return copied if same else copy.deepcopy(module)
+
+
 def _check(teacher: Teacher, example: torch.Tensor) -> None:
     "Raise `MilanError` unless the mean of the class maps is the network's output for the whole picture."
     whole = teacher.network.module(teacher.network.transform(example)).detach().float()

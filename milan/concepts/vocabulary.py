@@ -58,7 +58,8 @@ def hypernym_family(hypernyms: Mapping[str, Sequence[int]], # name → class num
                     classes: int, # number of the teacher's classes
                    ) -> Family:
     "Groups of classes, without those of a vague name."
-    kept = {name: numbers for name, numbers in hypernyms.items() if name not in VAGUE}
+    kept = {name: numbers for name, numbers in hypernyms.items()
+            if not {name, name.partition(' (')[0]} & VAGUE} # 'vessel (craft)' is as vague as 'vessel'
     members = torch.zeros(len(kept), classes)
     for row, numbers in enumerate(kept.values()):
         members[row, list(numbers)] = 1
@@ -135,7 +136,8 @@ def presence(values: Values, # of one family
     layers = np.array([unit.layer for unit in regions.units])
     usual = np.zeros_like(mean)
     for layer in set(layers.tolist()):
-        usual[layers == layer] = mean[layers == layer].mean(0)
+        if (same := layers == layer).sum() > 2: # one or two units are no measure of what is usual
+            usual[same] = mean[same].mean(0)
     found = (share >= rule.share) & (mean >= rule.lift * usual if rule.lift else True)
     return found & (regions.present.sum(1) >= 3)[:, None], share
 

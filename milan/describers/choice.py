@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..concepts.vocabulary import Candidates
-from ..evaluation.evidence import covariates, partial_correlations, residuals
+from ..evaluation.evidence import covariates, partial_correlations
 
 # %% ../../nbs/10_describers/05_choice.ipynb #3a325b11
 @dataclass
@@ -92,17 +92,28 @@ class Combination(NamedTuple):
     weights: tuple[float, ...] # of standardised concepts, positive
 
 
+def _fitted(target: np.ndarray, columns: np.ndarray) -> np.ndarray: # non-negative weights by least squares
+    kept = np.arange(columns.shape[1])
+    weights = np.zeros(len(kept))
+    while len(kept): # of two or three columns, those that would be subtracted are left out
+        found = np.linalg.lstsq(columns[:, kept], target, rcond=None)[0]
+        if (found >= 0).all():
+            weights[kept] = found
+            break
+        kept = kept[found >= 0]
+    return weights
+
+
 def _grown(target: np.ndarray, pool: np.ndarray, most: int, gain: float) -> tuple[list[int], np.ndarray]:
     "Columns of the pool, added one by one, and their weights; all of length 1."
-    from scipy.optimize import nnls
-
     chosen: list[int] = []
     weights, length = np.zeros(0), 1.
-    while len(chosen) < most:
+    while len(chosen) < min(most, pool.shape[1]):
         left = target - pool[:, chosen] @ weights
         best = int((pool.T @ left).argmax())
         trial = [*chosen, best]
-        new, misfit = nnls(pool[:, trial], target)
+        new = _fitted(target, pool[:, trial])
+        misfit = float(np.linalg.norm(target - pool[:, trial] @ new))
         if best in chosen or length - misfit < gain:
             break
         chosen, weights, length = trial, new, misfit

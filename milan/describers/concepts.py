@@ -17,10 +17,6 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from ..annotations.simulated import words_of
-from ..concepts.clusters import Clusters
-from ..concepts.sweep import SIDE, Batch, Family, Regions, regions_of, sweep
-from ..concepts.teacher import Teacher
 from milan.concepts.vocabulary import (
     RULES,
     Candidates,
@@ -32,8 +28,6 @@ from milan.concepts.vocabulary import (
     look_family,
     word_family,
 )
-from ..config import MilanError, results_dir
-from .choice import GATE, Choice, Combination, Evidence, combine, decide, evidence
 from milan.evaluation.evidence import (
     correlation_intervals,
     covariates,
@@ -41,6 +35,12 @@ from milan.evaluation.evidence import (
     parts,
     residuals,
 )
+
+from ..annotations.simulated import words_of
+from ..concepts.clusters import Clusters
+from ..concepts.sweep import SIDE, Batch, Family, Regions, regions_of, sweep
+from ..concepts.teacher import Teacher
+from ..config import MilanError, results_dir
 from ..exemplars.fingerprints import images_hash, network_hash
 from ..exemplars.store import Exemplars
 from ..files import fingerprint
@@ -48,6 +48,7 @@ from ..hooks.layers import Unit
 from ..images.folders import ImageSet
 from ..images.imagenet import class_names
 from ..images.wordnet import hypernyms
+from .choice import GATE, Choice, Combination, Evidence, combine, decide, evidence
 
 # %% ../../nbs/10_describers/06_concepts.ipynb #f9f4ca35
 LATE = ('_blocks.18', '_blocks.20') # layers of the default teacher, whose clusters are named
@@ -167,7 +168,7 @@ def _intervals(
     own = options.values[:, [choice.concept for choice in layer.choices]]
     known = covariates(layer.activations, sources)
     return correlation_intervals(
-        layer.activations[out], own[out], known[out], np.asarray(groups)[out], seed=seed
+        layer.activations[out], own[out], known[out], np.asarray(groups)[out].tolist(), seed=seed
     )
 
 # %% ../../nbs/10_describers/06_concepts.ipynb #666ed1b1

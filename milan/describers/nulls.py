@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ..concepts.sweep import Regions
-from .concepts import Assessed, Layer, Recorded
 from ..evaluation.evidence import minimum_detectable
 from ..evaluation.intervals import Scores, summarise
+from .concepts import Assessed, Layer, Recorded
 
 # %% ../../nbs/10_describers/08_nulls.ipynb #29578cd1
 def _spoken(layer: Layer) -> np.ndarray: # rows of the units that get a name
@@ -101,7 +101,7 @@ def random_units(
     seed: int = 0,  # seed of the random number generator
 ) -> Recorded:  # as many units, with regions of the same shapes on other pictures
     "Units whose activations have nothing to do with what the pictures show."
-    random, (units, k) = np.random.default_rng(seed), recorded.regions.pictures.shape
+    random, k = np.random.default_rng(seed), recorded.regions.pictures.shape[1]
     activations = {layer: _dealt(values, sources, random) for layer, values in recorded.activations.items()}
     names, allowed = np.array([str(group) for group in groups]), part < 2
     columns = np.concatenate([values.T for values in activations.values()])

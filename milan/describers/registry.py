@@ -16,14 +16,13 @@ import pandas as pd
 from ..concepts.clusters import load_clusters
 from ..concepts.observations import observe
 from ..concepts.segmentations import Segmentations
-from ..concepts.teacher import TEACHER, Teacher, load_teacher
-from ..concepts.vocabulary import Rule
+from ..concepts.teacher import TEACHER, load_teacher
 from ..config import MilanError
-from .concepts import LATE, ConceptsDescriber
-from .dissection import compexp, netdissect
 from ..exemplars.fingerprints import network_hash
 from ..exemplars.store import Exemplars
 from ..networks.registry import as_network
+from .concepts import LATE, ConceptsDescriber
+from .dissection import compexp, netdissect
 
 # %% ../../nbs/10_describers/07_registry.ipynb #3b40c45d
 @runtime_checkable
@@ -142,7 +141,7 @@ class LabelDescriber:
         numbers = units or {layer: exemplars.unit_numbers(layer).tolist() for layer in exemplars.layers}
         seen = observe(self.network, self.segmentations, list(numbers), thresholds=exemplars, units=numbers,
                        quiet=not progress)
-        method = {'netdissect': netdissect, 'compexp': compexp}[self.name]
+        method = netdissect if self.name == 'netdissect' else compexp
         return method(seen, pack_concepts(self.segmentations, progress=progress), **self.options)
 
     def settings(self) -> dict[str, Any]:

@@ -378,7 +378,8 @@ def of_different_sources(layer: StoredLayer, # stays as it is; with ids
     arrays = {name: getattr(layer, name) for name in names}
     chosen: dict[str, Any] = {name: one if one is None else one[rows, np.sort(places, 1)]
                               for name, one in arrays.items()}
-    return replace(layer, **chosen, **({} if native else {'k': places.shape[1]}))
+    return replace(layer, **chosen) if isinstance(layer, NativeLayer) else replace(
+        layer, **chosen, k=places.shape[1])
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #f3b34ed1
 def open_layers(folder: Path, # of a set in either layout

@@ -16,11 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from milan.exemplars.layouts import (
+    NativeLayer,
+    StoredLayer,
+    first_images,
+    of_different_sources,
+    open_layers,
+    view_key,
+    view_layer,
+)
+
 from ..config import MilanError, data_dir, results_dir
 from ..files import atomic, fingerprint
 from ..hooks.layers import Unit
-from .layouts import NativeLayer, StoredLayer, first_images, of_different_sources
-from .layouts import open_layers, view_key, view_layer
 from .show import Exemplar, as_html
 
 # %% ../../nbs/05_exemplars/08_store.ipynb #eb91fa2d
@@ -191,7 +199,7 @@ class Exemplars(_Lookup):
         return Exemplars(self.folder, stored, self.about)
 
     def distinct(self,
-                 groups: Sequence[Any], # (images of the data set,) sources, such as `table.group` of an image set
+                 groups: Sequence[Any], # (images of the data set,) their sources, such as `table.group`
                  k: int = 15, # images per unit; all where there are fewer
                 ) -> 'Exemplars':
         "The same set with images of different sources first. Raises `MilanError` for a set without ids."
