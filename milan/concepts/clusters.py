@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from ..config import MilanError
+from ..config import MilanError, extra
 from ..data.formats import manifests_dir
 from ..files import atomic
 
@@ -53,8 +53,9 @@ def fit_clusters(vectors: torch.Tensor, # (n, channels): late features at positi
                  seed: int = 0, # seed of the random number generator
                 ) -> Clusters: # without names
     "Sort feature vectors by direction: k-means of vectors of length 1."
-    from sklearn.cluster import MiniBatchKMeans
-    from sklearn.decomposition import PCA
+    with extra('dev'):
+        from sklearn.cluster import MiniBatchKMeans
+        from sklearn.decomposition import PCA
 
     mean, scale = vectors.mean(0), vectors.std(0) + 1e-6
     fitted = PCA(min(dimensions, *vectors.shape), random_state=seed).fit(((vectors - mean) / scale).numpy())
