@@ -73,7 +73,8 @@ def test_the_pass():
     regions = toy_regions(found)
     bright = Family('brightness', ['bright', 'dark'], brightness)
     looks = list(appearance(torch.zeros(1, 3, SIDE, SIDE)))
-    look = Family('look', looks, lambda batch: torch.stack(list(appearance(batch.pixels).values()), 1))
+    look = Family('look', looks, lambda batch: torch.stack(list(appearance(batch.pixels).values()), 1),
+                  sampled=True)
     measured = sweep(scenes, regions, [bright, look], progress=False)
     {name: (values.pictures.shape, values.regions.shape) for name, values in measured.items()}
 

@@ -8,6 +8,7 @@ from milan.describers.choice import (
     combine,
     decide,
     evidence,
+    NOT_PREDICTIVE,
     NOT_PRESENT,
 )
 
@@ -55,14 +56,17 @@ def test_choice():
     activations, values = toy_layer()
     found = evidence(activations, values, ['drawings'] * 800, part=np.arange(800) % 4)
     everything = Candidates(['cat', 'red', 'dog', 'car', 'sun', 'sky'], np.array(['word'] * 6), values,
-                            np.ones((40, 6), bool), np.ones((40, 6)))
-    choices = [decide(found, row, everything, everything.present[row]) for row in range(5)]
+                            np.ones((40, 6), bool), np.ones((40, 6)), gates=np.full(6, .2))
+    everywhere = np.ones(6)
+    choices = [decide(found, row, everything, everywhere > 0, everywhere) for row in range(5)]
     [(everything.names[one.concept], one.silent) for one in choices]
 
     test_eq([one.silent == '' for one in choices], [True, True, False, False, False])
     test_eq(everything.names[choices[0].concept], 'red')
     test_eq({everything.names[i] for i in choices[1][:2]}, {'dog', 'car'})
-    test_eq(decide(found, 0, everything, np.zeros(6, bool)).silent, NOT_PRESENT)
+    test_eq(decide(found, 0, everything, np.zeros(6, bool), np.zeros(6)).silent, NOT_PRESENT)
+    test_eq(decide(found, 0, everything, everywhere > 0, .3 * everywhere).silent,
+            NOT_PREDICTIVE) # too rarely there
 
 
 # 05_choice.ipynb, section "A combination, beside the name"

@@ -1,37 +1,33 @@
-# Generated from nbs/08_nulls.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_nulls.ipynb by `make export`. Edit the notebook, not this file.
 
-import numpy as np
 from milan.describers.nulls import (
     evidence_rows,
     evidence_table,
     random_units,
     top_auc,
 )
+import pytest
 
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from milan import exemplars, networks
 from milan import images as pictures
-from milan.describers.concepts import ConceptsDescriber, recorded_units
+from milan.describers.assessment import recorded_units
+from milan.describers.concepts import ConceptsDescriber, assess_all
 
 def example():
     scenes, planted = pictures.ShapeScenes(300, seed=1), networks.load('planted/shapes')
-    found = exemplars.compute(
-        planted,
-        scenes,
-        ['colours', 'shapes'],
-        k=30,
-        size=64,
-        batch_size=50,
-        quiet=True,
-        keep_maxima=True,
-        out=Path(tempfile.mkdtemp()) / 'found',
-    )
+    found = exemplars.compute(planted, scenes, ['colours', 'shapes'], k=30, size=64, batch_size=50,
+                              quiet=True,
+                              keep_maxima=True, out=Path(tempfile.mkdtemp())/'found')
     return ConceptsDescriber(scenes), found
 
 
-# 08_nulls.ipynb, section "The table"
+# 09_nulls.ipynb, section "The table"
+@pytest.mark.training
 def test_the_table():
     describer, found = example()
     assessed = describer.assess(found, progress=False)
@@ -45,20 +41,17 @@ def test_the_table():
     assert len(auc) == len(rows['spoken']) and auc.mean() > .95
 
 
-# 08_nulls.ipynb, section "Random units"
+# 09_nulls.ipynb, section "Random units"
+@pytest.mark.training
 def test_random_units():
     describer, found = example()
-    real = recorded_units(found, describer.groups, describer.part)
-    random = random_units(real, describer.sources, describer.groups, describer.part)
-    one, other = describer.assess_all([real, random], progress=False)
-    {
-        name: float((assessed.table().silent == '').mean())
-        for name, assessed in (('planted units', one), ('random units', other))
-    }
+    real = recorded_units(found, describer.halves)
+    random = random_units(real, describer.halves)
+    one, other = assess_all(describer, [real, random], progress=False)
+    {name: float((some.table().silent == '').mean()) for name, some in (('planted', one), ('random', other))}
 
-    assert (one.table().silent == '').mean() > 0.7 and (other.table().silent == '').mean() < 0.05
+    assert (one.table().silent == '').mean() > .7 and (other.table().silent == '').mean() < .05
     for layer, values in random.activations.items():
-        assert (np.sort(values, 0) == np.sort(real.activations[layer], 0)).all() and (
-            values != real.activations[layer]
-        ).any()
-    assert (np.abs(other.layers[0].found.held_out) < 0.5).all()
+        assert (np.sort(values, 0) == np.sort(real.activations[layer], 0)).all()
+        assert (values != real.activations[layer]).any()
+    assert (np.abs(other.layers[0].found.held_out) < .5).all()

@@ -238,7 +238,7 @@ def describe(network: options.Network, # key
 def _write(found: 'Exemplars', table: Any, folder: Path) -> None:
     "Write the page and the table, and say where."
     import milan
-    from milan.describers.concepts import for_pages
+    from milan.describers.assessment import for_pages
 
     shown = for_pages(table) if 'nearest' in table else table
     milan.gallery.write(found, shown, folder/'gallery')

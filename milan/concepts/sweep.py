@@ -88,7 +88,7 @@ class Family:
     concepts: list[str]
     maps: Callable[[Batch], torch.Tensor] # → (n, concepts, h, w), higher where the concept is
     region: str = 'mean' # of a map over a region: 'mean', or 'peak' over its better-covered half
-    picture: str = 'peak' # of a map over a picture: 'peak' or 'mean'
+    sampled: bool = False # keep a sample of positions, which tells what is usual
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #f79e6355
 def _region_values(maps: torch.Tensor, masks: torch.Tensor, how: str) -> torch.Tensor:
@@ -106,7 +106,7 @@ class Values:
     concepts: list[str]
     pictures: np.ndarray # float16 (pictures, concepts)
     regions: np.ndarray # float16 (units, k, concepts); 0 where there is no region
-    sample: np.ndarray # float16 (positions, concepts), a sample of all positions of all pictures
+    sample: np.ndarray # float16 (positions, concepts), a sample of all positions, or none of them
 
     def usual(self,
               quantile: float, # 0 … 1
@@ -123,13 +123,12 @@ def _measure_batch(family: Family, batch: Batch, where: Sequence[list[tuple[int,
     "Values on the pictures, in the regions on them (in the order of `where`), and a sample of positions."
     maps = family.maps(batch).float()
     flat = maps.flatten(2)
-    whole = flat.amax(2) if family.picture == 'peak' else flat.mean(2)
-    chosen = random.integers(flat.shape[2], size=(len(flat), SAMPLED))
+    chosen = random.integers(flat.shape[2], size=(len(flat), SAMPLED if family.sampled else 0))
     sample = torch.cat([one[:, some].T for one, some in zip(flat, chosen, strict=True)])
     parts = [_region_values(one, torch.stack([regions.mask(*place) for place in places]), family.region)
              for one, places in zip(maps, where, strict=True) if places]
     inside = torch.cat(parts or [flat[:0, :, 0]])
-    return whole.half().numpy(), inside.half().numpy(), sample.half().numpy()
+    return flat.amax(2).half().numpy(), inside.half().numpy(), sample.half().numpy()
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #b6f7df4b
 def _places(regions: Regions, count: int) -> list[list[tuple[int, int]]]: # of each picture: (unit, place)

@@ -73,7 +73,8 @@ def hypernym_family(hypernyms: Mapping[str, Sequence[int]], # name → class num
 def look_family() -> Family:
     "Measured appearance."
     names = list(appearance(torch.zeros(1, 3, SIDE, SIDE)))
-    return Family('look', names, lambda batch: torch.stack(list(appearance(batch.pixels).values()), 1))
+    return Family('look', names, lambda batch: torch.stack(list(appearance(batch.pixels).values()), 1),
+                  sampled=True)
 
 
 def cluster_family(clusters: Clusters, # of the late features that the sweep's teacher reads
@@ -88,7 +89,7 @@ def cluster_family(clusters: Clusters, # of the late features that the sweep's t
         found = clusters.maps(batch.reading.late)
         return torch.stack([found[:, some].amax(1) for some in rows.values()], 1)
 
-    return Family('cluster', list(rows), maps, region='peak')
+    return Family('cluster', list(rows), maps, region='peak', sampled=True)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #2c791b5a
 def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotations.simulated.words_of` gives
@@ -111,16 +112,17 @@ def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotati
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #a5d6a4f5
 @dataclass(frozen=True)
 class Rule:
-    "When a concept is present in a unit's regions."
+    "When a concept is present in a unit's regions, and how well it must predict the unit to be its name."
     share: float # of the regions that must show it
     above: float | None = None # a region shows the concept above this value …
     quantile: float | None = None # … or above this quantile of the concept over all positions
     lift: float = 0 # the mean over regions must be this many times the mean of all the layer's units
+    gate: float = .1 # smallest support of a name: its correlation times the share of regions, see `choice`
 
 
 RULES = {'class': Rule(.4, above=.12, lift=1.8), 'hypernym': Rule(.4, above=.2, lift=1.8),
          'word': Rule(.4, above=.3, lift=1.8),
-         'look': Rule(.5, quantile=.8), 'cluster': Rule(.6, quantile=.97)}
+         'look': Rule(.5, quantile=.8, gate=.25), 'cluster': Rule(.55, quantile=.97, gate=.16)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family
@@ -150,6 +152,7 @@ class Candidates:
     values: np.ndarray # float32 (pictures, concepts)
     present: np.ndarray # bool (units, concepts)
     share: np.ndarray # float (units, concepts), of the regions that show the concept
+    gates: np.ndarray # (concepts,) smallest support of a name, by the rule of its family
 
     def __len__(self) -> int:
         return len(self.names)
@@ -172,5 +175,6 @@ def candidates(measured: Mapping[str, Values], # by family, from `sweep`
     present, share = (np.concatenate(part, 1) for part in zip(*found, strict=True))
     together = np.concatenate(values, 1)
     kept = np.flatnonzero(together.std(0) > 1e-6)
+    gates = np.array([rules[family].gate for family in families])
     return Candidates([names[i] for i in kept], np.array(families)[kept], together[:, kept],
-                      present[:, kept], share[:, kept])
+                      present[:, kept], share[:, kept], gates[kept])

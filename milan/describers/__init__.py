@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect', 'clip_similarity', 'describe_by_clip', 'soft_wpmi',
-           'constant', 'shuffled', 'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide',
-           'ConceptsDescriber', 'families_of', 'for_pages', 'recorded_units', 'CaptionerDescriber', 'Describer',
-           'LabelDescriber', 'OwnDescriber', 'load', 'require_table', 'evidence_rows', 'evidence_table', 'random_units',
-           'top_auc']
+           'constant', 'shuffled', 'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide', 'Assessed',
+           'Halves', 'Recorded', 'for_pages', 'halves_of', 'recorded_units', 'ConceptsDescriber', 'assess_all',
+           'families_of', 'CaptionerDescriber', 'Describer', 'LabelDescriber', 'OwnDescriber', 'load', 'require_table',
+           'evidence_rows', 'evidence_table', 'random_units', 'top_auc']
 
 # %% ../../nbs/10_describers/00_describers.ipynb #872e6ce2
 from .dissection import compexp, ious, netdissect, read_compexp, read_netdissect
 from .clip_dissect import clip_similarity, describe_by_clip, soft_wpmi
 from .baselines import constant, shuffled
 from .choice import Choice, Combination, Evidence, choose, combine, decide
-from .concepts import ConceptsDescriber, families_of, for_pages, recorded_units
+from .assessment import Assessed, Halves, Recorded, for_pages, halves_of, recorded_units
+from .concepts import ConceptsDescriber, assess_all, families_of
 from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber
 from .registry import load, require_table
 from .nulls import evidence_rows, evidence_table, random_units, top_auc
@@ -22,7 +23,7 @@ from .nulls import evidence_rows, evidence_table, random_units, top_auc
 # %% ../../nbs/10_describers/00_describers.ipynb #615cd2ca
 _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
          'clip_similarity', 'describe_by_clip', 'soft_wpmi', 'constant', 'shuffled',
-         'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide', 'ConceptsDescriber',
-         'families_of', 'for_pages', 'recorded_units', 'CaptionerDescriber', 'Describer', 'LabelDescriber',
-         'OwnDescriber', 'load', 'require_table', 'evidence_rows', 'evidence_table',
-         'random_units', 'top_auc']
+         'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide', 'Assessed', 'Halves', 'Recorded',
+         'for_pages', 'halves_of', 'recorded_units', 'ConceptsDescriber', 'assess_all', 'families_of',
+         'CaptionerDescriber', 'Describer', 'LabelDescriber', 'OwnDescriber', 'load', 'require_table',
+         'evidence_rows', 'evidence_table', 'random_units', 'top_auc']
