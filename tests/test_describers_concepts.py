@@ -52,7 +52,7 @@ def test_the_describer():
 
     again = describer.describe(found, units={'colours': [0, 3]}, progress=False)
     test_eq(again.description.tolist(), table.description[[0, 3]].tolist())
-    assert describer.rules['look'].gate == .5 and ConceptsDescriber([None] * 50).rules['class'].gate == .1
+    assert describer.rules['look'].gate == .55 and ConceptsDescriber([None] * 50).rules['class'].gate == .1
 
 
 # 07_concepts.ipynb, section "Errors"
