@@ -210,7 +210,8 @@ def describe(network: options.Network, # key
     """Describe each unit in words: exemplars, then descriptions.csv and a page to browse.
 
     [dim]Examples[/dim]
-    $ milan describe planted/shapes shapes --device cpu
+    $ milan describe planted/shapes shapes
+    $ milan describe planted/shapes shapes --captioner shapes --device cpu
     $ milan describe efficientnet_lite0/imagenet probe --layers _blocks.15._bn0
     $ milan describe torchvision:resnet18 ~/pictures --captioner base --strategy beam
     """

@@ -75,7 +75,7 @@ def _milan(debug: _Debug = False, trust: _Trust = False, version: _Version = Fal
     and $MILAN_RESULTS_DIR.
 
     [dim]Begin with[/dim]
-    $ milan describe planted/shapes shapes --captioner shapes
+    $ milan describe planted/shapes shapes
     """
     group_options['trust'] = trust
 

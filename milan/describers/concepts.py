@@ -149,11 +149,10 @@ class ConceptsDescriber:
 # %% ../../nbs/10_describers/07_concepts.ipynb #0f198209
 def _measured_by(describer: ConceptsDescriber) -> dict[str, Any]: # what a sweep depends on
     teacher, clusters = describer.teacher, describer.clusters
+    seen = None if teacher is None else [teacher.network.name, network_hash(teacher.network.module)]
+    directions = None if clusters is None else [clusters.names, fingerprint(clusters.centres.tolist())]
     return {'name': describer.name, 'version': VERSION, 'images': images_hash(describer.images),
-            'k': describer.k,
-            'teacher': None if teacher is None else [teacher.network.name,
-                                                     network_hash(teacher.network.module)],
-            'clusters': None if clusters is None else [clusters.names, float(clusters.centres.sum())],
+            'k': describer.k, 'teacher': seen, 'clusters': directions,
             'groups': fingerprint(describer.halves.groups)}
 
 

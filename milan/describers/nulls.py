@@ -77,7 +77,7 @@ def evidence_table(rows: dict[str, np.ndarray], # from `evidence_rows`, perhaps 
 def _dealt(activations: np.ndarray, sources: Sequence[str], random: np.random.Generator) -> np.ndarray:
     "Each unit's activations, (pictures, units), dealt to other pictures of the same set."
     names, found = np.array(sources), activations.copy()
-    for name in set(sources):
+    for name in sorted(set(sources)): # in one order, so that a seed means one deal
         rows = np.flatnonzero(names == name)
         found[rows] = random.permuted(activations[rows], axis=0)
     return found
