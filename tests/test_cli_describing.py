@@ -13,7 +13,6 @@ import pytest
 
 import os
 import shutil
-import sys
 import tempfile
 import types
 
@@ -96,14 +95,14 @@ def test_descriptions_slow():
             home / 'pictures' / f'{seed}.png'
         )
     os.environ['MILAN_RESULTS_DIR'], os.environ['MILAN_DATA_DIR'] = str(home/'results'), str(home/'data')
-    before = sys.modules.get('milan.captioner.demo')
-    sys.modules['milan.captioner.demo'] = types.SimpleNamespace(train=lambda name, device=None: Numbers())
+    import milan.captioner.demo
+
+    train, milan.captioner.demo.train = milan.captioner.demo.train, lambda name, device=None: Numbers()
     arguments = ('describe', 'planted/shapes', home / 'pictures', '--units', 'colours:0-3', '--k', '2',
                  '--captioner', 'shapes', '--device', 'cpu', '--beam-size', '5')
     results = [run_command(*arguments) for _ in range(2)]
     print(results[0].stdout.replace(str(home), '…'))
-    (sys.modules.pop('milan.captioner.demo') if before is None
-     else sys.modules.update({'milan.captioner.demo': before}))
+    milan.captioner.demo.train = train
     test_eq([one.exit_code for one in results], [0, 0])
     test_eq(given[0], {'progress': True, 'beam_size': 5})
     [table] = (home/'results').rglob('descriptions.csv')
