@@ -101,8 +101,8 @@ def describer_name(describer: str | None, # as given, or None
     "Which describer is meant. Raises `MilanError` for an unknown one, and where the two options disagree."
     from milan.config import MilanError
 
-    name = describer or (f'milan:{captioner}' if captioner else 'concepts')
-    if captioner and name != f'milan:{captioner}':
+    name = describer or ('concepts' if captioner is None else f'milan:{captioner}')
+    if captioner is not None and name != f'milan:{captioner}':
         raise MilanError(f'--describer {name} and --captioner {captioner} disagree: give one of them')
     if name.startswith('milan:'):
         check_captioner(name.removeprefix('milan:'))
@@ -244,7 +244,7 @@ def _write(found: 'Exemplars', table: Any, folder: Path) -> None:
     shown = for_pages(table) if 'nearest' in table else table
     milan.gallery.write(found, shown, folder/'gallery')
     milan.files.write_table(table, folder/'descriptions.csv')
-    said = table.description.astype(str) != ''
-    silent = '' if said.all() else f' ({(~said).sum()} units without a description)'
-    typer.echo(f'{said.sum()} descriptions{silent}: {folder/"descriptions.csv"}\n'
+    silent = int((table.silent != '').sum()) if 'silent' in table else 0
+    unnamed = f' ({silent} units without a description)' if silent else ''
+    typer.echo(f'{len(table) - silent} descriptions{unnamed}: {folder/"descriptions.csv"}\n'
                f'look at them: milan browse {folder/"gallery"}')

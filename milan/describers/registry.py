@@ -143,9 +143,13 @@ def _concepts(images: Any, # map-style data set
         teacher = None if hasattr(images, 'concepts') else TEACHER
     if clusters == 'usual': # they were named for one teacher
         clusters = load_clusters() if teacher == TEACHER else None
+    describer = ConceptsDescriber(images, clusters=clusters, **settings)
+    halves = describer.halves # an error before weights are fetched, and before hours of exemplars
+    assert len(halves.part) == len(images)
     if isinstance(teacher, str):
         teacher = load_teacher(teacher, late=LATE if clusters else (), device=device)
-    return ConceptsDescriber(images, teacher, clusters, **settings)
+    describer.teacher = teacher
+    return describer
 
 # %% ../../nbs/10_describers/08_registry.ipynb #f2fb03a0
 NAMES = ('concepts', 'milan:CAPTIONER', 'netdissect', 'compexp')
