@@ -161,11 +161,11 @@ def load(name: str, # one of `NAMES`, with the name or path of a captioner behin
          **settings: Any, # of the describer; 'concepts' needs images=, labels network= and segmentations=
         ) -> Describer:
     "A describer by name. Raises `MilanError` for an unknown one, and where something it needs is missing."
-    kind, _, rest = name.partition(':')
+    kind, colon, rest = name.partition(':')
     if missing := [one for one in _NEEDS.get(name, []) if settings.get(one) is None]:
         raise MilanError(f'the describer {name!r} needs {" and ".join(missing)}=: it measures the images '
                          'itself')
-    if kind == 'milan' and rest:
+    if kind == 'milan' and colon:
         return _captioner(rest, **settings)
     if name == 'concepts':
         return _concepts(**settings)
