@@ -30,18 +30,18 @@ def _before_norms(module: nn.Module, example: torch.Tensor) -> dict[str, str]:
     made: list[tuple[str, torch.Tensor]] = []
     found: dict[str, str] = {}
 
-    def note_output(name: str) -> Any: # a hook of a convolution
+    def _note_output(name: str) -> Any: # a hook of a convolution
         return lambda part, inputs, output: made.append((name, output))
 
-    def note_input(name: str) -> Any: # a hook of a batch normalisation
+    def _note_input(name: str) -> Any: # a hook of a batch normalisation
         return lambda part, inputs: found.update((name, one) for one, output in made if output is inputs[0])
 
     with contextlib.ExitStack() as hooks, torch.no_grad():
         for name, part in module.named_modules():
             if isinstance(part, nn.Conv2d):
-                hooks.callback(part.register_forward_hook(note_output(name)).remove)
+                hooks.callback(part.register_forward_hook(_note_output(name)).remove)
             elif type(part) is nn.BatchNorm2d: # a subclass may do more than scale and shift
-                hooks.callback(part.register_forward_pre_hook(note_input(name)).remove)
+                hooks.callback(part.register_forward_pre_hook(_note_input(name)).remove)
         module(example)
     return found
 

@@ -64,10 +64,10 @@ def hypernym_family(hypernyms: Mapping[str, Sequence[int]], # name → class num
     for row, numbers in enumerate(kept.values()):
         members[row, list(numbers)] = 1
 
-    def maps(batch: Batch) -> torch.Tensor:
+    def _maps(batch: Batch) -> torch.Tensor:
         return torch.einsum('gc,nchw->nghw', members, batch.reading.classes)
 
-    return Family('hypernym', list(kept), maps)
+    return Family('hypernym', list(kept), _maps)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #d2c293bb
 def look_family() -> Family:
@@ -85,11 +85,11 @@ def cluster_family(clusters: Clusters, # of the late features that the sweep's t
         if name:
             rows.setdefault(name, []).append(number)
 
-    def maps(batch: Batch) -> torch.Tensor: # the strongest of the clusters with a name
+    def _maps(batch: Batch) -> torch.Tensor: # the strongest of the clusters with a name
         found = clusters.maps(batch.reading.late)
         return torch.stack([found[:, some].amax(1) for some in rows.values()], 1)
 
-    return Family('cluster', list(rows), maps, region='peak', sampled=True)
+    return Family('cluster', list(rows), _maps, region='peak', sampled=True)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #2c791b5a
 def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotations.simulated.words_of` gives
@@ -99,7 +99,7 @@ def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotati
     vocabulary = sorted(set().union(*words))
     column = {word: number for number, word in enumerate(vocabulary)}
 
-    def maps(batch: Batch) -> torch.Tensor:
+    def _maps(batch: Batch) -> torch.Tensor:
         found = torch.zeros(len(batch.rows), len(vocabulary), SIDE, SIDE)
         for place, row in enumerate(batch.rows):
             mask = masks(row)
@@ -107,7 +107,7 @@ def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotati
                 found[place, column[word]] = 1 if mask is None else torch.as_tensor(mask)
         return found
 
-    return Family('word', vocabulary, maps)
+    return Family('word', vocabulary, _maps)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #a5d6a4f5
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ def evidence(activations: np.ndarray, # float (pictures, units) of one layer, al
     "How well each concept goes along with each unit, beyond source and layer."
     known = covariates(activations, sources)
 
-    def on(rows: np.ndarray) -> np.ndarray: # bool (pictures,)
+    def _on(rows: np.ndarray) -> np.ndarray: # bool (pictures,)
         return partial_correlations(activations[rows], values[rows], known[rows])
 
-    return Evidence(on(part < 2), np.minimum(on(part == 0), on(part == 1)), on(part >= 2))
+    return Evidence(_on(part < 2), np.minimum(_on(part == 0), _on(part == 1)), _on(part >= 2))
 
 # %% ../../nbs/10_describers/05_choice.ipynb #90b13dcb
 NEAR = .9 # a plainer name may have this share of the best support

@@ -67,14 +67,14 @@ def _teacher_families(teacher: Teacher, clusters: Clusters | None) -> list[Famil
 def _words_of_scenes(scenes: Any) -> Family: # that know their concepts' regions
     names = sorted({word for i in range(len(scenes)) for word in scenes.concepts(i)})
 
-    def maps(batch: Batch) -> torch.Tensor:
+    def _maps(batch: Batch) -> torch.Tensor:
         found = torch.zeros(len(batch.rows), len(names), SIDE, SIDE)
         for place, row in enumerate(batch.rows):
             for word, mask in scenes.concepts(row).items():
                 found[place, names.index(word)] = _reduced(torch.from_numpy(mask))
         return found
 
-    return Family('word', names, maps)
+    return Family('word', names, _maps)
 
 
 def _reduced(mask: torch.Tensor) -> torch.Tensor: # bool (height, width) → share of each cell, (SIDE, SIDE)
@@ -90,11 +90,11 @@ def families_of(images: Any, # map-style data set
     if hasattr(images, 'concepts'):
         return [*found, _words_of_scenes(images)]
     if isinstance(images, ImageSet) and any(words := words_of(images.table)):
-        def mask(row: int) -> torch.Tensor | None: # of the pictured object
+        def _mask(row: int) -> torch.Tensor | None: # of the pictured object
             whole = images.mask(row)
             return None if whole is None else _reduced(whole)
 
-        found.append(word_family(words, mask))
+        found.append(word_family(words, _mask))
     return found
 
 # %% ../../nbs/10_describers/07_concepts.ipynb #c4213023
@@ -139,8 +139,7 @@ class ConceptsDescriber:
     def describe(self,
                  exemplars: Exemplars, # made with keep_maxima=True and, best, k=45
                  *,
-                 units: Mapping[str, Sequence[int]] | None = None,
-                 # {layer: unit numbers} of the result; None: all
+                 units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
                  progress: bool = True, # show a bar
                 ) -> pd.DataFrame: # layer, unit, description ('' where silent), score, `assessment.COLUMNS`
         "Name each unit, or say why not. Raises `MilanError` for exemplars without maxima."

@@ -153,7 +153,9 @@ class NativeLayer:
     def table(self) -> np.ndarray: # (units, p) of quantiles, mapped into memory
         return _load(self.folder/'quantiles.npy', mapped=True)
 
-    def maxima(self, count: int | None = None) -> np.ndarray: # (`count` images, units), mapped into memory
+    def maxima(self,
+               count: int | None = None, # images that there should be; None: not known
+              ) -> np.ndarray: # (images, units), mapped into memory
         return open_maxima(self, count)
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #8f280d49

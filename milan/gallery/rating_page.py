@@ -111,8 +111,8 @@ nav { display: flex; justify-content: space-between; align-items: center; gap: .
   footer { padding-bottom: .4rem; } nav { margin-top: .3rem; } }
 '''
 
-# %% ../../nbs/12_gallery/04_rating_page.ipynb #46ec8262
-_SCRIPT = '''
+# %% ../../nbs/12_gallery/04_rating_page.ipynb #31dbead7
+_ASKING = '''
 const QUESTIONS = {
   nameable: ['Do the bright regions have something in common that you could name?', ['yes', 'no']],
   rating: ['Does the description fit what they have in common?', ['fully', 'partly', 'no']],
@@ -150,7 +150,10 @@ function layOut(tiles, ratio) { // as large as the window allows
   const side = phone ? width / columns - 4 : Math.max(96, Math.min(320, size(best)));
   get('images').style.gridTemplateColumns = `repeat(${columns}, ${Math.floor(side)}px)`;
 }
+'''
 
+# %% ../../nbs/12_gallery/04_rating_page.ipynb #3d2afbd1
+_DRAWING = '''
 let drawn = 0, arrange = () => {};
 window.addEventListener('resize', () => arrange());
 async function draw(card, tiles) {
@@ -192,7 +195,10 @@ function write() { // the panel below the images
   get('on').disabled = !view[question];
   arrange(); // the panel's height depends on the description
 }
+'''
 
+# %% ../../nbs/12_gallery/04_rating_page.ipynb #da80254e
+_MOVING = '''
 async function show(card, which) {
   view = await ask(`cards/${card}`);
   question = which || (view.nameable ? 'rating' : 'nameable');
@@ -250,6 +256,7 @@ once(async () => {
   if (view.next > view.cards) end(); else await show(view.next);
 });
 '''
+_SCRIPT = _ASKING + _DRAWING + _MOVING
 
 # %% ../../nbs/12_gallery/04_rating_page.ipynb #bd485ed3
 class _Answer(StrictModel):
@@ -324,7 +331,11 @@ class _Rating(LocalOnly):
     "Serves the page of one session to one rater."
     timeout = 30 # seconds that a request may take to arrive
 
-    def __init__(self, session: Path, rater: str, *given: Any) -> None:
+    def __init__(self,
+                 session: Path, # the folder
+                 rater: str, # who answers
+                 *given: Any, # by `http.server`
+                ) -> None:
         self.session, self.rater = session, rater
         super().__init__(*given)
 
