@@ -1,9 +1,11 @@
 # Generated from nbs/03_baselines.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+import numpy as np
 import pandas as pd
 from milan.describers.baselines import (
     constant,
+    other_rows,
     shuffled,
 )
 
@@ -31,3 +33,7 @@ def test_shuffled_descriptions():
     test_eq(moved.set_index('description').score['sky'], .3)
     with expect_fail(MilanError, contains='single description'): shuffled(table[:1])
     moved
+
+    for count in (2, 3, 10):
+        other = other_rows(count, np.random.default_rng(count))
+        assert sorted(other) == list(range(count)) and (other != np.arange(count)).all()

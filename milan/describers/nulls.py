@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..concepts.sweep import Regions
+from ..concepts.sweep import Regions, first_of_sources
 from ..evaluation.evidence import minimum_detectable
 from ..evaluation.intervals import summarise
 from .assessment import Assessed, Halves, Layer, Recorded
+from .baselines import other_rows
 
 # %% ../../nbs/10_describers/09_nulls.ipynb #29578cd1
 def shuffled_evidence(layer: Layer, # any
@@ -27,10 +28,8 @@ def shuffled_evidence(layer: Layer, # any
         return np.zeros(0)
     found = np.zeros(len(rows))
     for _ in range(deals):
-        order = random.permutation(len(rows))
-        other = np.empty_like(order)
-        other[order] = np.roll(order, 1) # nobody keeps the own name
-        found += layer.found.held_out[rows, layer.concepts[rows[other]]] / deals
+        names = layer.concepts[rows[other_rows(len(rows), random)]]
+        found += layer.found.held_out[rows, names] / deals
     return found
 
 # %% ../../nbs/10_describers/09_nulls.ipynb #8a887e8f
@@ -82,17 +81,6 @@ def _dealt(activations: np.ndarray, sources: Sequence[str], random: np.random.Ge
         found[rows] = random.permuted(activations[rows], axis=0)
     return found
 
-
-def _strongest(activations: np.ndarray, halves: Halves, k: int) -> np.ndarray:
-    "One unit's strongest discovery pictures of different sources, (k,); -1 where there are fewer."
-    first: dict[str, int] = {}
-    for picture in np.argsort(-activations.astype(np.float64), kind='stable').tolist():
-        if not halves.out[picture]:
-            first.setdefault(halves.groups[picture], picture)
-        if len(first) == k:
-            break
-    return np.pad(list(first.values()), (0, k - len(first)), constant_values=-1)
-
 # %% ../../nbs/10_describers/09_nulls.ipynb #a165c656
 def random_units(recorded: Recorded, # real units
                  halves: Halves, # of the pictures
@@ -101,5 +89,8 @@ def random_units(recorded: Recorded, # real units
     "Units whose activations have nothing to do with what the pictures show."
     random, k = np.random.default_rng(seed), recorded.regions.pictures.shape[1]
     dealt = {layer: _dealt(values, halves.sources, random) for layer, values in recorded.activations.items()}
-    pictures = np.array([_strongest(unit, halves, k) for values in dealt.values() for unit in values.T])
+    order = np.argsort(-np.concatenate(list(dealt.values()), 1).astype(np.float64), axis=0, kind='stable').T
+    groups = np.array(halves.groups)
+    tops = [row[first_of_sources(row, groups, ~halves.out, k)] for row in order]
+    pictures = np.array([np.pad(top, (0, k - len(top)), constant_values=-1) for top in tops])
     return Recorded(dealt, Regions(recorded.regions.units, pictures, recorded.regions.masks))
