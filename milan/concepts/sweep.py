@@ -183,7 +183,7 @@ def sweep(images: Any, # map-style data set of images
           families: Sequence[Family], # with different names
           teacher: Any = None, # a `Teacher`; None where no family needs one
           folder: str | Path | None = None, # of saved parts, another for other arguments; None: not saved
-          batch_size: int = 16, # images
+          batch_size: int = 4, # images; larger batches need fresh memory
           progress: bool = True, # show a bar
          ) -> dict[str, Values]: # by family
     "Measure all families on all images."

@@ -111,7 +111,7 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
                  names: Sequence[str] | None = None, # of its classes; None: ImageNet's
                  late: Sequence[str] = (), # paths of layers that are read as well
                  device: str | None = None, # None: the network's own
-                 precise: bool = False, # float32; False: bfloat16, about twice as fast on most processors
+                 precise: bool = False, # float32; False: bfloat16 where the processor computes with it
                 ) -> Teacher:
     "A classifier as a teacher. Raises `MilanError` where it does not average maps and apply a linear layer."
     entry = as_network(network, device)
@@ -126,7 +126,7 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     names = tuple(names or (one[0] for one in class_names()))
     example = torch.rand(1, 3, entry.size, entry.size, generator=torch.Generator().manual_seed(0))
     example = example.to(linears[-1].weight.device)
-    dtype = torch.float32 if precise else torch.bfloat16
+    dtype = torch.float32 if precise or not _computes_bfloat16() else torch.bfloat16
     module: Any = _quick(entry.module, entry.transform(example)) # Any: for mypy, `to` has no memory_format
     module.to(memory_format=torch.channels_last)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
@@ -136,6 +136,10 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     module.to(dtype)
     teacher.dtype = dtype
     return teacher
+
+
+def _computes_bfloat16() -> bool: # others convert each number, which takes twenty times as long
+    return torch.cpu._is_avx512_bf16_supported()
 
 # %% ../../nbs/08_concepts/05_teacher.ipynb #3c7080be
 def _quick(module: nn.Module, example: torch.Tensor) -> nn.Module:
