@@ -20,6 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
+# %% ../nbs/00_base/00_config.ipynb #5db59c44
+os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
+
 # %% ../nbs/00_base/00_config.ipynb #05c1af2b
 class MilanError(ValueError):
     "An error that the user can fix. Its message names the value, the file and the remedy."

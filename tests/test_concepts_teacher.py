@@ -40,16 +40,16 @@ def test_a_faster_copy():
 def test_loading_one():
     net, pictures = toy_network()
     entry = networks.Network('toy', net, [], 32, networks.network.identity, None)
-    teacher = load_teacher(entry, names=list('abcde'), late=['3'], precise=True)
+    teacher = load_teacher(entry, names=list('abcde'), layers=['3'], precise=True)
     reading = teacher.read(pictures)
-    {name: tuple(getattr(reading, name).shape) for name in ('classes', 'features', 'late')}
+    [tuple(maps.shape) for maps in (reading.classes, reading.features, reading.layers['3'])]
 
     test_close(reading.classes.sum(1), torch.ones(4, 13, 13), eps=1e-5)
     weight, bias = net[-1].weight.detach(), net[-1].bias.detach()
     maps = functional.conv2d(reading.features, weight[:, :, None, None], bias)
     test_close(maps.mean((2, 3)), net(pictures).detach(), eps=1e-4)
     rough = load_teacher(entry, names=list('abcde')).read(pictures)
-    assert (rough.classes - reading.classes).abs().max() < .03 and rough.late.shape[1] == 0
+    assert (rough.classes - reading.classes).abs().max() < .03 and not rough.layers
     larger = teacher.read(torch.rand(1, 3, 50, 50)) # resized to what the network expects
     test_eq(larger.classes.shape, (1, 5, 13, 13))
 

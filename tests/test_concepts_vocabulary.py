@@ -39,7 +39,7 @@ def toy_values():
 def test_classes_and_hypernyms():
     family = hypernym_family({'bird': (0, 2), 'structure': (1, 3), 'vehicle': (3,)}, classes=4)
     none = torch.zeros(1, 0, 1, 1)
-    reading = Reading(classes=torch.tensor([.1, .2, .3, .4]).view(1, 4, 1, 1), features=none, late=none)
+    reading = Reading(classes=torch.tensor([.1, .2, .3, .4]).view(1, 4, 1, 1), features=none, layers={})
     batch = Batch(torch.zeros(1, 3, SIDE, SIDE), reading)
     dict(zip(family.concepts, family.maps(batch).flatten().tolist(), strict=True))
 
@@ -62,12 +62,13 @@ def test_looks_clusters_words():
 
     test_eq(words.concepts, ['jug', 'old'])
     test_eq(shares, torch.tensor([[.25, 0], [1, 1]]))
-    clusters = Clusters(torch.zeros(3), torch.ones(3), torch.eye(3), torch.eye(3), ['wheels', '', 'wheels'])
+    names = ['wheels', '', 'wheels']
+    clusters = Clusters(torch.zeros(3), torch.ones(3), torch.eye(3), torch.eye(3), names, layers=('20',))
     wheels = cluster_family(clusters)
     late = torch.tensor([[0., 3, 0], [2, 0, 0], [0, 0, 2]])[:, :, None, None] # one picture of each direction
     test_eq(wheels.concepts, ['wheels'])
-    test_close(wheels.maps(Batch(late, Reading(late, late, late))).flatten(), torch.tensor([0., 1, 1]))
-    test_eq(look_family().maps(Batch(torch.zeros(2, 3, SIDE, SIDE), None)).shape, (2, 50, SIDE, SIDE))
+    test_close(wheels.maps(Batch(late, Reading(late, late, {'20': late}))).flatten(), torch.tensor([0., 1, 1]))
+    test_eq(look_family().maps(Batch(torch.zeros(2, 3, SIDE, SIDE), None)).shape, (2, 49, SIDE, SIDE))
 
 
 # 09_vocabulary.ipynb, section "Presence"

@@ -22,6 +22,11 @@ import threading
 from fastcore.test import expect_fail, test_eq
 
 
+# 00_config.ipynb, section "Memory of large tensors"
+def test_memory_of_large_tensors():
+    assert os.environ['THP_MEM_ALLOC_ENABLE']
+
+
 # 00_config.ipynb, section "Errors that a user can fix"
 def test_errors_that_a_user_can_fix():
     with expect_fail(MilanError, contains='photos/'):

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations', 'load', 'ConceptMasks', 'Masks', 'Observed',
            'observe', 'overlaps', 'pack', 'pack_concepts', 'unpack', 'Formula', 'formula_masks', 'leaf', 'parse',
-           'search', 'Reading', 'Teacher', 'folded', 'load_teacher', 'appearance', 'Clusters', 'fit_clusters',
-           'load_clusters', 'save_clusters', 'sheet', 'Batch', 'Family', 'Regions', 'Values', 'regions_of', 'RULES',
-           'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family', 'hypernym_family', 'look_family',
-           'presence', 'word_family']
+           'search', 'Reading', 'Teacher', 'folded', 'load_teacher', 'appearance', 'Clusters', 'features_of',
+           'fit_clusters', 'load_clusters', 'named_clusters', 'save_clusters', 'sheet', 'Batch', 'Family', 'Regions',
+           'Values', 'regions_of', 'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family',
+           'hypernym_family', 'look_family', 'presence', 'word_family']
 
 # %% ../../nbs/08_concepts/00_concepts.ipynb #0a9da51f
 from .segmentations import Broden, Concept, Labelled, Pictures, Scenes, Segmentations, load
@@ -17,7 +17,8 @@ from .observations import unpack
 from .formulas import Formula, formula_masks, leaf, parse, search
 from .teacher import Reading, Teacher, folded, load_teacher
 from .appearance import appearance
-from .clusters import Clusters, fit_clusters, load_clusters, save_clusters, sheet
+from .clusters import Clusters, features_of, fit_clusters, load_clusters, named_clusters
+from .clusters import save_clusters, sheet
 from .sweep import Batch, Family, Regions, Values, regions_of
 from .vocabulary import RULES, Candidates, Rule, candidates, class_family, cluster_family
 from .vocabulary import hypernym_family, look_family, presence, word_family
@@ -27,7 +28,8 @@ _all_ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations',
          'ConceptMasks', 'Masks', 'Observed', 'observe', 'overlaps', 'pack', 'pack_concepts', 'unpack',
          'Formula', 'formula_masks', 'leaf', 'parse', 'search',
          'Reading', 'Teacher', 'folded', 'load_teacher', 'appearance',
-         'Clusters', 'fit_clusters', 'load_clusters', 'save_clusters', 'sheet',
+         'Clusters', 'features_of', 'fit_clusters', 'load_clusters', 'named_clusters', 'save_clusters',
+         'sheet',
          'Batch', 'Family', 'Regions', 'Values', 'regions_of',
          'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family', 'hypernym_family',
          'look_family', 'presence', 'word_family']

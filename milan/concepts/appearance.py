@@ -78,7 +78,7 @@ def edges(gray: torch.Tensor, # (n, h, w) in [0, 1]
 # %% ../../nbs/08_concepts/06_appearance.ipynb #c6cec9ba
 def textures(gray: torch.Tensor, # (n, h, w) in [0, 1]
             ) -> Looks:
-    "Edges and stripes by direction, busy patterns, corners, smooth areas, grain."
+    "Edges and stripes by direction, busy patterns, corners, smooth areas, fine detail."
     right, down = derivative(gray, 1., across=1), derivative(gray, 1., down=1)
     xx, yy, xy = (local_mean(product, 5) for product in (right**2, down**2, right * down))
     total, energy = xx + yy + 1e-4, (xx + yy).sqrt()
@@ -92,7 +92,7 @@ def textures(gray: torch.Tensor, # (n, h, w) in [0, 1]
     return found | {'busy patterns': local_mean(energy * (1 - coherence), 3),
                     'corners': (xx * yy - xy**2).clamp(min=0).sqrt(),
                     'smooth areas': -local_mean(energy, 5).clamp(min=.003).log(),
-                    'grain': local_mean(fine, 5)}
+                    'fine detail': local_mean(fine, 5)}
 
 # %% ../../nbs/08_concepts/06_appearance.ipynb #bb3aa45b
 def _curvatures(gray: torch.Tensor, sigma: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -131,11 +131,9 @@ def spots(gray: torch.Tensor, # (n, h, w) in [0, 1]
 # %% ../../nbs/08_concepts/06_appearance.ipynb #140a277f
 def _colour_edges(pixels: torch.Tensor) -> Looks:
     red, green, blue = pixels.unbind(1)
-    found = {}
-    for name, contrast in (('red and green', red - green), ('blue and yellow', blue - (red + green) / 2)):
-        strength = torch.hypot(derivative(contrast, 1., across=1), derivative(contrast, 1., down=1))
-        found[f'edges between {name}'] = local_mean(strength, 3)
-    return found
+    opposed = red - green, blue - (red + green) / 2 # red against green, blue against yellow
+    strength = sum(torch.hypot(derivative(one, 1., across=1), derivative(one, 1., down=1)) for one in opposed)
+    return {'edges between vivid colours': local_mean(torch.as_tensor(strength), 3)}
 
 
 def appearance(pixels: torch.Tensor, # (n, 3, h, w) in [0, 1]; about 56 pixels high, where the scales fit

@@ -65,7 +65,7 @@ class Reading:
     "What a teacher sees in a batch of pictures."
     classes: torch.Tensor # (n, classes, h, w), probabilities that sum to 1 at each position
     features: torch.Tensor # (n, features, h, w), what the classes are read from
-    late: torch.Tensor # (n, channels, h, w), maps of the late layers, concatenated; channels may be 0
+    layers: dict[str, torch.Tensor] # path → (n, channels, height, width) of the layers read as well
 
 # %% ../../nbs/08_concepts/05_teacher.ipynb #25237df1
 @dataclass
@@ -75,25 +75,24 @@ class Teacher:
     names: tuple[str, ...] # (classes,)
     pool: str # path of the module that averages over positions
     linear: nn.Linear # the classifier on top
-    late: tuple[str, ...] # layers that are read as well
+    layers: tuple[str, ...] # paths of layers that are read as well
     dtype: torch.dtype # precision of the forward pass
 
     def read(self,
              pictures: torch.Tensor, # (n, 3, height, width), floats in [0, 1]
             ) -> Reading: # float32
-        "Class probabilities, features and late maps at each position."
+        "Class probabilities and features at each position, and the maps of the layers."
         size, place = self.network.size, self.linear.weight.device
         if tuple(pictures.shape[2:]) != (size, size):
             pictures = functional.interpolate(pictures, size=(size, size), mode='bilinear', antialias=True)
         inputs = self.network.transform(pictures.to(place)).to(self.dtype)
-        layers = [Layer(self.pool, input=True), *(Layer(path) for path in self.late)]
+        layers = [Layer(self.pool, input=True), *(Layer(path) for path in self.layers)]
         with torch.no_grad():
             with record(self.network.module, layers) as recording:
                 self.network.module(inputs.contiguous(memory_format=torch.channels_last))
-            features, *late = (recording[layer.name].float() for layer in layers)
-            late = [functional.adaptive_avg_pool2d(one, features.shape[2:]) for one in late]
+            features, *maps = (recording[layer.name].float() for layer in layers)
             classes = _linear_maps(features, self.linear).softmax(1)
-            return Reading(classes, features, torch.cat(late or [features[:, :0]], 1))
+            return Reading(classes, features, dict(zip(self.layers, maps, strict=True)))
 
 
 def _linear_maps(features: torch.Tensor, linear: nn.Linear) -> torch.Tensor: # the layer at each position
@@ -109,7 +108,7 @@ TEACHER = 'efficientnet_lite2/imagenet'
 
 def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, or a module
                  names: Sequence[str] | None = None, # of its classes; None: ImageNet's
-                 late: Sequence[str] = (), # paths of layers that are read as well
+                 layers: Sequence[str] = (), # paths of layers that are read as well
                  device: str | None = None, # None: the network's own
                  precise: bool = False, # float32; False: bfloat16 where the processor computes with it
                 ) -> Teacher:
@@ -130,8 +129,8 @@ def load_teacher(network: Any = TEACHER, # a key of `milan.networks`, an entry, 
     module: Any = _quick(entry.module, entry.transform(example)) # Any: for mypy, `to` has no memory_format
     module.to(memory_format=torch.channels_last)
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
-    quick = Network(entry.name, module, list(late), entry.size, entry.transform, None)
-    teacher = Teacher(quick, names, pools[-1], linear, tuple(late), torch.float32)
+    quick = Network(entry.name, module, list(layers), entry.size, entry.transform, None)
+    teacher = Teacher(quick, names, pools[-1], linear, tuple(layers), torch.float32)
     _check(teacher, example)
     module.to(dtype)
     teacher.dtype = dtype

@@ -16,7 +16,7 @@ import torch
 
 from ..config import MilanError
 from .appearance import appearance
-from .clusters import Clusters
+from .clusters import Clusters, features_of
 from .sweep import SIDE, Batch, Family, Regions, Values
 from .teacher import Teacher
 
@@ -77,19 +77,20 @@ def look_family() -> Family:
                   sampled=True)
 
 
-def cluster_family(clusters: Clusters, # of the late features that the sweep's teacher reads
+def cluster_family(clusters: Clusters, # of layers that the sweep's teacher reads
+                   name: str = 'cluster', # of the family
                   ) -> Family:
     "Named clusters; unnamed ones are left out."
     rows: dict[str, list[int]] = {}
-    for number, name in enumerate(clusters.names):
-        if name:
-            rows.setdefault(name, []).append(number)
+    for number, one in enumerate(clusters.names):
+        if one:
+            rows.setdefault(one, []).append(number)
 
     def _maps(batch: Batch) -> torch.Tensor: # the strongest of the clusters with a name
-        found = clusters.maps(batch.reading.late)
+        found = clusters.maps(features_of(batch.reading.layers, clusters.layers))
         return torch.stack([found[:, some].amax(1) for some in rows.values()], 1)
 
-    return Family('cluster', list(rows), _maps, region='peak', sampled=True)
+    return Family(name, list(rows), _maps, region='peak', sampled=True)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #2c791b5a
 def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotations.simulated.words_of` gives
@@ -122,7 +123,8 @@ class Rule:
 
 RULES = {'class': Rule(.4, above=.12, lift=1.8), 'hypernym': Rule(.4, above=.2, lift=1.8),
          'word': Rule(.4, above=.3, lift=1.8),
-         'look': Rule(.5, quantile=.8, gate=.25), 'cluster': Rule(.55, quantile=.97, gate=.16)}
+         'look': Rule(.5, quantile=.8, gate=.25), 'cluster': Rule(.55, quantile=.97, gate=.16),
+         'middle cluster': Rule(.55, quantile=.97, gate=.16)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family

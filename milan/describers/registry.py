@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
-from ..concepts.clusters import load_clusters
+from ..concepts.clusters import named_clusters
 from ..concepts.observations import observe, pack_concepts
 from ..concepts.segmentations import Segmentations
 from ..concepts.teacher import TEACHER, load_teacher
@@ -22,7 +22,7 @@ from ..exemplars.fingerprints import network_hash
 from ..exemplars.store import Exemplars
 from ..networks.registry import as_network
 from .assessment import rows_of
-from .concepts import LATE, ConceptsDescriber
+from .concepts import ConceptsDescriber
 from .dissection import compexp, netdissect
 
 # %% ../../nbs/10_describers/08_registry.ipynb #3b40c45d
@@ -135,19 +135,20 @@ def _captioner(name: str, device: str | None = None, **search: Any) -> Describer
 
 def _concepts(images: Any, # map-style data set
               teacher: Any = 'usual', # a `Teacher`, a key of `milan.networks`, or None
-              clusters: Any = 'usual', # `Clusters` of the teacher's late features, or None
+              clusters: Any = 'usual', # family → `Clusters` of the teacher's features, or None
               device: str | None = None, # of the teacher
               **settings: Any, # of `ConceptsDescriber`
              ) -> Describer:
     if teacher == 'usual': # scenes that know their contents need none
         teacher = None if hasattr(images, 'concepts') else TEACHER
     if clusters == 'usual': # they were named for one teacher
-        clusters = load_clusters() if teacher == TEACHER else None
+        clusters = named_clusters() if teacher == TEACHER else None
     describer = ConceptsDescriber(images, clusters=clusters, **settings)
     halves = describer.halves # an error before weights are fetched, and before hours of exemplars
     assert len(halves.part) == len(images)
     if isinstance(teacher, str):
-        teacher = load_teacher(teacher, late=LATE if clusters else (), device=device)
+        layers = sorted({path for one in (clusters or {}).values() for path in one.layers})
+        teacher = load_teacher(teacher, layers=layers, device=device)
     describer.teacher = teacher
     return describer
 
