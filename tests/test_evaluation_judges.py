@@ -53,6 +53,10 @@ def test_from_words_to_regions():
         '((waters OR bird) AND (NOT blue))': '((water OR bird) AND NOT blue)',
         '(water OR sky)': 'None', 'the word NOT on a dog': 'dog', 'dogs and dogs': 'dog', '': 'None'}
     for text, formula in expected.items(): test_eq(str(formula_of(text, known)), formula)
+    test_eq(str(formula_of('blue dogs on grass', known, {'blue'})), '(blue AND dog)')
+    test_eq(str(formula_of('blue on grass', known, {'blue'})), '(blue AND grass)')
+    both = names_of([Concept('cats and dogs'), Concept('cat')])
+    test_eq(str(formula_of('cats and dogs', both)), 'cats and dogs')
 
 
 # 05_judges.ipynb, section "Predictions"

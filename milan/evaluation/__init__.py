@@ -10,7 +10,8 @@ __all__ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise', 'Meas
            'most_frequent', 'purity', 'shuffled_scores', 'texts_by_unit', 'Labels', 'Similarities', 'formula_of',
            'names_of', 'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
            'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
-           'partial_correlations', 'parts', 'residuals']
+           'partial_correlations', 'parts', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read', 'readable',
+           'shares']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
 from .intervals import Scores, bootstrap, difference, proportion, summarise
@@ -26,6 +27,7 @@ from .activations import QUESTIONABLE, RELIABLE, sanity, simulated_units
 from .verification import ALL_MEASURES, held_out, unit_scores, verify, wins
 from .evidence import correlation_intervals, covariates, minimum_detectable
 from .evidence import partial_correlations, parts, residuals
+from .readings import ANYTHING, as_candidates, predicted, read, readable, shares
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #5174f00d
 _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
@@ -36,4 +38,5 @@ _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
          'shuffled_scores', 'texts_by_unit', 'Labels', 'Similarities', 'formula_of', 'names_of',
          'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
          'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
-         'partial_correlations', 'parts', 'residuals']
+         'partial_correlations', 'parts', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
+         'readable', 'shares']

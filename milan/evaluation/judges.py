@@ -8,7 +8,7 @@ __all__ = ['Names', 'names_of', 'mentioned', 'formula_of', 'Predicted', 'Labels'
 # %% ../../nbs/09_evaluation/05_judges.ipynb #99b37298
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import reduce
 
@@ -62,6 +62,15 @@ _ABOUT = re.compile(r'\b(?:of|in|on|at|by|with|without|from|to|for|as|near|next|
                     r'above|below|inside|against|that|which|while|is|are)\b')
 
 
+def _about(phrase: str, known: Names, qualities: Set[str]) -> list[Formula]: # up to the first that is a thing
+    found: list[Formula] = []
+    for part in _ABOUT.split(phrase):
+        found += (here := mentioned(part, known))
+        if any(qualities.isdisjoint(one.names) for one in here):
+            break
+    return list(dict.fromkeys(found))
+
+
 def _renamed(formula: Formula, known: Names) -> Formula | None: # None where a concept is unknown
     if not formula.operator:
         found = mentioned(formula.parts[0], known)
@@ -72,16 +81,16 @@ def _renamed(formula: Formula, known: Names) -> Formula | None: # None where a c
 # %% ../../nbs/09_evaluation/05_judges.ipynb #dac1b742
 def formula_of(description: str, # description of a unit
                known: Names, # from `names_of`
+               qualities: Set[str] = frozenset(), # concepts that only say how things look, such as 'edges'
               ) -> Formula | None: # None where it names no concept
     "Where a description holds, as a formula of concepts."
     if re.search(r'\b(?:AND|OR|NOT)\b', description):
         with contextlib.suppress(MilanError): # capitals alone do not make a formula
             return _renamed(parse(description), known)
-    found = []
-    for alternative in _ALTERNATIVES.split(clean(description)):
-        parts = [mentioned(part, known) for part in _ABOUT.split(alternative)]
-        if about := next(filter(None, parts), None):
-            found.append(_joined('AND', list(dict.fromkeys(about))))
+    if concepts := known.get(tuple(singular(word) for word in words(description))):
+        return _joined('OR', [leaf(name) for name in concepts])
+    phrases = [_about(part, known, qualities) for part in _ALTERNATIVES.split(clean(description))]
+    found = [_joined('AND', about) for about in phrases if about]
     return _joined('OR', list(dict.fromkeys(found))) if found else None
 
 # %% ../../nbs/09_evaluation/05_judges.ipynb #03b3b4c8
