@@ -79,6 +79,7 @@ def test_errors():
     columns = {'layer': ['a', 'a'], 'unit': [1, 1]}
     for make, text in ((lambda: load('concept'), "did you mean 'concepts'"),
                        (lambda: load('concepts'), 'needs images='),
+                       (lambda: load('verified:milan:stamps'), 'needs images='),
                        (lambda: load('netdissect', network='planted/shapes'), 'needs segmentations='),
                        (lambda: require_table(pd.DataFrame(columns), 'mine'), "no column 'description'"),
                        (lambda: require_table(pd.DataFrame(columns | {'description': '', 'score': 0}), 'mine'),

@@ -124,6 +124,10 @@ def test_the_published_layout():
     source[found.ids[0, 1]] = source[found.ids[0, 0]] # the second image of unit 0 has the source of the first
     test_eq(of_different_sources(found, source, 2).ids[0], found.ids[0, [0, 2]])
     test_eq(of_different_sources(found, source, 3).activations[0], found.activations[0])
+    wanted = np.ones(100, bool)
+    wanted[found.ids[0, 0]] = False
+    test_eq(of_different_sources(found, np.arange(100), 2, wanted).ids[0], found.ids[0, [1, 2]])
+    test_eq(of_different_sources(found, np.arange(100), found.ids.shape[1], wanted).ids[0], found.ids[0])
 
 
 # 07_layouts.ipynb, section "A set of layers"

@@ -7,7 +7,8 @@ __all__ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect', '
            'constant', 'shuffled', 'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide', 'Assessed',
            'Halves', 'Recorded', 'for_pages', 'halves_of', 'recorded_units', 'ConceptsDescriber', 'assess_all',
            'families_of', 'CaptionerDescriber', 'Describer', 'LabelDescriber', 'OwnDescriber', 'load', 'require_table',
-           'evidence_rows', 'evidence_table', 'random_units', 'top_auc']
+           'evidence_rows', 'evidence_table', 'random_units', 'top_auc', 'OrElse', 'Verified', 'assess_phrases',
+           'either', 'evidence_of', 'phrases_table']
 
 # %% ../../nbs/10_describers/00_describers.ipynb #872e6ce2
 from .dissection import compexp, ious, netdissect, read_compexp, read_netdissect
@@ -19,6 +20,7 @@ from .concepts import ConceptsDescriber, assess_all, families_of
 from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber
 from .registry import load, require_table
 from .nulls import evidence_rows, evidence_table, random_units, top_auc
+from .verified import OrElse, Verified, assess_phrases, either, evidence_of, phrases_table
 
 # %% ../../nbs/10_describers/00_describers.ipynb #615cd2ca
 _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
@@ -26,4 +28,5 @@ _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
          'Choice', 'Combination', 'Evidence', 'choose', 'combine', 'decide', 'Assessed', 'Halves', 'Recorded',
          'for_pages', 'halves_of', 'recorded_units', 'ConceptsDescriber', 'assess_all', 'families_of',
          'CaptionerDescriber', 'Describer', 'LabelDescriber', 'OwnDescriber', 'load', 'require_table',
-         'evidence_rows', 'evidence_table', 'random_units', 'top_auc']
+         'evidence_rows', 'evidence_table', 'random_units', 'top_auc', 'OrElse', 'Verified',
+         'assess_phrases', 'either', 'evidence_of', 'phrases_table']

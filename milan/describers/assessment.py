@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST', 'POOL', 'COLUMNS', 'Halves', 'halves_of', 'Recorded', 'recorded_units', 'joined_regions', 'Layer',
-           'assess_layer', 'intervals', 'combinations', 'layer_table', 'Assessed', 'for_pages', 'rows_of']
+           'assess_layer', 'intervals', 'combinations', 'names_table', 'layer_table', 'Assessed', 'for_pages',
+           'rows_of']
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #f6263c53
 from collections.abc import Mapping, Sequence
@@ -176,27 +177,37 @@ def _text(one: Combination, names: Sequence[str]) -> str: # '.41 dog + .20 red a
                       for concept, weight in zip(one.concepts, one.weights, strict=True))
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #931f0550
+def names_table(layer: Layer, # any
+                options: Candidates, # what names are chosen from
+                halves: Halves, # of the pictures
+                seed: int = 0, # of intervals
+                source: str = 'concepts', # name of the describer
+               ) -> pd.DataFrame: # layer, unit, description ('' where silent), score; `COLUMNS` up to silent
+    "One row for each unit; the score is the evidence."
+    names, chosen, row = [*options.names, ''], layer.concepts, np.arange(len(layer.units))
+    silent = np.array([choice.silent != '' for choice in layer.choices])
+    held, (low, high) = layer.found.held_out[row, chosen], intervals(layer, options, halves, seed)
+    said = {'layer': layer.name, 'unit': layer.units,
+            'description': [names[i] for i in np.where(silent, -1, chosen)]}
+    truth = {'score': held, 'evidence': held, 'low': low, 'high': high, 'presence': layer.share[row, chosen],
+             'family': np.where(silent, '', options.families[chosen]), 'source': np.where(silent, '', source)}
+    others = {'nearest': [names[i] for i in chosen],
+              'runner_up': [names[one.runner_up] for one in layer.choices],
+              'silent': [one.silent for one in layer.choices]}
+    return pd.DataFrame(said | truth | others)
+
+
 def layer_table(layer: Layer, # any
                 options: Candidates, # all concepts
                 halves: Halves, # of the pictures
                 seed: int = 0, # of intervals
                ) -> pd.DataFrame: # layer, unit, description ('' where silent), score, and `COLUMNS`
-    "One row for each unit; the score is the evidence."
-    names, chosen, held = [*options.names, ''], layer.concepts, layer.found.held_out
-    row, best = np.arange(len(chosen)), layer.found.discovery.argmax(1)
-    silent = np.array([choice.silent != '' for choice in layer.choices])
-    (low, high), (made, three) = intervals(layer, options, halves, seed), combinations(layer, options, halves)
-    said = {'layer': layer.name, 'unit': layer.units, 'description': [names[i] for i in np.where(silent, -1,
-                                                                                                 chosen)]}
-    truth = {'score': held[row, chosen], 'evidence': held[row, chosen], 'low': low, 'high': high,
-             'presence': layer.share[row, chosen], 'family': np.where(silent, '', options.families[chosen]),
-             'source': np.where(silent, '', 'concepts')}
-    others = {'nearest': [names[i] for i in chosen],
-              'runner_up': [names[one.runner_up] for one in layer.choices],
-              'silent': [one.silent for one in layer.choices], 'best': [names[i] for i in best],
-              'best_evidence': held[row, best], 'combination': [_text(one, names) for one in made],
-              'combination_evidence': three}
-    return pd.DataFrame(said | truth | others)
+    "The names, beside the best concept and a combination."
+    best, names = layer.found.discovery.argmax(1), options.names
+    made, three = combinations(layer, options, halves)
+    return names_table(layer, options, halves, seed).assign(
+        best=[names[i] for i in best], best_evidence=layer.found.held_out[np.arange(len(best)), best],
+        combination=[_text(one, names) for one in made], combination_evidence=three)
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #f46e99ab
 @dataclass
@@ -218,9 +229,9 @@ def for_pages(table: pd.DataFrame, # from a describer that verifies
     "Evidence with its interval, and why a silent unit has no name."
     spoken = table.description != ''
     shown = table.assign(nearest=table.nearest.where(~spoken, ''), presence=table.presence.where(spoken))
-    return shown[['layer', 'unit', 'description', 'evidence', 'low', 'high', 'presence', 'family',
-                  'runner_up',
-                  'silent', 'nearest', 'combination']]
+    columns = ('layer', 'unit', 'description', 'evidence', 'low', 'high', 'presence', 'family', 'runner_up',
+               'silent', 'nearest', 'combination')
+    return shown[[name for name in columns if name in shown]]
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #82115f4e
 def rows_of(table: pd.DataFrame, # columns layer, unit

@@ -24,6 +24,7 @@ from ..networks.registry import as_network
 from .assessment import rows_of
 from .concepts import ConceptsDescriber
 from .dissection import compexp, netdissect
+from .verified import Verified
 
 # %% ../../nbs/10_describers/08_registry.ipynb #3b40c45d
 @runtime_checkable
@@ -94,6 +95,22 @@ class CaptionerDescriber:
         "The captioner's descriptions."
         return rows_of(self.captioner.describe(exemplars, progress=progress, **self.search), units)
 
+    def candidates(self,
+                   exemplars: Exemplars, # of the units
+                   *,
+                   units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
+                   progress: bool = True, # show bars
+                  ) -> pd.DataFrame: # layer, unit, rank (0 is the best), description, score
+        "All different sentences that the search kept, best first."
+        features = self.captioner.features(exemplars, progress=progress)
+        found = self.captioner.decode(features, progress=progress, **self.search)
+        rows = [(layer, unit, text, score) for (layer, unit), texts, scores in
+                zip(exemplars.units, found.beam, found.beam_scores.tolist(), strict=True)
+                for text, score in zip(texts, scores, strict=False)] # scores of sentences not found are last
+        table = pd.DataFrame(rows, columns=['layer', 'unit', 'description', 'score'])
+        table = table.drop_duplicates(['layer', 'unit', 'description'])
+        return rows_of(table.assign(rank=table.groupby(['layer', 'unit']).cumcount()), units)
+
     def settings(self) -> dict[str, Any]:
         "Name, weights and search."
         return {'name': self.name, 'key': self.captioner.card.get('key'), 'search': self.search}
@@ -133,12 +150,16 @@ def _captioner(name: str, device: str | None = None, **search: Any) -> Describer
     return CaptionerDescriber(milan.pretrained(name, device), f'milan:{name}', search)
 
 
+def _verified(name: str, **settings: Any) -> Describer: # settings of `_concepts`
+    return Verified(load(name), _concepts(**settings))
+
+
 def _concepts(images: Any, # map-style data set
               teacher: Any = 'usual', # a `Teacher`, a key of `milan.networks`, or None
               clusters: Any = 'usual', # family → `Clusters` of the teacher's features, or None
               device: str | None = None, # of the teacher
               **settings: Any, # of `ConceptsDescriber`
-             ) -> Describer:
+             ) -> ConceptsDescriber:
     if teacher == 'usual': # scenes that know their contents need none
         teacher = None if hasattr(images, 'concepts') else TEACHER
     if clusters == 'usual': # they were named for one teacher
@@ -153,21 +174,24 @@ def _concepts(images: Any, # map-style data set
     return describer
 
 # %% ../../nbs/10_describers/08_registry.ipynb #f2fb03a0
-NAMES = ('concepts', 'milan:CAPTIONER', 'netdissect', 'compexp')
+NAMES = ('concepts', 'milan:CAPTIONER', 'verified:DESCRIBER', 'netdissect', 'compexp')
 _NEEDS = {'concepts': ['images'], 'netdissect': ['network', 'segmentations'],
           'compexp': ['network', 'segmentations']}
 
 
 def load(name: str, # one of `NAMES`, with the name or path of a captioner behind 'milan:'
-         **settings: Any, # of the describer; 'concepts' needs images=, labels network= and segmentations=
+         **settings: Any, # 'concepts' and 'verified:…' need images=, labels network= and segmentations=
         ) -> Describer:
     "A describer by name. Raises `MilanError` for an unknown one, and where something it needs is missing."
     kind, colon, rest = name.partition(':')
-    if missing := [one for one in _NEEDS.get(name, []) if settings.get(one) is None]:
+    needed = ['images'] if kind == 'verified' else _NEEDS.get(name, [])
+    if missing := [one for one in needed if settings.get(one) is None]:
         raise MilanError(f'the describer {name!r} needs {" and ".join(missing)}=: it measures the images '
                          'itself')
     if kind == 'milan' and colon:
         return _captioner(rest, **settings)
+    if kind == 'verified' and colon:
+        return _verified(rest, **settings)
     if name == 'concepts':
         return _concepts(**settings)
     if name in ('netdissect', 'compexp'):

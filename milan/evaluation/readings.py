@@ -25,7 +25,7 @@ _SAY_NOTHING = '''thing object item stuff area part piece region shape side top 
 _EDGES = ('vertical edges', 'horizontal edges', 'rising edges', 'falling edges')
 _SYNONYMS = {'outlines': _EDGES, 'borders': _EDGES, 'contours': _EDGES,
              'slanted edges': _EDGES[2:], 'diagonal edges': _EDGES[2:], 'grey': ('gray areas',),
-             'textures': ('busy patterns', 'grain'), 'textured': ('busy patterns', 'grain')}
+             'textures': ('busy patterns', 'fine detail'), 'textured': ('busy patterns', 'fine detail')}
 
 
 def _key(text: str) -> tuple[str, ...]: # words in the singular
@@ -61,7 +61,7 @@ def names_for(options: Candidates, # measured concepts
     for word, names in _SYNONYMS.items():
         if measured := [name for name in names if name in options.names]:
             known.setdefault(_key(word), measured)
-    for family in ('look', 'cluster'):
+    for family in ('look', 'cluster', 'middle cluster'):
         short: dict[tuple[str, ...], list[str]] = {}
         for name in [name for name, its in pairs if its == family]:
             for one in _shorter(name):

@@ -362,6 +362,7 @@ def view_key(layer: StoredLayer, # any
 def of_different_sources(layer: StoredLayer, # stays as it is; with ids
                          groups: np.ndarray, # (images of the data set,) name of the source of each
                          k: int, # images per unit
+                         first: np.ndarray | None = None, # bool (images,): taken before all others
                         ) -> StoredLayer:
     "The k best images of each unit, one from each source; then, where sources run out, the next best."
     if layer.ids is None:
@@ -371,9 +372,10 @@ def of_different_sources(layer: StoredLayer, # stays as it is; with ids
         raise MilanError(f'{len(groups)} sources were given, and {layer.folder} has image {layer.ids.max()}: '
                          'give one source for each image of the data set')
     places = np.empty((len(layer.ids), min(k, layer.k)), int)
-    for row, sources in enumerate(groups[layer.ids]):
-        first = np.unique(sources, return_index=True)[1]
-        places[row] = sorted(range(layer.k), key=lambda place: (place not in first, place))[:k]
+    later = np.zeros(len(groups), bool) if first is None else ~first
+    for row, ids in enumerate(layer.ids):
+        new, last = np.unique(groups[ids], return_index=True)[1], later[ids]
+        places[row] = sorted(range(layer.k), key=lambda place: (last[place], place not in new, place))[:k]
     native = isinstance(layer, NativeLayer)
     names = ('ids', 'activations', *(('maps',) if native else ('images', 'masks')))
     rows = np.arange(len(places))[:, None]

@@ -201,10 +201,11 @@ class Exemplars(_Lookup):
     def distinct(self,
                  groups: Sequence[Any], # (images of the data set,) their sources, such as `table.group`
                  k: int = 15, # images per unit; all where there are fewer
+                 first: np.ndarray | None = None, # bool (images,): those taken before others; None: all
                 ) -> 'Exemplars':
         "The same set with images of different sources first. Raises `MilanError` for a set without ids."
         names = np.array([str(group) for group in groups])
-        stored = {name: of_different_sources(part, names, k) for name, part in self._stored.items()}
+        stored = {name: of_different_sources(part, names, k, first) for name, part in self._stored.items()}
         return Exemplars(self.folder, stored, self.about)
 
     def export(self,
