@@ -121,10 +121,9 @@ class Rule:
     gate: float = .1 # smallest support of a name: its correlation times the share of regions, see `choice`
 
 
-RULES = {'class': Rule(.4, above=.12, lift=1.8), 'hypernym': Rule(.4, above=.2, lift=1.8),
-         'word': Rule(.4, above=.3, lift=1.8),
-         'look': Rule(.5, quantile=.8, gate=.25), 'cluster': Rule(.55, quantile=.97, gate=.16),
-         'middle cluster': Rule(.55, quantile=.97, gate=.16)}
+RULES = {'class': Rule(.4, above=.12, lift=1.8, gate=.12), 'hypernym': Rule(.4, above=.2, lift=1.8, gate=.12),
+         'word': Rule(.4, above=.3, lift=1.8, gate=.12), 'look': Rule(.5, quantile=.8, gate=.28),
+         'cluster': Rule(.6, quantile=.97, gate=.2), 'middle cluster': Rule(.6, quantile=.97, gate=.2)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family
