@@ -2,6 +2,7 @@
 
 from milan.concepts.sweep import Batch
 from milan.concepts.sweep import SIDE
+from milan.concepts.vocabulary import RULES
 from milan.config import MilanError
 from milan.describers.concepts import (
     ConceptsDescriber,
@@ -52,7 +53,7 @@ def test_the_describer():
 
     again = describer.describe(found, units={'colours': [0, 3]}, progress=False)
     test_eq(again.description.tolist(), table.description[[0, 3]].tolist())
-    assert describer.rules['look'].gate == .55 and ConceptsDescriber([None] * 50).rules['class'].gate == .1
+    assert describer.rules['look'].gate == .55 and ConceptsDescriber([None] * 50).rules is RULES
 
 
 # 07_concepts.ipynb, section "Errors"
