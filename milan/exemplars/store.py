@@ -128,15 +128,23 @@ class _Lookup(_Tables):
         return {(layer, int(unit)): row for layer, part in self._stored.items()
                 for row, unit in enumerate(part.units)}
 
+    def row(self,
+            layer: str | int, # module path, or the number that names it
+            unit: int, # number within the layer, as in the network
+           ) -> int: # of the layer's tables
+        "Where a unit is in its layer's tables. Raises `MilanError` for a unit that is not in the set."
+        part, row = self._layer(layer), self._rows.get((str(layer), int(unit)))
+        if row is None:
+            raise MilanError(f'unit {unit} of layer {str(layer)!r} is not among the {len(part.units)} units '
+                             f'there ({part.units.min()} … {part.units.max()})')
+        return row
+
     def lookup(self,
                layer: str | int, # module path, or the number that names it
                unit: int, # number within the layer, as in the network
               ) -> Exemplar:
         "One unit's images and masks. Raises `MilanError` for a unit that is not in the set."
-        part, row = self._layer(layer), self._rows.get((str(layer), int(unit)))
-        if row is None:
-            raise MilanError(f'unit {unit} of layer {str(layer)!r} is not among the {len(part.units)} units '
-                             f'there ({part.units.min()} … {part.units.max()})')
+        part, row = self._layer(layer), self.row(layer, unit)
         ids, activations = (None if table is None else table[row] for table in (part.ids, part.activations))
         return Exemplar(str(layer), int(unit), *part.read(row), ids, activations)
 
