@@ -12,6 +12,7 @@ from milan.gallery.pages import (
     _figure,
     _index,
     _layer_page,
+    _neighbour_links,
     _page,
     _preview,
     _require_gallery,
@@ -126,11 +127,19 @@ def test_the_pages():
 
     test_eq(_preview('conv1', rows).count('<img'), 1)
 
+    rows = pd.DataFrame({'layer': 'conv1', 'unit': [0, 1], 'description': ['<b>', '']})
+    near = pd.DataFrame({'layer': 'conv1', 'unit': [1, 1, 0], 'near_layer': 'conv1', 'near_unit': [0, 7, 1],
+                         'r': [.91, .9, .91]})
+    _neighbour_links(near, rows)
+
+    test_eq([len(links) for links in _neighbour_links(near, rows).values()], [1, 1]) # unit 7 has no page
+    with expect_fail(MilanError, contains='no column near_layer'): _neighbour_links(rows, rows)
+
     found = Exemplars.open(made_up_exemplars())
     place, table = temporary(), described(found).query('layer == "blocks.2"')
     (place/'layers').mkdir()
     with tqdm(disable=True) as bar:
-        size = _write_layer(place, found, table, _columns(table), 'Units', ['blocks.2'], 3, 48, bar)
+        size = _write_layer(place, found, table, _columns(table), 'Units', ['blocks.2'], 3, 48, bar, {})
     test_eq(size, sum(path.stat().st_size for path in place.rglob('*.jpg')))
     shutil.rmtree(place)
 
@@ -141,8 +150,10 @@ def test_the_pages():
 
     found = Exemplars.open(made_up_exemplars())
     folder = temporary()/'gallery'
+    near = pd.DataFrame({'layer': 'blocks.2', 'unit': 0, 'near_layer': ['blocks.2', 'blocks.10'],
+                         'near_unit': 3, 'r': .9})
     index = write(found, described(found, purity=0.4, rated='yes'), folder, title='Blobs',
-                  note='Nobody looked at these.')
+                  note='Nobody looked at these.', neighbours=near)
     sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
     for page in folder.rglob('*.html'):
@@ -156,6 +167,8 @@ def test_the_pages():
     page = (folder/'layers/layer-blocks.10.html').read_text()
     for unit in range(4): assert f'<h2>a round blob {unit}</h2>' in page
     assert all('excite unit' in alt for alt in Links(folder/'layers/layer-blocks.10.html').images)
+    assert 'layer-blocks.10.html#unit-3">a round blob 3</a> 0.90' in (
+        folder/'layers/layer-blocks.2.html').read_text()
     assert 'purity 0.4' in page and 'rated: yes' in page and 'Nobody looked' in index.read_text()
     test_eq(json.loads((folder/'gallery.json').read_text())['units'], 8)
 

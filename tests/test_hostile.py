@@ -3720,6 +3720,17 @@ def test_command_line():
         small_captioner(True).save(folder / 'models/speaker')
 
 
+    def found_pics(folder, **damaged):
+        "Exemplars with all maxima and descriptions, in `here/set`; a file may be replaced."
+        pics(folder)
+        seen_by(milan.images.load(str(folder / 'here/pics'), size=9), out=folder / 'here/set/exemplars',
+                keep_maxima=True)
+        rows = [f'{layer},{unit},red' for layer, units in (('0', 4), ('2', 2)) for unit in range(units)]
+        (folder / 'here/set/descriptions.csv').write_text('\n'.join(['layer,unit,description', *rows]))
+        for name, body in damaged.items():
+            (folder / 'here/set' / name.replace('__', '/').replace('_', '.')).write_bytes(body)
+
+
     def commanded(name, *words, named, make=pics, right=None, may=()):
         return Case(
             name,
@@ -3926,6 +3937,44 @@ def test_command_line():
                 ('--out /', ('shapes', '--profile', 'smoke', '--out', '/'), '/'),
                 ('an unknown encoder', ('alexnet/imagenet', '--encoder', 'nosuch'), ('nosuch', 'alexnet')),
                 ('--seed -1', ('shapes', '--seed', '-1'), '--seed'),
+            )
+        ],
+        *[
+            commanded(f'search: {name}', 'search', *words, named=named, right=right,
+                      make=lambda folder, damaged=damaged: found_pics(folder, **damaged))
+            for name, words, damaged, named, right in (
+                ('whole', ('red', 'set', '--by', 'words'), {}, 'x', lambda said: said.count('red') == 6),
+                ('a unit', ('0:1', 'set', '--by', 'unit'), {}, 'x', lambda said: said.count('red') == 5),
+                ('a missing folder', ('red', 'nosuch'), {}, 'nosuch', None),
+                ('no word', ('!?', 'set'), {}, '!?', None),
+                ('an empty query', ('', 'set'), {}, "''", None),
+                ('an unknown unit', ('0:99', 'set', '--by', 'unit'), {}, '99', None),
+                ('no unit', ('9' * 999, 'set', '--by', 'unit'), {}, '999', None),
+                ('a missing picture', ('nosuch.png', 'set', '--by', 'picture'), {}, 'nosuch.png', None),
+                ('notes for a picture', ('MINE/notes.txt', 'set', '--by', 'picture'), {}, 'notes.txt', None),
+                ('--by smell', ('red', 'set', '--by', 'smell'), {}, 'smell', None),
+                ('--count 0', ('red', 'set', '--count', '0'), {}, '--count', None),
+                ('a table that is none', ('red', 'set'), {'descriptions_csv': b'\xff\xfe\0'},
+                 'descriptions.csv', None),
+                ('a table without units', ('red', 'set'), {'descriptions_csv': b'layer,description\n0,red\n'},
+                 'no column unit', None),
+                ('maxima cut short', ('0:1', 'set', '--by', 'unit'), {'exemplars__0__maxima_npy': b'\x93NUMPY'},
+                 'maxima.npy', None),
+            )
+        ],
+        *[
+            commanded(f'compare: {name}', 'compare', *words, named=named, right=right, make=found_pics)
+            for name, words, named, right in (
+                ('whole', ('set', 'set'), 'x', lambda said: 'kept' in said),
+                ('a missing folder', ('set', 'nosuch'), 'nosuch', None),
+                ('a folder of the user', ('set', 'set', '--out', 'MINE'), 'mine', None),
+                ('a file', ('set', 'set', '--out', 'MINE/notes.txt'), 'notes.txt', None),
+                ('its own folder', ('set', 'set', '--out', 'set'), 'set', None),
+                ('--layers x', ('set', 'set', '--layers', 'x'), "'x'", None),
+                ('--layers =', ('set', 'set', '--layers', '='), '--layers', None),
+                ('--layers twice', ('set', 'set', '--layers', '0=2', '--layers', '2'), 'the same one', None),
+                ('--least nan', ('set', 'set', '--least', 'nan'), ('nan', '--least'), None),
+                ('--least 2', ('set', 'set', '--least', '2'), '--least', None),
             )
         ],
         *[

@@ -205,6 +205,7 @@ def describe(network: options.Network, # key
              workers: options.Workers = 0, # processes
              device: options.Device = None, # see `milan.config.device`
              seed: options.Seed = 0, # non-negative
+             keep_maxima: options.KeepMaxima = False, # of every image; verified names need them anyway
              out: options.Out = None, # folder
             ) -> None:
     """Describe each unit in words: exemplars, then descriptions.csv and a page to browse.
@@ -229,7 +230,7 @@ def describe(network: options.Network, # key
     found = milan.exemplars.compute(loaded, pictures, _chosen(loaded, layers, wanted), size=loaded.size,
                                     units=wanted, k=min(max(k, 45), len(pictures)) if verified else k,
                                     quantile=quantile, batch_size=batch_size, workers=workers, seed=seed,
-                                    keep_maxima=verified, out=out and out / 'exemplars')
+                                    keep_maxima=verified or keep_maxima, out=out and out / 'exemplars')
     folder = out or default_folder(found.folder, name.removeprefix('milan:'), *search.values())
     sources = getattr(getattr(pictures, 'table', None), 'group', range(len(pictures)))
     shown = found.distinct(sources, k) if verified else found

@@ -11,7 +11,8 @@ __all__ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise', 'Meas
            'names_of', 'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
            'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
            'partial_correlations', 'parts', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read', 'readable',
-           'shares']
+           'shares', 'nearest_rows', 'search_descriptions', 'search_pictures', 'sentence_vectors', 'clarity_table',
+           'polysemanticity', 'redundancy']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
 from .intervals import Scores, bootstrap, difference, proportion, summarise
@@ -28,6 +29,8 @@ from .verification import ALL_MEASURES, held_out, unit_scores, verify, wins
 from .evidence import correlation_intervals, covariates, minimum_detectable
 from .evidence import partial_correlations, parts, residuals
 from .readings import ANYTHING, as_candidates, predicted, read, readable, shares
+from .search import nearest_rows, search_descriptions, search_pictures, sentence_vectors
+from .clarity import clarity_table, polysemanticity, redundancy
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #5174f00d
 _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
@@ -39,4 +42,5 @@ _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
          'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
          'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
          'partial_correlations', 'parts', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
-         'readable', 'shares']
+         'readable', 'shares', 'nearest_rows', 'search_descriptions',
+         'search_pictures', 'sentence_vectors', 'clarity_table', 'polysemanticity', 'redundancy']

