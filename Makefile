@@ -46,7 +46,7 @@ ifeq ($(IMAGES),)
 	    { printf '\nSomething could not be fetched. Without a network, run: make demo IMAGES=shapes\n'; exit 1; }
 endif
 	$(say) 'demo: find exemplars, name units, test the names'
-	@$(BIN)/milan reproduce describe_a_network --profile $(PROFILE) $(if $(IMAGES),--images $(IMAGES))
+	@$(BIN)/milan reproduce describe_a_network --profile $(PROFILE) $(if $(IMAGES),--images $(IMAGES),-p captioner=)
 	$(say) 'demo: done. Look at'
 	@find "$(DEMO)" -maxdepth 2 \( -name report.ipynb -o -name descriptions.csv -o -name index.html \) | sed 's/^/  /'
 	@printf '  pages in a browser: $(BIN)/milan browse %s\n' "$(DEMO)"
