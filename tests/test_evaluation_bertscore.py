@@ -137,7 +137,7 @@ def test_errors():
     folder = Path(tempfile.mkdtemp())
     tiny = tiny_text_model(folder/'tiny')
     broken = shutil.copytree(tiny, folder/'broken', ignore=shutil.ignore_patterns('*.safetensors'))
-    with expect_fail(MilanError, contains='nobody/nothing is not on this machine'): text_model_folder('nobody/nothing')
+    with expect_fail(MilanError, contains='nothing is not on this machine'): text_model_folder('nobody/nothing')
     with expect_fail(MilanError, contains='no baseline'): bert_score(['a'], [['a']], model=tiny, rescale=True)
     with expect_fail(MilanError, contains='layers=3 is not between 1 and 2'): text_model(tiny, 3)
     with expect_fail(MilanError, contains='no readable language model'): text_model(broken)
