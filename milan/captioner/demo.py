@@ -174,15 +174,16 @@ class TrainingData:
         return self.encoder.projection(self.features[torch.stack(rows)])
 
 # %% ../../nbs/07_captioner/15_demo.ipynb #a6ac8d8b
-def prepare(name: str, # 'stamps' or 'shapes'
+def prepare(name: str | Recipe, # 'stamps', 'shapes', or a recipe of your own
             device: str | None = None, # for the networks; None: a GPU where there is one
             progress: bool = True, # show bars
+            pictures: ImageSet | None = None, # to learn from; None: those of the recipe
            ) -> TrainingData:
     "Pictures, exemplars, regions, features and groups of a recipe."
-    what = recipe(name)
-    pictures = _pictures(what)
+    what = name if isinstance(name, Recipe) else recipe(name)
+    pictures = _pictures(what) if pictures is None else pictures
     random = np.random.default_rng(what.seed)
-    if name == 'shapes':
+    if what.scenes:
         return _shapes_training_data(what, pictures, random, device, progress)
     words, views = words_of(pictures.table), Views.of(pictures, progress)
     annotator = Annotator.from_words(words)
@@ -271,12 +272,16 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
           device: str | None = None, # None: a GPU where there is one
           training_data: TrainingData | None = None, # prepared before; None: `prepare(name)`
           progress: bool = True, # show bars
+          what: Recipe | None = None, # of your own, kept as `name`; None: the one of that name
+          pictures: ImageSet | None = None, # to learn from; None: those of the recipe
          ) -> model.Captioner:
     "The captioner of a recipe, trained now or read from its folder."
-    what = recipe(name)
+    what = recipe(name) if what is None else what
     if profile not in ('smoke', 'demo'):
         raise MilanError(f'captioners have no profile {profile!r}: choose smoke or demo')
-    pictures = _pictures(what) if training_data is None else training_data.pictures
+    if training_data is not None:
+        pictures = training_data.pictures
+    pictures = _pictures(what) if pictures is None else pictures
     epochs = 2 if profile == 'smoke' else what.epochs
     key = fingerprint([what.key, pictures.fingerprint, epochs])
     folder = models_dir()/'captioners'/(name if profile != 'smoke' else f'{name}-smoke')
@@ -285,10 +290,11 @@ def train(name: str = 'stamps', # 'stamps' or 'shapes'
     with process_lock(folder):
         if (captioner := _kept(folder, key, device)) is not None: # another process trained it meanwhile
             return captioner
-        captioner = _trained(what, prepare(name, device, progress) if training_data is None
-                             else training_data, folder.with_name(f'.{folder.name}-{key}'), epochs, device,
-                             progress, {'name': name, 'key': key, 'data': NOTE[name],
-                                        'pictures': len(pictures)})
+        if training_data is None:
+            training_data = prepare(what, device, progress, pictures)
+        captioner = _trained(what, training_data, folder.with_name(f'.{folder.name}-{key}'), epochs, device,
+                             progress, {'name': name, 'key': key, 'pictures': len(pictures),
+                                        'data': NOTE['shapes' if what.scenes else 'stamps']})
         captioner.save(folder)
         return captioner
 
