@@ -110,6 +110,16 @@ class Masks(_Entries):
         entry, place = self.at(images)
         return Masks(self.row[entry], place, self.bits[entry], self.rows, len(images), self.size)
 
+    def select(self,
+               rows: np.ndarray, # numbers of rows, no two the same
+              ) -> 'Masks':
+        "The masks of some rows, which are renumbered from 0."
+        number = np.full(self.rows, -1)
+        number[rows] = np.arange(len(rows))
+        kept = number[self.row] >= 0
+        return Masks(number[self.row[kept]], self.image[kept], self.bits[kept], len(rows), self.images,
+                     self.size)
+
     def dense(self,
               row: int, # number of the row
              ) -> np.ndarray: # uint64 (images, words)
@@ -232,6 +242,13 @@ class Observed:
         "The units on some of the images."
         masks = self.masks.subset(images)
         return replace(self, masks=masks, peaks=self.peaks[images], means=self.means[images])
+
+    def of_units(self,
+                 rows: np.ndarray, # numbers of units, no two the same
+                ) -> 'Observed':
+        "Some of the units, in that order."
+        return Observed([self.units[row] for row in rows], self.masks.select(rows), self.peaks[:, rows],
+                        self.means[:, rows], self.thresholds[rows])
 
     def table(self,
               descriptions: Sequence[str], # (units,)

@@ -109,6 +109,13 @@ class Predicted:
         masks = None if self.masks is None else self.masks.subset(images)
         return Predicted(self.shares[images], self.present[images], self.known, masks)
 
+    def columns(self,
+                numbers: np.ndarray, # of descriptions, no two the same
+               ) -> 'Predicted':
+        "Some of the descriptions."
+        masks = None if self.masks is None else self.masks.select(numbers)
+        return Predicted(self.shares[:, numbers], self.present[:, numbers], self.known[numbers], masks)
+
 # %% ../../nbs/09_evaluation/05_judges.ipynb #badaa859
 class Labels:
     "Judges descriptions by labelled regions."
