@@ -199,7 +199,8 @@ def _reference_rows(first: _Half, second: _Half, judge: Judge, out: np.ndarray,
     candidates, one = judge.predict_candidates(), measures[:1]
     before, after = (next(iter(half.scores(candidates.subset(some), one).values()))
                      for half, some in ((first, ~out), (second, out)))
-    found = {'always true': _always(second, measures)}
+    named = [name for name in measures if name != 'pixel iou' or candidates.masks is not None]
+    found = {'always true': _always(second, named)}
     for row, chosen in reference_choices(before, after, second.layers).items():
         texts = [judge.candidates[number] for number in chosen]
         found[row] = _row(second, candidates.subset(out), texts, chosen, measures)
