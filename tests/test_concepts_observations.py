@@ -67,6 +67,10 @@ def test_masks_as_bits():
     chosen = masks.subset(np.array([5, 2, 0]))
     for row in range(4): test_eq(unpack(chosen.dense(row), (5, 5)), full[row][[5, 2, 0]])
 
+    few = masks.select(np.array([2, 0]))
+    test_eq(few.areas(), masks.areas()[[2, 0]])
+    test_eq(few.dense(1), masks.dense(0))
+
     entry, place = masks.at(np.array([3, 1]))
     test_eq(masks.image[entry], np.array([3, 1])[place])
     test_eq(Masks.of(full[:, :0]).areas(), [0] * 4)

@@ -5,10 +5,16 @@ import numpy as np
 from milan.evaluation.evidence import (
     correlation_intervals,
     covariates,
+    mean_interval,
     minimum_detectable,
     partial_correlations,
     parts,
+    reference_choices,
+    shuffle_weights,
+    standardised,
 )
+
+from milan.evaluation.intervals import summarise
 
 def toy_layer():
     "Six units on pictures of two sources, what all units share, and a concept that unit 2 follows besides."
@@ -79,6 +85,54 @@ def test_how_certain_a_correlation_is():
     noise = np.random.default_rng(0).normal(size=(2, 400, 200))
     low, high = correlation_intervals(noise[0], noise[1], np.ones((400, 1)), many)
     assert .9 < np.mean((low < 0) & (high > 0)) < .99
+
+
+# 08_evidence.ipynb, section "How certain a mean over units is"
+def test_how_certain_a_mean_over_units_is():
+    def toy_units(seed, pictures=40, units=30, effect=.3):
+        "Units that share a description and much of their noise: pictures matter more than units."
+        random = np.random.default_rng(seed)
+        own = random.normal(size=(pictures, 1))
+        noise = .8 * random.normal(size=(pictures, 1)) + .6 * random.normal(size=(pictures, units))
+        holds = np.repeat(own, units, 1)
+        activations = effect * own + (1 - effect**2) ** .5 * noise
+        return [standardised(values, np.ones((pictures, 1))) for values in (activations, holds)]
+
+    one, other = toy_units(0)
+    each = (one * other).sum(0)
+    each.mean(), mean_interval(one, other, range(40)), summarise(each).interval
+
+    tries = [toy_units(seed) for seed in range(200)]
+    def covered(ends): return float(np.mean([low < .3 < high for low, high in ends]))
+
+    both = covered(mean_interval(one, other, range(40), seed=seed) for seed, (one, other) in enumerate(tries))
+    units = covered(summarise((one * other).sum(0)).interval for one, other in tries[:50])
+    both, units
+
+    assert .88 < both < .99 and units < .6
+    low, high = mean_interval(*toy_units(1), range(40))
+    narrow = summarise(np.multiply(*toy_units(1)).sum(0)).interval
+    assert high - low > 2 * (narrow[1] - narrow[0])
+    # the mean of a right and a wrong description has the mean of their correlations
+    one, other = toy_units(2, 2000)
+    wrong = standardised(np.random.default_rng(0).normal(size=(2000, 30)), np.ones((2000, 1)))
+    low, high = mean_interval(one, (other + wrong) / 2, range(2000))
+    assert low < ((one * other).sum(0).mean() + (one * wrong).sum(0).mean()) / 2 < high < .25
+
+
+# 08_evidence.ipynb, section "Rows that need no knowledge of the unit"
+def test_rows_that_need_no_knowledge_of_the_unit():
+    layers = ['early', 'early', 'early', 'late']
+    before = np.array([[.3, .1, 0], [.3, 0, .2], [.1, .2, 0], [0, 0, .4]])
+    after = before[:, ::-1]
+    reference_choices(before, after, layers), shuffle_weights(layers)
+
+    rows = reference_choices(before, after, layers)
+    assert {name: chosen.tolist() for name, chosen in rows.items()} == {
+        'constant': [0] * 4, 'layer constant': [0, 0, 0, 2], 'best concept': [0, 0, 1, 2], 'oracle': [2, 2, 1, 0]}
+    weights = shuffle_weights(layers)
+    assert np.allclose(weights.sum(1), 1) and not np.diag(weights).any() and weights[0].tolist() == [0, .5, .5, 0]
+    assert not shuffle_weights(['alone']).any()
 
 
 # 08_evidence.ipynb, section "The smallest effect that would have been seen"

@@ -2,14 +2,12 @@
 
 from milan.concepts.observations import Observed
 from milan.config import MilanError
-from milan.evaluation.judges import Labels
-from milan.evaluation.judges import Similarities
 import numpy as np
 import pandas as pd
 from milan.evaluation.verification import (
-    _choices,
     ALL_MEASURES,
     held_out,
+    REFERENCES,
     unit_scores,
     verify,
     wins,
@@ -26,6 +24,7 @@ from sklearn import metrics as reference
 from milan import networks
 from milan.concepts.observations import ConceptMasks, Masks, observe, pack_concepts, unpack
 from milan.concepts.segmentations import Concept, Scenes
+from milan.evaluation.judges import Labels, Similarities
 from milan.describers.dissection import netdissect
 from milan.hooks.layers import Unit
 from milan.images.sets import ShapeScenes
@@ -52,9 +51,6 @@ def test_held_out_images():
 
 # 07_verification.ipynb, section "Scores of one unit"
 def test_scores_of_one_unit():
-    test_eq(_choices({'pearson': 'red', 'f1': 'red'}), 'red')
-    _choices({'pearson': 'red', 'f1': 'pink'})
-
     watched, labels, truth = colour_case()
     out = held_out(120)
     table = unit_scores(truth, watched, labels, out)
@@ -76,8 +72,10 @@ def test_scores_of_one_unit():
     for name in ALL_MEASURES:
         assert (by['ours'][name] > by['shuffled'][name]).all()
         assert by['ours'][name].mean() > by['constant'][name].mean()
-    test_eq(by['oracle'].description.tolist(), [text.split()[0] for text in truth.description])
-    test_close(by['oracle'][list(ALL_MEASURES)].values, by['ours'][list(ALL_MEASURES)].values, eps=1e-9)
+    test_eq(by['best concept'].description.tolist(), [text.split()[0] for text in truth.description])
+    test_close(by['best concept'][list(ALL_MEASURES)].values, by['ours'][list(ALL_MEASURES)].values, eps=1e-9)
+    assert (by['oracle']['partial r'] >= by['best concept']['partial r']).all()
+    assert (by['always true'][['partial r', 'pearson']] == 0).all(axis=None) and (by['always true'].f1 > 0).all()
     test_eq(len(by['constant'].description.unique()), 1)
 
     red = unpack(labels.concepts.masks.dense(labels.candidates.index('red')), (56, 56))[out]
@@ -119,21 +117,26 @@ def test_one_table():
     table.round(2)
 
     value = table.set_index(['measure', 'row']).value
-    test_eq(list(table.row[:6]), ['truth', 'truth, shuffled', 'constant', 'oracle', 'Network Dissection',
+    test_eq(list(table.row[:9]), ['truth', 'truth, shuffled', *REFERENCES, 'Network Dissection',
                                   'Network Dissection, shuffled'])
     for measure in ('pearson', 'pixel iou'):
         assert value[measure, 'Network Dissection'] > value[measure, 'Network Dissection, shuffled']
         assert value[measure, 'truth'] > value[measure, 'constant']
 
     single = verify(truth, watched, labels, out, measures=['f1'])
-    test_eq(single.row.tolist(), ['ours', 'shuffled', 'constant', 'oracle'])
+    test_eq(single.row.tolist(), ['ours', 'shuffled', *REFERENCES])
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
+    partial = verify(truth, watched, labels, out, measures=['partial r']).set_index('row')
+    assert partial.value['always true'] == 0 and abs(partial.value['shuffled']) < .2 < partial.low['ours']
+    groups = np.arange(120) // 12
+    few = verify(truth, watched, labels, out, measures=['partial r'], groups=groups).set_index('row')
+    assert few.value['ours'] == partial.value['ours'] and few.low['ours'] != partial.low['ours']
 
     watched, labels, truth = colour_case()
     texts = [*labels.candidates, *truth.description]
     values = np.concatenate([labels.predict_candidates().shares, labels.predict(truth.description).shares], 1)
     table = verify(truth, watched, Similarities(values, texts, labels.candidates), held_out(120))
-    test_eq(sorted(table.measure.unique()), ['auprc', 'cosine', 'f1', 'iou', 'pearson'])
+    test_eq(sorted(table.measure.unique()), ['auprc', 'cosine', 'f1', 'iou', 'partial r', 'pearson'])
     scores = table.set_index(['row', 'measure']).value
     assert (scores['ours'] > scores['shuffled']).all()
     table[table.measure == 'pearson'].round(2)
@@ -145,8 +148,8 @@ def test_for_how_many_units():
     scored = unit_scores(truth, watched, labels, held_out(120))
     wins(scored).round(2)
 
-    test_eq(wins(scored).value.tolist(), [1] * 6)
-    test_eq(wins(scored, 'oracle', ['f1']).value[0], 0) # equal to it
+    test_eq(wins(scored).value.tolist(), [1] * 7)
+    test_eq(wins(scored, 'best concept', ['f1']).value[0], 0) # equal to it
 
 
 # 07_verification.ipynb, section "On all planted units"
@@ -176,5 +179,5 @@ def test_errors():
     with expect_fail(MilanError, contains='not all'): unit_scores(truth, watched, labels, np.ones(120, bool))
     with expect_fail(MilanError, contains='layer names'): unit_scores(truth.assign(layer='x'), *arguments)
     with expect_fail(MilanError, contains='no column unit'): unit_scores(truth.drop(columns='unit'), *arguments)
-    with expect_fail(MilanError, contains="no row 'human': there are constant"):
+    with expect_fail(MilanError, contains="no row 'human': there are always true"):
         wins(unit_scores(truth, *arguments), 'human')

@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from ..concepts.teacher import load_teacher
 from ..concepts.vocabulary import VAGUE
-from ..config import MilanError
 from ..images.wordnet import Synset, ancestors
 from .judges import Names, formula_of
 from .text import singular, words

@@ -127,7 +127,7 @@ def mean_interval(one: np.ndarray, # float (pictures, units), from `standardised
 # %% ../../nbs/09_evaluation/08_evidence.ipynb #b373b781
 def reference_choices(before: np.ndarray, # (units, concepts) scores on the discovery half
                       after: np.ndarray, # (units, concepts) scores on the held-out half
-                      layers: Sequence[str], # (units,)
+                      layers: Sequence[str] | np.ndarray, # (units,)
                      ) -> dict[str, np.ndarray]: # row → (units,) number of the concept
     "What is said of each unit in the rows *constant*, *layer constant*, *best concept* and *oracle*."
     names, layer = np.unique(np.asarray(layers, str), return_inverse=True)
@@ -136,7 +136,7 @@ def reference_choices(before: np.ndarray, # (units, concepts) scores on the disc
             'best concept': before.argmax(1), 'oracle': after.argmax(1)}
 
 
-def shuffle_weights(layers: Sequence[str], # (units,)
+def shuffle_weights(layers: Sequence[str] | np.ndarray, # (units,)
                    ) -> np.ndarray: # (units, units), rows sum to 1
     "Each unit gets the descriptions of its layer's other units, or of all, where it is alone there."
     names = np.asarray(layers, str)

@@ -13,10 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from ..concepts.observations import Observed, overlaps
-from ..config import MilanError
-from ..exemplars.masks import thresholds
-from .activations import RELIABLE, Compared
 from milan.evaluation.evidence import (
     covariates,
     mean_interval,
@@ -24,6 +20,11 @@ from milan.evaluation.evidence import (
     shuffle_weights,
     standardised,
 )
+
+from ..concepts.observations import Observed, overlaps
+from ..config import MilanError
+from ..exemplars.masks import thresholds
+from .activations import RELIABLE, Compared
 from .intervals import proportion, summarise
 from .judges import Predicted
 
@@ -75,7 +76,7 @@ class _Half:
     def layers(self) -> np.ndarray: # (units,)
         return np.array([unit.layer for unit in self.observed.units])
 
-    def own(self, values: np.ndarray) -> np.ndarray: # (images, units) of each unit → standardised in its layer
+    def own(self, values: np.ndarray) -> np.ndarray: # (images, units) → standardised in each unit's layer
         found = np.zeros(values.shape)
         for layer, known in self.known.items():
             rows = self.layers == layer

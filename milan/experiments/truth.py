@@ -52,7 +52,8 @@ class Probed:
 
     def table(self, descriptions: Any) -> pd.DataFrame: # layer, unit, description
         "A table of descriptions, one per unit."
-        return self.observed.table(list(descriptions), np.ones(len(self.observed.units))).drop(columns='score')
+        made = self.observed.table(list(descriptions), np.ones(len(self.observed.units)))
+        return made.drop(columns='score')
 
 
 def of_labels(unit_set: UnitSet, # of MILANNOTATIONS, on Broden
@@ -105,7 +106,8 @@ def _judge(photos: Any, assessed: Assessed) -> Measured:
     return Measured(assessed.options, with_colours(present, assessed.options, np.load(path)))
 
 
-def _labelled(network: Network, photos: Any, found: Exemplars, halves: Halves) -> tuple[Observed, ConceptMasks]:
+def _labelled(network: Network, photos: Any, found: Exemplars,
+              halves: Halves) -> tuple[Observed, ConceptMasks]:
     outlined = np.isin(halves.sources, ['stamps', 'gcompris']) | hasattr(photos, 'concepts')
     rows = np.flatnonzero(~halves.out & outlined)
     seen = Scenes(photos).subset(rows) if hasattr(photos, 'concepts') else Pictures(photos.subset(rows))
@@ -121,7 +123,7 @@ def probed(shapes: bool, # generated scenes and planted units, instead of photog
     network = networks.load('planted/shapes' if shapes else 'efficientnet_lite0/imagenet', device)
     photos = images.load('shapes' if shapes else 'probe')
     found = _exemplars(network, photos, network.layers if shapes else NEURONS, units, seed)
-    describer = load('concepts', images=photos, seed=seed)
+    describer: Any = load('concepts', images=photos, seed=seed)
     assessed, halves = _assessed(describer, network, found, seed), describer.halves
     truth = [network.planted[layer][unit] for layer, unit in found.units] if shapes else []
     return Probed(network, found, _observed(assessed['units']), _judge(photos, assessed['units']), halves,
