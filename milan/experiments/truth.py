@@ -116,14 +116,14 @@ def _labelled(network: Network, photos: Any, found: Exemplars,
 # %% ../../nbs/13_experiments/12_truth.ipynb #6d5034b9
 def probed(shapes: bool, # generated scenes and planted units, instead of photographs and an ImageNet network
            units: int = 150, # of each layer at most, at random; of planted layers all
-           seed: int = 0, # of the choice of units, the halves and the deals
+           seed: int = 0, # of the choice of units and of the deals
            device: str | None = None, # None: a GPU where there is one
           ) -> Probed:
     "Units of a network on pictures of known sources, with all concepts measured."
     network = networks.load('planted/shapes' if shapes else 'efficientnet_lite0/imagenet', device)
     photos = images.load('shapes' if shapes else 'probe')
     found = _exemplars(network, photos, network.layers if shapes else NEURONS, units, seed)
-    describer: Any = load('concepts', images=photos, seed=seed)
+    describer: Any = load('concepts', images=photos) # the clusters' centres come from the usual halves
     assessed, halves = _assessed(describer, network, found, seed), describer.halves
     truth = [network.planted[layer][unit] for layer, unit in found.units] if shapes else []
     return Probed(network, found, _observed(assessed['units']), _judge(photos, assessed['units']), halves,
