@@ -107,7 +107,8 @@ def test_figures():
                            'pixel iou': 'IoU of regions'})
     test_eq(
         [tick.get_text() for tick in figure.axes[0].get_yticklabels()],
-        [NETDISSECT, COMPEXP, GREEDY, BEAM, PMI, 'constant', 'annotators', 'oracle'],
+        [NETDISSECT, COMPEXP, GREEDY, BEAM, PMI, 'always true', 'constant', 'layer constant', 'best concept',
+         'annotators', 'oracle'],
     )
     figure
 
