@@ -13,6 +13,7 @@ from milan.publishing.checks import (
     _texts,
     different_requirements,
     export,
+    lost_links,
     main,
     markdown_table,
     readme_text,
@@ -99,6 +100,18 @@ def test_in_step_slow():
     (root/'milan/small.py').write_text('# by hand')
     test_eq(stale(root), ['milan/small.py is out of step: run make export'])
     shutil.rmtree(root)
+
+
+# 05_checks.ipynb, section "Links"
+def test_links():
+    folder = Path(tempfile.mkdtemp())
+    linked = write_notebook(folder/'linked.ipynb', '# [here](linked.ipynb#top), [away](https://example.org)',
+                            '# `[code](a.txt)`, [gone](../gone.ipynb)')
+    lost = lost_links(linked)
+    lost[0].removeprefix(f'{folder}/')
+
+    test_eq([line.removeprefix(f'{linked}: ') for line in lost], ['the link to ../gone.ipynb leads nowhere'])
+    shutil.rmtree(folder)
 
 
 # 05_checks.ipynb, section "Requirements"
