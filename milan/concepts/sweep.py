@@ -93,17 +93,13 @@ class Family:
     name: str # such as 'class' or 'look'
     concepts: list[str]
     maps: Callable[[Batch], torch.Tensor] # → (n, concepts, h, w), higher where the concept is
-    region: str = 'mean' # of a map over a region: 'mean', or 'peak' over its better-covered half
     sampled: bool = False # keep a sample of positions, which tells what is usual
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #f79e6355
-def _region_values(maps: torch.Tensor, masks: torch.Tensor, how: str) -> torch.Tensor:
-    "(regions, concepts): values of a picture's maps, (concepts, h, w), in its masks, (regions, SIDE, SIDE)."
+def _region_values(maps: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    "(regions, concepts): means of a picture's maps, (concepts, h, w), over its masks, (regions, SIDE, SIDE)."
     weights = functional.adaptive_avg_pool2d(masks, (maps.shape[1], maps.shape[2])).flatten(1)
-    if how == 'mean':
-        return weights / weights.sum(1, keepdim=True).clamp(min=1e-6) @ maps.flatten(1).T
-    outside = weights < .5 * weights.amax(1, keepdim=True)
-    return maps.flatten(1)[None].masked_fill(outside[:, None], -torch.inf).amax(2)
+    return weights / weights.sum(1, keepdim=True).clamp(min=1e-6) @ maps.flatten(1).T
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #daa4100a
 @dataclass
@@ -131,7 +127,7 @@ def _measure_batch(family: Family, batch: Batch, where: Sequence[list[tuple[int,
     flat = maps.flatten(2)
     chosen = random.integers(flat.shape[2], size=(len(flat), SAMPLED if family.sampled else 0))
     sample = torch.cat([one[:, some].T for one, some in zip(flat, chosen, strict=True)])
-    parts = [_region_values(one, torch.stack([regions.mask(*place) for place in places]), family.region)
+    parts = [_region_values(one, torch.stack([regions.mask(*place) for place in places]))
              for one, places in zip(maps, where, strict=True) if places]
     inside = torch.cat(parts or [flat[:0, :, 0]])
     return flat.amax(2).half().numpy(), inside.half().numpy(), sample.half().numpy()

@@ -90,7 +90,7 @@ def cluster_family(clusters: Clusters, # of layers that the sweep's teacher read
         found = clusters.maps(features_of(batch.reading.layers, clusters.layers))
         return torch.stack([found[:, some].amax(1) for some in rows.values()], 1)
 
-    return Family(name, list(rows), _maps, region='peak', sampled=True)
+    return Family(name, list(rows), _maps, sampled=True)
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #2c791b5a
 def word_family(words: Sequence[frozenset[str]], # of each picture, as `annotations.simulated.words_of` gives
@@ -123,7 +123,7 @@ class Rule:
 
 RULES = {'class': Rule(.4, above=.12, lift=1.8, gate=.12), 'hypernym': Rule(.4, above=.2, lift=1.8, gate=.12),
          'word': Rule(.4, above=.3, lift=1.8, gate=.12), 'look': Rule(.5, quantile=.8, gate=.28),
-         'cluster': Rule(.6, quantile=.97, gate=.2), 'middle cluster': Rule(.6, quantile=.97, gate=.2)}
+         'cluster': Rule(.6, quantile=.9, gate=.18), 'middle cluster': Rule(.6, quantile=.9, gate=.18)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family
