@@ -1,6 +1,7 @@
 # Generated from nbs/09_vocabulary.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.clusters import Clusters
+from milan.concepts.probes import Probes
 from milan.concepts.sweep import Batch
 from milan.concepts.sweep import Regions
 from milan.concepts.sweep import SIDE
@@ -14,6 +15,7 @@ from milan.concepts.vocabulary import (
     hypernym_family,
     look_family,
     presence,
+    probe_family,
     Rule,
     VAGUE,
     word_family,
@@ -48,8 +50,8 @@ def test_classes_and_hypernyms():
     test_close(family.maps(batch).flatten(), torch.tensor([.4, .4]))
 
 
-# 09_vocabulary.ipynb, section "Looks, clusters, words"
-def test_looks_clusters_words():
+# 09_vocabulary.ipynb, section "Looks, clusters, items, words"
+def test_looks_clusters_items_words():
     def square(row):
         "The pictured object: the upper left quarter of picture 0, all of the others."
         mask = torch.zeros(SIDE, SIDE)
@@ -68,6 +70,11 @@ def test_looks_clusters_words():
     late = torch.tensor([[0., 3, 0], [2, 0, 0], [0, 0, 2]])[:, :, None, None] # one picture of each direction
     test_eq(wheels.concepts, ['wheels'])
     test_close(wheels.maps(Batch(late, Reading(late, late, {'20': late}))).flatten(), torch.tensor([0., 1, 1]))
+    probes = Probes(['eyes', 'rods'], torch.eye(3)[:2], torch.tensor([0., 1]), ('20',), [.9, .6])
+    items = probe_family(probes)
+    test_eq((items.name, items.concepts, items.sampled), ('item', ['eyes', 'rods'], True))
+    found = items.maps(Batch(late, Reading(late, late, {'20': late})))[:, :, 0, 0]
+    test_close(found, torch.tensor([[0., 4], [2, 1], [0, 1]]))
     test_eq(look_family().maps(Batch(torch.zeros(2, 3, SIDE, SIDE), None)).shape, (2, 49, SIDE, SIDE))
 
 

@@ -6,9 +6,11 @@
 __all__ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations', 'load', 'ConceptMasks', 'Masks', 'Observed',
            'observe', 'overlaps', 'pack', 'pack_concepts', 'unpack', 'Formula', 'formula_masks', 'leaf', 'parse',
            'search', 'Reading', 'Teacher', 'folded', 'load_teacher', 'appearance', 'Clusters', 'features_of',
-           'fit_clusters', 'load_clusters', 'named_clusters', 'save_clusters', 'sheet', 'Batch', 'Family', 'Regions',
-           'Values', 'regions_of', 'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family',
-           'hypernym_family', 'look_family', 'presence', 'word_family']
+           'fit_clusters', 'load_clusters', 'named_clusters', 'save_clusters', 'sheet', 'ITEMS', 'PATTERNS', 'Pen',
+           'draw_item', 'paste', 'scatter', 'Examples', 'Probes', 'average_precisions', 'fit_probes', 'item_probes',
+           'load_probes', 'read_examples', 'save_probes', 'train_probes', 'Batch', 'Family', 'Regions', 'Values',
+           'regions_of', 'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family',
+           'hypernym_family', 'look_family', 'presence', 'probe_family', 'word_family']
 
 # %% ../../nbs/08_concepts/00_concepts.ipynb #0a9da51f
 from .segmentations import Broden, Concept, Labelled, Pictures, Scenes, Segmentations, load
@@ -19,9 +21,12 @@ from .teacher import Reading, Teacher, folded, load_teacher
 from .appearance import appearance
 from .clusters import Clusters, features_of, fit_clusters, load_clusters, named_clusters
 from .clusters import save_clusters, sheet
+from .items import ITEMS, PATTERNS, Pen, draw_item, paste, scatter
+from .probes import Examples, Probes, average_precisions, fit_probes, item_probes, load_probes
+from .probes import read_examples, save_probes, train_probes
 from .sweep import Batch, Family, Regions, Values, regions_of
 from .vocabulary import RULES, Candidates, Rule, candidates, class_family, cluster_family
-from .vocabulary import hypernym_family, look_family, presence, word_family
+from .vocabulary import hypernym_family, look_family, presence, probe_family, word_family
 
 # %% ../../nbs/08_concepts/00_concepts.ipynb #c8abd7dd
 _all_ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations', 'load',
@@ -30,6 +35,9 @@ _all_ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations',
          'Reading', 'Teacher', 'folded', 'load_teacher', 'appearance',
          'Clusters', 'features_of', 'fit_clusters', 'load_clusters', 'named_clusters', 'save_clusters',
          'sheet',
+         'ITEMS', 'PATTERNS', 'Pen', 'draw_item', 'paste', 'scatter',
+         'Examples', 'Probes', 'average_precisions', 'fit_probes', 'item_probes', 'load_probes',
+         'read_examples', 'save_probes', 'train_probes',
          'Batch', 'Family', 'Regions', 'Values', 'regions_of',
          'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family', 'hypernym_family',
-         'look_family', 'presence', 'word_family']
+         'look_family', 'presence', 'probe_family', 'word_family']

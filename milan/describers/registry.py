@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..concepts.clusters import named_clusters
 from ..concepts.observations import observe, pack_concepts
+from ..concepts.probes import item_probes
 from ..concepts.segmentations import Segmentations
 from ..concepts.teacher import TEACHER, load_teacher
 from ..config import MilanError
@@ -157,6 +158,7 @@ def _verified(name: str, **settings: Any) -> Describer: # settings of `_concepts
 def _concepts(images: Any, # map-style data set
               teacher: Any = 'usual', # a `Teacher`, a key of `milan.networks`, or None
               clusters: Any = 'usual', # family → `Clusters` of the teacher's features, or None
+              probes: Any = 'usual', # `Probes` of the teacher's features, or None
               device: str | None = None, # of the teacher
               **settings: Any, # of `ConceptsDescriber`
              ) -> ConceptsDescriber:
@@ -164,11 +166,13 @@ def _concepts(images: Any, # map-style data set
         teacher = None if hasattr(images, 'concepts') else TEACHER
     if clusters == 'usual': # they were named for one teacher
         clusters = named_clusters() if teacher == TEACHER else None
-    describer = ConceptsDescriber(images, clusters=clusters, **settings)
+    if probes == 'usual':
+        probes = item_probes() if teacher == TEACHER else None
+    describer = ConceptsDescriber(images, clusters=clusters, probes=probes, **settings)
     halves = describer.halves # an error before weights are fetched, and before hours of exemplars
     assert len(halves.part) == len(images)
     if isinstance(teacher, str):
-        layers = sorted({path for one in (clusters or {}).values() for path in one.layers})
+        layers = sorted({path for one in [*(clusters or {}).values(), probes] if one for path in one.layers})
         teacher = load_teacher(teacher, layers=layers, device=device)
     describer.teacher = teacher
     return describer

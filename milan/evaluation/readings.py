@@ -61,7 +61,7 @@ def names_for(options: Candidates, # measured concepts
     for word, names in _SYNONYMS.items():
         if measured := [name for name in names if name in options.names]:
             known.setdefault(_key(word), measured)
-    for family in ('look', 'cluster', 'middle cluster'):
+    for family in ('look', 'cluster', 'middle cluster', 'item'):
         short: dict[tuple[str, ...], list[str]] = {}
         for name in [name for name, its in pairs if its == family]:
             for one in _shorter(name):
