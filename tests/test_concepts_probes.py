@@ -102,6 +102,8 @@ def test_the_file():
     test_close(probes.maps(features)[1, 1, 0, 1], features[1, :, 0, 1] @ probes.weights[1], eps=1e-5)
     test_eq(probes.subset([1]).names, ['stars'])
 
+    STRUCK = ('crescents', 'crosses', 'digits', 'spirals') # wrong on pictures of things
+
     def make_file():
         "What made the committed file, in a few minutes."
         from milan import images
@@ -113,7 +115,8 @@ def test_the_file():
                    for part in (0, 1)]
         layers = [f'_blocks.{number}' for number in (12, 14, 18, 20)]
         probes = train_probes(load_teacher(layers=layers), *grounds, layers)
-        save_probes(probes, manifests_dir()/'probes'/'efficientnet_lite2.safetensors')
+        kept = [row for row, name in enumerate(probes.names) if name not in STRUCK]
+        save_probes(probes.subset(kept), manifests_dir()/'probes'/'efficientnet_lite2.safetensors')
 
     item_probes().names, np.round(item_probes().precision, 2).tolist()
 

@@ -302,7 +302,7 @@ def scatter(picture: np.ndarray, # uint8 (side, side, 3); stays as it is
     size, found = len(picture) // across, []
     for place in range(across * across):
         if random.random() < .75:
-            kind = kinds[random.integers(len(kinds))]
+            kind = kinds[int(random.integers(len(kinds)))]
             box = (place % across * size, place // across * size, size)
             picture, mask = paste(picture, kind, random, box)
             found.append((kind, mask))

@@ -63,7 +63,7 @@ def read_examples(teacher: Teacher, # reads the layers
         pictures, items = [], []
         for number in range(start, min(start + 8, count)):
             random = np.random.default_rng([seed, number])
-            picture, found = scatter(backgrounds[random.integers(len(backgrounds))], random, kinds)
+            picture, found = scatter(backgrounds[int(random.integers(len(backgrounds)))], random, kinds)
             pictures.append(torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255)
             items.append(found)
         maps = features_of(teacher.read(torch.stack(pictures)).layers, layers)
