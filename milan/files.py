@@ -392,13 +392,14 @@ def read_table(path: str | Path, # a CSV file with a header
 def require_uncompressed(path: str | Path, # a file for torch.load
                         ) -> None:
     "Raise `ValueError` for a compressed archive, which could need far more memory than its size suggests."
-    if zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path): # also with other bytes in front of the archive
         with zipfile.ZipFile(path) as file:
             if sum(part.file_size for part in file.infolist()) > Path(path).stat().st_size:
                 raise ValueError('it is compressed, and could need far more memory than its size')
 
 # %% ../nbs/00_base/01_files.ipynb #08adf066
 def read_tensors(path: str | Path, # .pth, .pt, .bin or .safetensors
+                 start: int = 0, # bytes in front of the tensors, such as a line of settings
                 ) -> Any: # tensors in plain containers, on the CPU
     "Read a file of tensors. Raises `MilanError` if it is missing or damaged, or would run code."
     path = Path(path)
@@ -408,7 +409,9 @@ def read_tensors(path: str | Path, # .pth, .pt, .bin or .safetensors
         require_uncompressed(path)
         if path.suffix == '.safetensors':
             return load_file(path)
-        return torch.load(path, map_location='cpu', weights_only=True)
+        with path.open('rb') as file:
+            file.seek(start)
+            return torch.load(file, map_location='cpu', weights_only=True)
     except Exception as error: # a damaged file can fail in any way
         if code := re.search(r'GLOBAL (\S+)|[Uu]nsupported (?:class|global) (\S+)', str(error)):
             raise MilanError(f'{path} asks for {code[1] or code[2]}, which is not a tensor; it was not run. '

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from milan.cli.describing import (
-    _chosen,
     check_captioner,
     check_out,
     check_units,
@@ -14,12 +13,13 @@ import pytest
 import os
 import shutil
 import tempfile
-import types
 
 import numpy as np
 import pandas as pd
+import torch
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
+from safetensors.torch import save_file
 
 from milan.config import MilanError
 from milan.testing import print_help, run_command, run_process
@@ -62,10 +62,6 @@ def test_checks_before_the_pass():
     with expect_fail(MilanError, contains="'head'"): check_units({'head': [0]}, ['conv1'], 15, 100)
     with expect_fail(MilanError, contains='choose k from 1 to 9'): check_units(None, ['conv1'], 15, 9)
 
-    named = types.SimpleNamespace(layers=['conv1', 'conv2'])
-    test_eq(_chosen(named, None, {'conv2': [3]}), ['conv2'])
-    test_eq(_chosen(named, None, None), ['conv1', 'conv2'])
-
 
 # 07_describing.ipynb, section "Descriptions"
 def test_descriptions():
@@ -101,9 +97,15 @@ def test_descriptions_slow():
     arguments = ('describe', 'planted/shapes', home / 'pictures', '--units', 'colours:0-3', '--k', '2',
                  '--captioner', 'shapes', '--device', 'cpu', '--beam-size', '5')
     results = [run_command(*arguments) for _ in range(2)]
+    (home/'sae').mkdir()
+    (home/'sae'/'cfg.json').write_text('{"architecture": "topk", "k": 2, "d_in": 12}')
+    save_file({'W_enc': torch.eye(12, 22), 'b_enc': torch.zeros(22), 'b_dec': torch.zeros(12)},
+              home/'sae'/'sae_weights.safetensors')
+    results.append(run_command(*arguments[:3], '--layers', 'colours', '--dictionary', home/'sae', '--units',
+                               'colours.sae:0,21', *arguments[5:], '--out', home/'features'))
     print(results[0].stdout.replace(str(home), '…'))
     milan.captioner.demo.train = train
-    test_eq([one.exit_code for one in results], [0, 0])
+    test_eq([one.exit_code for one in results], [0, 0, 0])
     test_eq(given[0], {'progress': True, 'beam_size': 5})
     [table] = (home/'results').rglob('descriptions.csv')
     test_eq(pd.read_csv(table).description.tolist(), ['unit 0', 'unit 1', 'unit 2', 'unit 3'])
@@ -112,6 +114,8 @@ def test_descriptions_slow():
     test_eq(table.parent.parent.relative_to(home / 'results' / 'descriptions'),
             made.parent.relative_to(home / 'results' / 'exemplars'))
     assert table.parent.name.startswith('shapes-') # with a hash, as the beam is not the captioner's own
+    features = pd.read_csv(home/'features'/'descriptions.csv')
+    test_eq([tuple(row) for row in features[['layer', 'unit']].values], [('colours.sae', 0), ('colours.sae', 21)])
 
     planted = 'exemplars', 'planted/shapes', home/'pictures', '--random-weights'
     (home/'pictures'/'damaged.png').write_bytes(b'not a picture')

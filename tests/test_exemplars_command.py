@@ -1,10 +1,12 @@
 # Generated from nbs/13_command.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.networks.registry import load as load_network
 import inspect
 from milan.exemplars.command import (
     _option,
     arguments,
     check_images,
+    chosen_layers,
     find,
     load_inputs,
     parse_units,
@@ -17,8 +19,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
+from safetensors.torch import save_file
 
 from milan.config import MilanError
 
@@ -51,6 +55,24 @@ def test_a_network_and_images_by_name():
     test_eq(len(pictures), 6)
     with expect_fail(MilanError, contains='nowhere'): check_images('nowhere')
     shutil.rmtree(folder.parent)
+
+
+# 13_command.ipynb, section "Layers"
+def test_layers():
+    network = load_network('planted/shapes', pretrained=False)
+    folder = Path(tempfile.mkdtemp())
+    (folder/'cfg.json').write_text('{"architecture": "topk", "k": 2}')
+    channels = network.module.shapes.out_channels
+    save_file({'W_enc': torch.eye(channels), 'b_enc': torch.zeros(channels), 'b_dec': torch.zeros(channels)},
+              folder/'sae_weights.safetensors')
+    [layer.name for layer in chosen_layers(network, ['shapes'], dictionary=folder)]
+
+    test_eq([layer.name for layer in chosen_layers(network)], network.layers)
+    test_eq([layer.name for layer in chosen_layers(network, None, {'shapes': [1]})], ['shapes'])
+    with expect_fail(MilanError, contains='none was given'): chosen_layers(network, dictionary=folder)
+    with expect_fail(MilanError, contains='these are'): chosen_layers(network, ['*'], dictionary=folder)
+    with expect_fail(MilanError, contains='no saved dictionary'):
+        chosen_layers(network, ['shapes'], dictionary=folder/'none')
 
 
 # 13_command.ipynb, section "The command"

@@ -266,6 +266,10 @@ def test_tables():
 def test_tensors():
     read_tensors(saved_tensors({'state_dict': {'weight': torch.eye(2)}, 'epoch': 3}))
 
+    path = saved_tensors({'weight': torch.eye(2)})
+    path.write_bytes(b'{"a line": "of settings"}\n' + path.read_bytes())
+    assert torch.equal(read_tensors(path, start=path.read_bytes().index(b'\n') + 1)['weight'], torch.eye(2))
+
     class Malicious:
         "Pickled, it is a call of `os.mkdir`."
         def __reduce__(self): return os.mkdir, (str(folder/'harm'),)

@@ -22,6 +22,7 @@ from .options import DEFAULT_UNSHOWN, option
 if TYPE_CHECKING:
     from milan.describers.registry import Describer
     from milan.exemplars.store import Exemplars
+    from milan.hooks.layers import Layer
     from milan.networks.network import Network as LoadedNetwork
 
 # %% ../../nbs/15_command/07_describing.ipynb #3a2234b6
@@ -29,6 +30,7 @@ def exemplars(network: options.Network, # key
               images: options.Images, # name or folder
               layers: options.Layers = None, # module paths or patterns
               units: options.Units = None, # LAYER:0-99 or LAYER:3,7
+              dictionary: options.Dictionary = None, # saved sparse autoencoder
               k: options.Top = 15, # images per unit
               quantile: options.Quantile = .99, # between 0 and 1
               bottom: options.Bottom = False, # both signs
@@ -56,11 +58,12 @@ def exemplars(network: options.Network, # key
     $ milan exemplars efficientnet_lite0/imagenet stamps --layers _blocks.10
     $ milan exemplars torchvision:resnet18 ~/pictures --layers "layer?.?" --device cpu
     $ milan exemplars planted/shapes shapes --units shapes:0-7
+    $ milan exemplars timm:vit_base_patch16_224 ~/pictures --layers blocks.9 --dictionary ~/my_sae
     $ torchrun --nproc-per-node 4 -m milan.exemplars torchvision:resnet18 ~/pictures --device cuda
     """
     from milan.exemplars.command import find
 
-    find(network, images, layers, units, k, quantile, bottom, drop_tokens, borders, skip_broken,
+    find(network, images, layers, units, dictionary, k, quantile, bottom, drop_tokens, borders, skip_broken,
          random_weights, batch_size, workers, device, seed, channels_last, save_every, fresh, keep_maxima,
          out, export, group_options['trust'])
 
@@ -146,14 +149,13 @@ def check_units(units: dict[str, Sequence[int]] | None, # layer → unit numbers
 
 # %% ../../nbs/15_command/07_describing.ipynb #ba6c438b
 def _prepare(network: str, images: str, describer: str, layers: list[str] | None,
-             units: dict[str, Sequence[int]] | None, k: int, device: str | None, seed: int,
+             units: dict[str, Sequence[int]] | None, dictionary: Path | None, k: int, device: str | None, seed: int,
              random_weights: bool, skip_broken: bool, search: dict[str, Any],
-             ) -> tuple['LoadedNetwork', Any, 'Describer']:
-    "The network, the images and the describer, checked; `search` holds the captioner's options."
+             ) -> tuple['LoadedNetwork', Any, list['Layer'], 'Describer']:
+    "Network, images, layers and describer, checked; `search` holds the captioner's options."
     from milan.config import MilanError
     from milan.describers.registry import load
-    from milan.exemplars.command import load_inputs
-    from milan.hooks.layers import resolve
+    from milan.exemplars.command import chosen_layers, load_inputs
 
     given = {name: value for name, value in search.items() if value is not None}
     if describer == 'concepts' and given:
@@ -161,15 +163,10 @@ def _prepare(network: str, images: str, describer: str, layers: list[str] | None
                          '--captioner')
     loaded, pictures = load_inputs(network, images, device, seed, random_weights, skip_broken,
                                    group_options['trust'])
-    check_units(units, resolve(loaded.module, _chosen(loaded, layers, units)), k, len(pictures))
+    chosen = chosen_layers(loaded, layers, units, dictionary)
+    check_units(units, [layer.name for layer in chosen], k, len(pictures))
     settings = {'images': pictures} if describer == 'concepts' else given
-    return loaded, pictures, load(describer, device=device, **settings)
-
-
-def _chosen(loaded: 'LoadedNetwork', layers: list[str] | None,
-            units: dict[str, Sequence[int]] | None) -> list[str]:
-    "The layers given, or those of the units given, or those of the network."
-    return layers or list(units or {}) or loaded.layers
+    return loaded, pictures, chosen, load(describer, device=device, **settings)
 
 # %% ../../nbs/15_command/07_describing.ipynb #3f0a6ac3
 def default_folder(exemplars: Path, # their folder, below `results_dir()/'exemplars'`
@@ -197,6 +194,7 @@ def describe(network: options.Network, # key
              beam_size: Beam = None, # candidates
              layers: options.Layers = None, # module paths or patterns
              units: options.Units = None, # LAYER:0-99 or LAYER:3,7
+             dictionary: options.Dictionary = None, # saved sparse autoencoder
              k: options.Top = 15, # images per unit
              quantile: options.Quantile = .99, # between 0 and 1
              skip_broken: options.SkipBroken = False, # leave out what cannot be read
@@ -214,6 +212,7 @@ def describe(network: options.Network, # key
     $ milan describe planted/shapes shapes
     $ milan describe planted/shapes shapes --captioner shapes --device cpu
     $ milan describe efficientnet_lite0/imagenet probe --layers _blocks.15._bn0
+    $ milan describe efficientnet_lite0/imagenet probe --layers _blocks.10 --dictionary ~/my_sae
     $ milan describe torchvision:resnet18 ~/pictures --captioner base --strategy beam
     """
     import milan.exemplars
@@ -224,10 +223,10 @@ def describe(network: options.Network, # key
         check_out(out)
     name = describer_name(describer, captioner)
     search = {'strategy': strategy, 'temperature': temperature, 'beam_size': beam_size}
-    loaded, pictures, model = _prepare(network, images, name, layers, wanted, k, device, seed, random_weights,
-                                       skip_broken, search)
+    loaded, pictures, chosen, model = _prepare(network, images, name, layers, wanted, dictionary, k, device, seed,
+                                               random_weights, skip_broken, search)
     verified = name == 'concepts' # needs every image's maximum, and more exemplars than are shown
-    found = milan.exemplars.compute(loaded, pictures, _chosen(loaded, layers, wanted), size=loaded.size,
+    found = milan.exemplars.compute(loaded, pictures, chosen, size=loaded.size,
                                     units=wanted, k=min(max(k, 45), len(pictures)) if verified else k,
                                     quantile=quantile, batch_size=batch_size, workers=workers, seed=seed,
                                     keep_maxima=verified or keep_maxima, out=out and out / 'exemplars')

@@ -279,6 +279,9 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         if device is not None:
             module.to(find_device(device))
         place = next((one.device for one in [*module.parameters(), *module.buffers()]), run.device)
+        for layer in chosen:
+            if isinstance(layer.readout, nn.Module):
+                layer.readout.to(place)
         run = replace(run, k=int(k), quantile=float(quantile), batch_size=int(batch_size), seed=int(seed),
                       device=place)
         opened.enter_context(_memory_format(module, channels_last))
