@@ -149,8 +149,8 @@ def check_units(units: dict[str, Sequence[int]] | None, # layer → unit numbers
 
 # %% ../../nbs/15_command/07_describing.ipynb #ba6c438b
 def _prepare(network: str, images: str, describer: str, layers: list[str] | None,
-             units: dict[str, Sequence[int]] | None, dictionary: Path | None, k: int, device: str | None, seed: int,
-             random_weights: bool, skip_broken: bool, search: dict[str, Any],
+             units: dict[str, Sequence[int]] | None, dictionary: Path | None, k: int,
+             device: str | None, seed: int, random_weights: bool, skip_broken: bool, search: dict[str, Any],
              ) -> tuple['LoadedNetwork', Any, list['Layer'], 'Describer']:
     "Network, images, layers and describer, checked; `search` holds the captioner's options."
     from milan.config import MilanError
@@ -223,8 +223,8 @@ def describe(network: options.Network, # key
         check_out(out)
     name = describer_name(describer, captioner)
     search = {'strategy': strategy, 'temperature': temperature, 'beam_size': beam_size}
-    loaded, pictures, chosen, model = _prepare(network, images, name, layers, wanted, dictionary, k, device, seed,
-                                               random_weights, skip_broken, search)
+    loaded, pictures, chosen, model = _prepare(network, images, name, layers, wanted, dictionary, k, device,
+                                               seed, random_weights, skip_broken, search)
     verified = name == 'concepts' # needs every image's maximum, and more exemplars than are shown
     found = milan.exemplars.compute(loaded, pictures, chosen, size=loaded.size,
                                     units=wanted, k=min(max(k, 45), len(pictures)) if verified else k,

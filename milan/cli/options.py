@@ -48,8 +48,8 @@ Units = Annotated[list[str] | None, option(
     help='Only these units of a layer, as LAYER:0-99 or LAYER:3,7; may be repeated.')]
 Dictionary = Annotated[Path | None, option(
     _READ, '--dictionary', **DEFAULT_UNSHOWN,
-    help='A sparse autoencoder, saved by SAELens, sparsify, dictionary_learning, ViT-Prisma or saev: its features '
-    'are the units of the one layer that --layers names, as LAYER.sae.')]
+    help='A sparse autoencoder, saved by SAELens, sparsify, dictionary_learning, ViT-Prisma or saev: its '
+    'features are the units of the one layer that --layers names, as LAYER.sae.')]
 Top = Annotated[int, option(_READ, '--k', min=1, help='Exemplars per unit.')]
 Quantile = Annotated[float, option(
     _READ, '--quantile', min=0, max=1,

@@ -72,17 +72,18 @@ def load_inputs(network: str, # a key, as in `milan networks`
 
 # %% ../../nbs/05_exemplars/13_command.ipynb #85befbfa
 def chosen_layers(network: Network, # loaded
-                  layers: list[str] | None = None, # paths or patterns; None: those of `units`, or the network's
+                  # paths or patterns; None: those of `units`, or the network's own
+                  layers: list[str] | None = None,
                   units: Mapping[str, Sequence[int]] | None = None, # layer → unit numbers
-                  dictionary: str | Path | None = None, # saved sparse autoencoder of the one layer in `layers`
+                  dictionary: str | Path | None = None, # saved sparse autoencoder of the one layer
                  ) -> list[Layer]: # with patterns resolved
     "What to read. Raises `MilanError` for unknown layers, and a dictionary without its one layer."
     if dictionary is None:
         return layers_of(network.module, layers or list(units or {}) or network.layers)
     paths = resolve(network.module, layers) if layers else []
     if len(paths) != 1:
-        raise MilanError(f'--dictionary {dictionary} needs the one layer that it was trained on, as --layers; '
-                         f'{f"these are {len(paths)}" if paths else "none was given"}')
+        raise MilanError(f'--dictionary {dictionary} needs the one layer that it was trained on, as '
+                         f'--layers; {f"these are {len(paths)}" if paths else "none was given"}')
     return [Layer(paths[0], readout=load_dictionary(dictionary), label='sae')]
 
 # %% ../../nbs/05_exemplars/13_command.ipynb #7b283d48

@@ -49,7 +49,8 @@ class Dictionary(nn.Module):
                  weight: torch.Tensor, # (channels, features)
                  bias: torch.Tensor, # (features,)
                  centre: torch.Tensor | None = None, # (channels,), the pre-encoder bias; None: 0
-                 threshold: torch.Tensor | None = None, # (features,) or (1,), codes up to it become 0; None: 0
+                 # (features,) or (1,), codes up to it become 0; None: 0
+                 threshold: torch.Tensor | None = None,
                  k: int | None = None, # how many codes of a position are kept; None: all
                  normalise: str = 'none', # a key of `NORMALISATIONS`, done first
                  scale: torch.Tensor | None = None, # (features,), of h, before codes are chosen; None: 1
@@ -83,6 +84,6 @@ class Dictionary(nn.Module):
 def _require_channels(dictionary: Dictionary, x: torch.Tensor) -> None:
     channels = len(dictionary.weight)
     if x.shape[-1] != channels:
-        raise MilanError(f'the dictionary reads {channels} channels, and the layer has {x.shape[-1]}: name the '
-                         'layer that it was trained on. (Of maps (images, height, width, channels), move the '
-                         'channels first with select=)')
+        raise MilanError(f'the dictionary reads {channels} channels, and the layer has {x.shape[-1]}: name '
+                         'the layer that it was trained on. (Of maps (images, height, width, channels), move '
+                         'the channels first with select=)')

@@ -43,8 +43,8 @@ class _Saved:
         "One of the known values. Raises `MilanError` for another."
         value = self.setting(name, str, default)
         if value not in known:
-            raise MilanError(f'{self.settings_file}: {name} is {value!r:.100}, and only {", ".join(known)} can be '
-                             f'read. {_OTHERS}')
+            raise MilanError(f'{self.settings_file}: {name} is {value!r:.100}, and only {", ".join(known)} '
+                             f'can be read. {_OTHERS}')
         return str(value)
 
 # %% ../../nbs/03_hooks/05_readouts.ipynb #6c7c8bc0
@@ -70,7 +70,7 @@ def _require_size(saved: _Saved, sizes: dict[str, int]) -> None: # setting → w
     for name, size in sizes.items():
         if saved.setting(name, int, size) != size:
             raise MilanError(f'{saved.settings_file}: {name} is {saved.settings[name]}, and the weights in '
-                             f'{saved.weights_file} say {size}; put the two files of one autoencoder together')
+                             f'{saved.weights_file} say {size}; put two files of one autoencoder together')
 
 # %% ../../nbs/03_hooks/05_readouts.ipynb #f9b8d84a
 def _top_k(saved: _Saved, value: Any, features: int) -> int:
@@ -84,10 +84,10 @@ def _normalisation(saved: _Saved, default: str) -> str: # a key of `NORMALISATIO
     value = saved.settings.get('normalize_activations')
     value = default if value is None else 'none' if value is False else value
     if not isinstance(value, str) or value not in NORMALISATIONS:
-        raise MilanError(f'{saved.settings_file}: normalize_activations is {value!r:.100}, whose factors are not in '
-                         'the files; fold them into the weights with the library that trained it '
-                         '(SAELens: fold_activation_norm_scaling_factor, fold_activation_whitening), and save '
-                         'it again')
+        raise MilanError(f'{saved.settings_file}: normalize_activations is {value!r:.100}, whose factors '
+                         'are not in the files; fold them into the weights with the library that trained it '
+                         '(SAELens: fold_activation_norm_scaling_factor, fold_activation_whitening), and '
+                         'save it again')
     return str(value)
 
 # %% ../../nbs/03_hooks/05_readouts.ipynb #359f1571
@@ -128,8 +128,8 @@ def _saelens(saved: _Saved) -> Dictionary:
 def _sparsify(saved: _Saved) -> Dictionary:
     saved.choice('activation', ('topk',), 'topk')
     if saved.setting('signed', bool, False):
-        raise MilanError(f'{saved.settings_file}: signed is true, and only codes that are chosen by their value '
-                         f'can be read, not by their size. {_OTHERS}')
+        raise MilanError(f'{saved.settings_file}: signed is true, and only codes that are chosen by their '
+                         f'value can be read, not by their size. {_OTHERS}')
     weight = _tensor(saved, 'encoder.weight', None, None).T
     channels, features = weight.shape
     _require_size(saved, {'d_in': channels})
@@ -170,7 +170,8 @@ def _dictionary_learning(saved: _Saved) -> Dictionary:
 # %% ../../nbs/03_hooks/05_readouts.ipynb #74fc80ff
 def _prisma(saved: _Saved) -> Dictionary:
     if saved.settings.get('is_transcoder'):
-        raise MilanError(f'{saved.settings_file}: is_transcoder is set, and only autoencoders can be read. {_OTHERS}')
+        raise MilanError(f'{saved.settings_file}: is_transcoder is set, and only autoencoders can be '
+                         f'read. {_OTHERS}')
     kind = saved.choice('architecture', ('standard', 'gated'), 'standard')
     weight = _tensor(saved, 'W_enc', None, None)
     channels, features = weight.shape
@@ -194,9 +195,9 @@ def _saev(saved: _Saved) -> Dictionary:
         _require_size(saved, {'d_vit': channels})
         return Dictionary(weight, bias, _tensor(saved, 'b_dec', channels))
     if not 2 <= saved.setting('schema', int) <= 5:
-        raise MilanError(f'{saved.settings_file}: schema is {saved.settings["schema"]}, and 2 to 5 can be read, or none '
-                         '(of schema 1 the file does not say whether b_dec is subtracted); load it with the '
-                         'version of saev that wrote it, and dump it again')
+        raise MilanError(f'{saved.settings_file}: schema is {saved.settings["schema"]}, and 2 to 5 can be '
+                         'read, or none (a file of schema 1 does not say whether b_dec is subtracted); load '
+                         'it with the version of saev that wrote it, and dump it again')
     settings = saved.setting('cfg', dict)
     inner = _Saved(saved.settings_file, settings, saved.weights_file, saved.tensors)
     _require_size(inner, {'d_model': channels, 'd_sae': features})
@@ -226,7 +227,8 @@ def _settings(file: Path, line: bool = False) -> dict[str, Any]: # of a file, or
     except (OSError, ValueError, RecursionError) as error:
         raise MilanError(f'{file} holds no settings as JSON ({str(error)[:100]}); get it again') from error
     if not isinstance(found, dict):
-        raise MilanError(f'{file} holds {type(found).__name__} where settings by name were expected; get it again')
+        raise MilanError(f'{file} holds {type(found).__name__} where settings by name were expected; get it '
+                         'again')
     return found
 
 # %% ../../nbs/03_hooks/05_readouts.ipynb #8c12e6f1
@@ -246,14 +248,14 @@ def _starts_with_settings(file: Path) -> bool: # as saev's do
 
 def _only(files: Sequence[Path]) -> Path:
     if len(files) > 1:
-        raise MilanError(f'{files[0].parent} holds several autoencoders ({", ".join(file.name for file in files[:8])}); '
-                         'name the file of one')
+        names = ', '.join(file.name for file in files[:8])
+        raise MilanError(f'{files[0].parent} holds several autoencoders ({names}); name the file of one')
     return files[0]
 
 # %% ../../nbs/03_hooks/05_readouts.ipynb #bff109a2
 def load(path: str | Path, # folder, or the file of weights in it
         ) -> Dictionary: # on the CPU
-    "The encoder of a saved sparse autoencoder. Raises `MilanError` for what is no such thing, or damaged."
+    "The encoder of a saved autoencoder. Raises `MilanError` for what is no such thing, or damaged."
     place = Path(path).expanduser()
     folder, files = (place.parent, [place]) if place.is_file() else (place, sorted(place.glob('*.*')))
     states = [file for file in files if file.suffix == '.pt' and file.is_file()]
@@ -269,5 +271,5 @@ def load(path: str | Path, # folder, or the file of weights in it
             return reader(_Saved(folder/named, _settings(folder/named), file, _tensors(file)))
     there = ', '.join(file.name for file in files[:8]) if place.exists() else 'does not exist'
     known = '; '.join(f'{one} with {other}' for one, other in _READERS)
-    raise MilanError(f'{place} is no saved dictionary ({there or "it is empty"}): expected are the files {known}; '
-                     'or one .pt of saev')
+    raise MilanError(f'{place} is no saved dictionary ({there or "it is empty"}): expected are the files '
+                     f'{known}; or one .pt of saev')
