@@ -66,7 +66,8 @@ def test_the_encoder():
 
     h = torch.linspace(-2, 3, 200)
     figure, axes = plt.subplots(1, 3, figsize=(7.5, 2), dpi=70, sharey=True)
-    rules = {'ReLU': {}, 'JumpReLU, θ = 1': {'threshold': torch.ones(1)}, 'TopK beside a feature at 1.5': {'k': 1}}
+    rules = {'ReLU': {}, 'JumpReLU, θ = 1': {'threshold': torch.ones(1)},
+             'TopK beside a feature at 1.5': {'k': 1}}
     for axis, (title, rule) in zip(axes, rules.items(), strict=True):
         other = torch.full_like(h, 1.5 if 'k' in rule else 0)
         codes = Dictionary(torch.eye(2), torch.zeros(2), **rule)(torch.stack([h, other], 1))
@@ -94,7 +95,7 @@ def test_tokens_and_maps():
 # 04_dictionaries.ipynb, section "Errors"
 def test_errors():
     dictionary = Dictionary(torch.eye(8), torch.zeros(8))
-    with expect_fail(MilanError, contains="layer 'head.sae': the dictionary reads 8 channels, and the layer has 5"):
+    with expect_fail(MilanError, contains="'head.sae': the dictionary reads 8 channels, and the layer has 5"):
         Layer('head', readout=dictionary, label='sae').maps(torch.zeros(2, 5))
     with expect_fail(MilanError, contains='the layer has 5'):
         Layer('a', readout=dictionary).maps(torch.zeros(2, 5, 3, 3))

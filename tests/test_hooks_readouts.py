@@ -94,7 +94,8 @@ def test_sparsify():
 def test_load():
     parts = bare()
     inner = (x - parts['b_dec']) @ parts['W_enc'] + parts['b_enc']
-    plain = {'encoder.weight': parts['W_enc'].T.contiguous(), 'encoder.bias': parts['b_enc'], 'b_dec': parts['b_dec']}
+    plain = {'encoder.weight': parts['W_enc'].T.contiguous(), 'encoder.bias': parts['b_enc'],
+             'b_dec': parts['b_dec']}
     kept = inner.topk(4)
     expected = torch.zeros_like(inner).scatter(1, kept.indices, kept.values.relu())
     trainer = {'dict_class': 'AutoEncoderTopK', 'k': 4, 'activation_dim': 6, 'dict_size': 24}
@@ -120,7 +121,8 @@ def test_load():
 
     def schema(number, kind, **params):
         "A header of saev."
-        return {'schema': number, 'cfg': {'d_model': 6, 'd_sae': 24, 'activation': {'cls': kind, 'params': params}}}
+        activation = {'cls': kind, 'params': params}
+        return {'schema': number, 'cfg': {'d_model': 6, 'd_sae': 24, 'activation': activation}}
 
 
     torch.testing.assert_close(load(saved_saev(schema(5, 'Relu'), parts).parent)(x), later.relu())
@@ -218,7 +220,8 @@ def test_errors():
             with expect_fail(MilanError, contains=words): load(place)
 
 
-    refused(Path(tempfile.mkdtemp())/'nowhere', 'nowhere is no saved dictionary (does not exist)', 'one .pt of saev')
+    refused(Path(tempfile.mkdtemp())/'nowhere', 'nowhere is no saved dictionary (does not exist)',
+            'one .pt of saev')
     refused(tempfile.mkdtemp(), 'it is empty')
     other = Path(tempfile.mkdtemp())
     (other/'model.pth').touch()
@@ -237,7 +240,7 @@ def test_errors():
             with expect_fail(MilanError, contains=words): load(place)
 
 
-    lens, prisma, learning = (('cfg.json', 'sae_weights.safetensors'), ('config.json', 'weights.pt'), ('config.json', 'ae.pt'))
+    lens = ('cfg.json', 'sae_weights.safetensors')
     for kind in ('transcoder', 'temporal', 'matching_pursuit', 7):
         refused({'architecture': kind}, parts, lens, 'cfg.json: architecture is')
     refused({'activation_fn': 'tanh-relu'}, parts, lens, "activation_fn is 'tanh-relu'", 'a module or a function')
@@ -247,7 +250,7 @@ def test_errors():
         refused({'normalize_activations': wrong}, parts, lens, 'cfg.json: normalize_activations is', 'fold them')
     refused({'d_in': 768}, parts, lens, 'cfg.json: d_in is 768', 'say 6')
     refused({'apply_b_dec_to_input': 'yes'}, parts, lens, "apply_b_dec_to_input is 'yes', not bool")
-    refused({}, {'W_enc': parts['W_enc']}, lens, "sae_weights.safetensors lacks the tensor 'b_dec', and holds W_enc")
+    refused({}, {'W_enc': parts['W_enc']}, lens, "weights.safetensors lacks the tensor 'b_dec', and holds W_enc")
     refused({}, parts | {'b_enc': numbers(23)}, lens, 'b_enc has the shape (23,), not (24)')
     refused({}, parts | {'W_enc': numbers(6)}, lens, 'W_enc has the shape (6,), not (any, any)')
     refused({}, parts | {'b_enc': torch.full((24,), torch.nan)}, lens, 'b_enc is not made of finite')
@@ -257,8 +260,19 @@ def test_errors():
     refused([], parts, lens, 'cfg.json holds list')
 
     parts = bare()
-    refused({'activation': 'groupmax'}, parts, ('cfg.json', 'sae.safetensors'), "activation is 'groupmax', and only topk")
-    refused({'signed': True}, parts, ('cfg.json', 'sae.safetensors'), 'signed is true')
+    sparsify, prisma, learning = (('cfg.json', 'sae.safetensors'), ('config.json', 'weights.pt'),
+                                  ('config.json', 'ae.pt'))
+
+
+    def refused(settings, tensors, names, *said):
+        "The error has all of these words."
+        place = saved(settings, tensors, names)
+        for words in said:
+            with expect_fail(MilanError, contains=words): load(place)
+
+
+    refused({'activation': 'groupmax'}, parts, sparsify, "activation is 'groupmax', and only topk")
+    refused({'signed': True}, parts, sparsify, 'signed is true')
     refused({'trainer': {'dict_class': 'IdentityDict'}}, parts, learning, "dict_class is 'IdentityDict'")
     refused({'trainer': {}}, parts, learning, 'dict_class is None')
     refused({'trainer': {'dict_class': 'JumpReluAutoEncoder', 'dict_size': 9}},
@@ -275,7 +289,7 @@ def test_errors():
     (damaged/'config.json').write_text('{}')
     (damaged/'weights.pt').write_bytes((damaged/'weights.pt').read_bytes()[:300])
     with expect_fail(MilanError, contains='weights.pt cannot be read'): load(damaged)
-    for header, said in (({'schema': 1, 'cfg': {}}, 'of schema 1'), ({'schema': 6}, 'schema is 6'),
+    for header, said in (({'schema': 1, 'cfg': {}}, 'file of schema 1'), ({'schema': 6}, 'schema is 6'),
                          ({'schema': 4, 'cfg': {'activation': {'cls': 'Relu6'}}}, "cls is 'Relu6'"),
                          ({'schema': 4}, 'cfg is None, not dict'), ({'d_vit': 7}, 'd_vit is 7')):
         with expect_fail(MilanError, contains=said): load(saved_saev(header, parts))
