@@ -93,6 +93,8 @@ class CardEntry(StrictModel, extra='allow'):
     training: TrainingEntry | Annotated[dict[str, Any], Field(max_length=0)] = {}
     measures: list[dict[str, str | int | float | bool | None]] | None = None
     limits: list[str] = []
+    nouns: Words | None = None # the search forms only phrases about these, see `captioner.grammar`
+    threshold: Share | None = None # least p(d | E) of a phrase that is said
 
 # %% ../../nbs/07_captioner/09_card.ipynb #d0b1be32
 class CaptionerFile(StrictModel):
@@ -152,7 +154,7 @@ def model_card(captioner: Any, # a `Captioner`
     "Training data, measures, parts and limits of a captioner; saved as README.md."
     content = file_content(captioner)
     card = content['card']
-    known = ('training', 'measures', 'limits', 'licence')
+    known = ('training', 'measures', 'limits', 'licence', 'nouns')
     own = [f'* {name}: {value}' for name, value in card.items() if name not in known]
     licence = card.get('licence', 'not stated; ask the author')
     sections = {'Data': [*(own or ['* data: not stated']), f'* licence: {licence}'],

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Regions', 'unit_regions', 'object_regions', 'AnnotatedGroups', 'three_annotators', 'usual_by_layer', 'unit_groups',
-           'word_groups', 'phrase_weights', 'concept_phrases', 'shape_regions', 'concept_groups']
+           'word_groups', 'silent_groups', 'with_silence', 'random_directions', 'phrase_weights', 'concept_phrases',
+           'shape_regions', 'concept_groups']
 
 # %% ../../nbs/07_captioner/14_groups.ipynb #3c2efea4
 from collections import Counter
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from .. import images
-from ..annotations.simulated import QUALITIES, SIDE, Annotator, Usual, Views
+from ..annotations.simulated import ABSTAIN, QUALITIES, SIDE, Annotator, Usual, Views
+from .grammar import SILENT
 from ..config import MilanError
 from ..exemplars.store import Exemplars
 from ..images.folders import ImageSet
@@ -94,6 +97,13 @@ class AnnotatedGroups:
         self.annotations.append(said)
         self.words.append(word)
 
+    def some(self,
+             rows: Sequence[int], # numbers of groups
+            ) -> 'AnnotatedGroups':
+        "Some of the groups."
+        return AnnotatedGroups(*([column[row] for row in rows]
+                                 for column in (self.groups, self.annotations, self.words)))
+
 # %% ../../nbs/07_captioner/14_groups.ipynb #c8754a75
 def three_annotators(annotator: Annotator, # knows the words
                      regions: Regions, # of which
@@ -170,6 +180,43 @@ def _mixed(fitting: torch.Tensor, pool: torch.Tensor, members: int, purity: floa
     return torch.cat([torch.from_numpy(random.choice(fitting.numpy(), right, replace=len(fitting) < right)),
                       torch.from_numpy(random.choice(pool.numpy(), members - right,
                                                      replace=len(pool) < members - right))])
+
+# %% ../../nbs/07_captioner/14_groups.ipynb #b242ec4c
+def silent_groups(regions: Regions, # of which
+                  members: int, # so many are drawn for a group, all of one layer
+                  count: int, # groups
+                  random: np.random.Generator, # of the draw
+                 ) -> AnnotatedGroups:
+    "Groups that have nothing in common but chance."
+    annotated, layers = AnnotatedGroups([], [], []), regions.layer.unique().tolist()
+    pools = {layer: torch.nonzero(regions.layer == layer)[:, 0].numpy() for layer in layers}
+    for layer in random.choice(layers, count).tolist():
+        group = random.choice(pools[layer], members, replace=len(pools[layer]) < members)
+        annotated.add(torch.from_numpy(group), [SILENT] * 3)
+    return annotated
+
+
+def with_silence(*parts: AnnotatedGroups, # of the same regions
+                ) -> AnnotatedGroups:
+    "All groups together; an annotator who abstains says that there is no description."
+    annotated = AnnotatedGroups([], [], [])
+    for one in parts:
+        for group, said, word in zip(one.groups, one.annotations, one.words, strict=True):
+            annotated.add(group, [SILENT if text == ABSTAIN else text for text in said], word)
+    return annotated
+
+# %% ../../nbs/07_captioner/14_groups.ipynb #c5ff9eea
+@dataclass(frozen=True) # as a readout of the same numbers is the same, and results can record it
+class random_directions:
+    "A readout: random combinations of a layer's channels."
+    count: int # directions
+    seed: int = 0 # of the weights
+
+    def __call__(self,
+                 maps: torch.Tensor, # (n, channels, height, width)
+                ) -> torch.Tensor: # (n, count, height, width)
+        weights = torch.randn(self.count, maps.shape[1], generator=torch.Generator().manual_seed(self.seed))
+        return torch.einsum('dc,nchw->ndhw', F.normalize(weights).to(maps), maps)
 
 # %% ../../nbs/07_captioner/14_groups.ipynb #1395b4b4
 def phrase_weights(annotations: Sequence[Sequence[str]], # phrases of each group

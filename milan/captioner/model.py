@@ -23,6 +23,7 @@ from ..files import remove_files
 from .decoder import Decoder
 from .encoder import Encoder
 from .features import encode_exemplars, exemplars_key
+from .grammar import SILENT, next_states
 from .lm import LanguageModel
 from .saving import read_captioner, write_captioner
 from .search import Found, likelihood, search
@@ -109,6 +110,8 @@ class CaptionerParts:
                              f'{lm.vocabulary}); train both with the same one')
         self.decoder, self.lm, self.encoder = decoder.eval(), lm.eval() if lm is not None else None, encoder
         self.vocabulary, self.card = decoder.vocabulary, dict(card or {})
+        nouns = self.card.get('nouns')
+        self.grammar = next_states(nouns, self.vocabulary) if nouns else None
         best = 'rerank' if lm is not None else 'beam'
         paper = {'strategy': best, 'temperature': .2, 'beam_size': 50, 'length': 15}
         self.defaults = {**paper, **(defaults or {})}
@@ -202,9 +205,11 @@ class Captioner(_Encoding):
               ) -> Output:
         "Describe units from features."
         found = search(self.decoder, features, self.lm if lm is None else lm, progress=progress,
-                       **with_defaults(settings, self.defaults))
-        return Output(**vars(found), captions=[self.vocabulary.caption(ids) for ids in found.tokens],
-                      vocabulary=self.vocabulary)
+                       grammar=self.grammar, **with_defaults(settings, self.defaults))
+        least = self.card.get('threshold') or 0.
+        captions = [self.vocabulary.caption(ids) if sure >= least else SILENT.capitalize()
+                    for ids, sure in zip(found.tokens, found.likelihood.exp().tolist(), strict=True)]
+        return Output(**vars(found), captions=captions, vocabulary=self.vocabulary)
 
     def describe(self,
                  exemplars: Any, # `Exemplars`: a sequence of .layer, .unit, .images, .masks

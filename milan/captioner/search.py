@@ -24,13 +24,15 @@ class BeamState(NamedTuple):
     "Unfinished sentences, and the state of both models after each."
     state: State # the decoder's, each (rows, hidden)
     lm_state: State | None # the language model's, each (layers, rows, hidden); None where it is not used
+    place: torch.Tensor | None = None # (rows,) state of the grammar; None where there is none
 
     def pick(self,
              index: torch.Tensor, # (new rows,) which old row each continues
             ) -> 'BeamState':
         "The rows that continue."
         lm_state = self.lm_state and (self.lm_state[0][:, index], self.lm_state[1][:, index])
-        return BeamState((self.state[0][index], self.state[1][index]), lm_state)
+        place = None if self.place is None else self.place[index]
+        return BeamState((self.state[0][index], self.state[1][index]), lm_state, place)
 
 # %% ../../nbs/07_captioner/06_search.ipynb #c74619c2
 @dataclass
@@ -42,11 +44,14 @@ class NextWord:
     memory: Memory # the units' exemplars
     first: State # of the decoder, before any word
     fused: Fused
+    grammar: torch.Tensor | None = None # (states, vocabulary) state after each word, -1: may not follow
 
     def begin(self) -> BeamState:
         "One empty sentence per unit."
-        lm_state = self.lm.begin(len(self.memory.features)) if self.lm is not None else None
-        return BeamState(self.first, lm_state)
+        units = len(self.memory.features)
+        lm_state = self.lm.begin(units) if self.lm is not None else None
+        place = None if self.grammar is None else self.first[0].new_zeros(units, dtype=torch.long)
+        return BeamState(self.first, lm_state, place)
 
     def score(
         self,
@@ -64,13 +69,18 @@ class NextWord:
             scores = scores - self.temperature * ordinary.log_softmax(1)
         vocabulary = self.decoder.vocabulary
         scores[:, [vocabulary.start, vocabulary.pad, vocabulary.unk]] = -torch.inf
-        return scores, BeamState(state, lm_state)
+        if self.grammar is None or rows.place is None:
+            return scores, BeamState(state, lm_state)
+        place = self.grammar[rows.place, ids]
+        return scores.masked_fill(self.grammar[place] < 0, -torch.inf), BeamState(state, lm_state, place)
 
 # %% ../../nbs/07_captioner/06_search.ipynb #03b610b0
 def _next_word(decoder: Decoder, features: torch.Tensor, lm: LanguageModel | None = None,
-               temperature: float = .2) -> NextWord:
+               temperature: float = .2, grammar: torch.Tensor | None = None) -> NextWord:
     memory, first = decoder.begin(features)
-    return NextWord(decoder, lm, temperature, memory, first, decoder.fused())
+    if grammar is not None:
+        grammar = grammar.to(memory.features.device)
+    return NextWord(decoder, lm, temperature, memory, first, decoder.fused(), grammar)
 
 # %% ../../nbs/07_captioner/06_search.ipynb #bdf74945
 @torch.inference_mode()
@@ -220,6 +230,7 @@ def search(decoder: Decoder, # p(d | E)
            original_scores: bool = False, # re-rank with the original's slip (see below)
            seed: int = 0, # for 'sample'
            rows: int = 2048, # sentences worked on at a time, bounds the memory
+           grammar: torch.Tensor | None = None, # (states, vocabulary) from `next_states`; None: any word follows
            progress: bool = False, # show a progress bar
           ) -> Found:
     """Describe units from their features (paper, section 3.3).
@@ -233,7 +244,7 @@ def search(decoder: Decoder, # p(d | E)
     pieces = features.split(max(1, min(rows // size, 256))) if len(features) else ()
     for part in tqdm(pieces, desc='describe', disable=not progress):
         with torch.inference_mode():
-            models = _next_word(decoder, part, lm if mi else None, temperature)
+            models = _next_word(decoder, part, lm if mi else None, temperature, grammar)
         parts.append(sample(models, length, seed) if strategy == 'sample' else beam(models, size, length))
     ids, scores = (
         (torch.cat(column) for column in zip(*parts, strict=True))

@@ -15,19 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from milan.evaluation.evidence import (
-    correlation_intervals,
-    covariates,
-    partial_correlations,
-    parts,
-    residuals,
-)
+from ..evaluation.evidence import correlation_intervals, covariates, partial_correlations, residuals
 
 from ..concepts.sweep import Regions, regions_of
 from ..concepts.vocabulary import Candidates
 from ..config import MilanError
 from ..exemplars.store import Exemplars
 from ..hooks.layers import Unit
+from ..images.sets import parts
 from .choice import Choice, Combination, Evidence, combine, decide, evidence
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #15387c8a

@@ -28,7 +28,7 @@ class Evidence:
 def evidence(activations: np.ndarray, # float (pictures, units) of one layer, all observed ones
              values: np.ndarray, # float (pictures, concepts)
              sources: Sequence[Any], # (pictures,) the set each picture comes from
-             part: np.ndarray, # int (pictures,): 0 and 1 discovery, 2 and 3 held out, from `evaluation.parts`
+             part: np.ndarray, # int (pictures,): 0 and 1 discovery, 2 and 3 held out, from `images.parts`
             ) -> Evidence:
     "How well each concept goes along with each unit, beyond source and layer."
     known = covariates(activations, sources)

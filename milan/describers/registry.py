@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
+from ..captioner.grammar import SILENT
 from ..concepts.clusters import named_clusters
 from ..concepts.observations import observe, pack_concepts
 from ..concepts.probes import item_probes
@@ -92,9 +93,11 @@ class CaptionerDescriber:
                  *,
                  units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
                  progress: bool = True, # show bars
-                ) -> pd.DataFrame: # layer, unit, description, score
+                ) -> pd.DataFrame: # layer, unit, description ('' where it has none), score
         "The captioner's descriptions."
-        return rows_of(self.captioner.describe(exemplars, progress=progress, **self.search), units)
+        table = self.captioner.describe(exemplars, progress=progress, **self.search)
+        silent = table['description'] == SILENT.capitalize()
+        return rows_of(table.assign(description=table['description'].mask(silent, '')), units)
 
     def candidates(self,
                    exemplars: Exemplars, # of the units

@@ -10,8 +10,8 @@ __all__ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise', 'Meas
            'most_frequent', 'purity', 'shuffled_scores', 'texts_by_unit', 'Labels', 'Similarities', 'formula_of',
            'names_of', 'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
            'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
-           'partial_correlations', 'parts', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read', 'readable',
-           'shares', 'nearest_rows', 'search_descriptions', 'search_pictures', 'sentence_vectors', 'clarity_table',
+           'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read', 'readable', 'shares',
+           'nearest_rows', 'search_descriptions', 'search_pictures', 'sentence_vectors', 'clarity_table',
            'polysemanticity', 'redundancy']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
@@ -27,7 +27,7 @@ from .judges import Labels, Similarities, formula_of, names_of
 from .activations import QUESTIONABLE, RELIABLE, sanity, simulated_units
 from .verification import ALL_MEASURES, held_out, unit_scores, verify, wins
 from .evidence import correlation_intervals, covariates, minimum_detectable
-from .evidence import partial_correlations, parts, residuals
+from .evidence import partial_correlations, residuals
 from .readings import ANYTHING, as_candidates, predicted, read, readable, shares
 from .search import nearest_rows, search_descriptions, search_pictures, sentence_vectors
 from .clarity import clarity_table, polysemanticity, redundancy
@@ -41,6 +41,6 @@ _all_ = ['Scores', 'bootstrap', 'difference', 'proportion', 'summarise',
          'shuffled_scores', 'texts_by_unit', 'Labels', 'Similarities', 'formula_of', 'names_of',
          'QUESTIONABLE', 'RELIABLE', 'sanity', 'simulated_units', 'ALL_MEASURES', 'held_out',
          'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
-         'partial_correlations', 'parts', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
+         'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
          'readable', 'shares', 'nearest_rows', 'search_descriptions',
          'search_pictures', 'sentence_vectors', 'clarity_table', 'polysemanticity', 'redundancy']

@@ -10,9 +10,9 @@ __all__ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 
            'compose', 'concatenate', 'concept_masks', 'concepts', 'crop_boxes', 'decoded', 'demo', 'depicted',
            'difference_hash', 'draw_scene', 'emoji', 'emoji_categories', 'emoji_names', 'file_words', 'fit_object',
            'gcompris', 'groups', 'hypernyms', 'is_flat', 'kinds_of', 'latents', 'licence_of', 'licences', 'load',
-           'make_scene', 'name_stem', 'names', 'open_picture', 'photograph_credits', 'photographs', 'plain_background',
-           'probe', 'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop', 'same_things',
-           'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
+           'make_scene', 'name_stem', 'names', 'open_picture', 'parts', 'photograph_credits', 'photographs',
+           'plain_background', 'probe', 'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop',
+           'same_things', 'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
 
 # %% ../../nbs/02_images/00_images.ipynb #c9b430a3
 from .clipart import clipart, clipart_words
@@ -21,7 +21,7 @@ from .sets import ShapeScenes, available
 from .clipart import emoji, emoji_categories, emoji_names
 from .drawing import difference_hash
 from .probes import file_words
-from .sets import demo, probe
+from .sets import demo, parts, probe
 from .drawing import groups, name_stem
 from .probes import gcompris, licence_of, licences
 from .sets import latents, load, names
@@ -51,6 +51,6 @@ _all_ = ['COLOURS', 'COLUMNS', 'COMMON', 'CORNERS', 'Drawing', 'ImageFolder', 'I
          'crop_boxes', 'decoded', 'demo', 'depicted', 'difference_hash', 'draw_scene', 'emoji',
          'emoji_categories', 'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'hypernyms',
          'is_flat', 'kinds_of', 'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem',
-         'names', 'open_picture', 'photograph_credits', 'photographs', 'plain_background', 'probe',
+         'names', 'open_picture', 'parts', 'photograph_credits', 'photographs', 'plain_background', 'probe',
          'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop', 'same_things',
          'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_on']
