@@ -40,7 +40,7 @@ def __dir__() -> list[str]:
     return [*_modules(), 'pretrained', '__version__']
 
 # %% ../nbs/15_command/03_milan.ipynb #f9706899
-TRAINED_HERE = ('stamps', 'shapes')
+TRAINED_HERE = ('stamps', 'shapes', 'neurons')
 PUBLISHED = ('base', 'cls', 'gen', 'imagenet', 'places365', 'alexnet', 'resnet152', 'biggan')
 
 
@@ -80,7 +80,7 @@ def _with_clip(name: str, # 'base+clip', '/models/mine+clip:some/clip', …
 
 # %% ../nbs/15_command/03_milan.ipynb #4a6fa7ec
 def pretrained(
-    name_or_path: 'str | Path', # 'stamps', 'shapes', a published name, a .pth of the original, or a folder
+    name_or_path: 'str | Path', # one of `TRAINED_HERE`, a published name, a .pth of the original, or a folder
     device: 'str | torch.device | None' = None, # where it runs; None: a GPU where there is one
 ) -> 'Captioner':
     """A captioner, ready to describe exemplars.

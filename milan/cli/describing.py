@@ -75,7 +75,7 @@ DescriberName = Annotated[str | None, option(
     'concepts, or the captioner that is given.')]
 CaptionerName = Annotated[str | None, option(
     _CAPTIONER, '--captioner', '-c', **DEFAULT_UNSHOWN,
-    help='stamps or shapes (trained here, once), a published one such as base, a .pth, or a '
+    help='stamps, shapes or neurons (trained here, once), a published one such as base, a .pth, or a '
     'folder; +clip behind it re-ranks with CLIP.')]
 Strategy = Annotated[Literal['greedy', 'sample', 'beam', 'rerank'] | None, option(
     _CAPTIONER, '--strategy', **DEFAULT_UNSHOWN,

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/15_command/08_training.ipynb #7022cf37
 What = Annotated[str, typer.Argument(
-    help='stamps, shapes, or annotated exemplars: a folder, or a key such as base.')]
+    help='stamps, shapes, neurons, or annotated exemplars: a folder, or a key such as base.')]
 Duration = Annotated[Literal['smoke', 'demo'], typer.Option(
-    '--profile', help='For stamps and shapes: smoke trains for two epochs only.')]
+    '--profile', help='For stamps, shapes and neurons: smoke trains for two epochs only.')]
 Encoder = Annotated[str, typer.Option(
     '--encoder', help='For annotated exemplars: the network whose features the captioner sees.')]
 Saved = Annotated[Path | None, typer.Option(
@@ -47,7 +47,7 @@ def train(what: What = 'stamps', # name, folder or key
     """
     import milan.config
 
-    demo = what in ('stamps', 'shapes')
+    demo = what in milan.TRAINED_HERE
     milan.config.seed_everything(seed)
     if not demo:
         out = out or milan.config.models_dir()/f'captioner-{Path(what).name}'
