@@ -2,9 +2,11 @@
 
 from collections import Counter
 from milan import images
+from milan.annotations.simulated import ABSTAIN
 from milan.annotations.simulated import Annotator
 from milan.annotations.simulated import QUALITIES
 from milan.annotations.simulated import Views
+from milan.captioner.grammar import SILENT
 from milan.config import MilanError
 import numpy as np
 import torch
@@ -13,8 +15,11 @@ from milan.captioner.groups import (
     concept_phrases,
     object_regions,
     phrase_weights,
+    random_directions,
     shape_regions,
+    silent_groups,
     unit_groups,
+    with_silence,
     word_groups,
 )
 
@@ -70,6 +75,31 @@ def test_groups_with_phrases():
 
     units = unit_groups(annotator, regions, everything, 15, 4, np.random.default_rng(0))
     test_eq([group[0].item() for group in units.groups], [0, 15, 30, 45])
+    test_eq(units.some([2, 0]).annotations, [units.annotations[2], units.annotations[0]])
+
+
+# 14_groups.ipynb, section "Nothing to say"
+def test_nothing_to_say():
+    random = np.random.default_rng(0)
+    annotator = Annotator.from_words([frozenset({'square', ['tomato', 'leaf', 'sea'][i % 3]}) for i in range(60)])
+    regions = object_regions(Squares(), Views.of(Squares()), layer=0)
+    drawn = word_groups(annotator, regions, torch.ones(60, dtype=torch.bool), 15, 40, random)
+    both = with_silence(drawn, silent_groups(regions, 15, 7, random))
+    Counter(phrase for said in both.annotations for phrase in said).most_common(4)
+
+    test_eq(len(both), 47)
+    test_eq(both.annotations[40:], [[SILENT] * 3] * 7)
+    assert all(len(group.unique()) == 15 for group in both.groups[40:]) # drawn without repetition
+    assert ABSTAIN not in {text for said in both.annotations for text in said}
+
+    maps = torch.rand(2, 5, 4, 4)
+    directions = random_directions(3)
+    directions(maps).shape
+
+    assert torch.equal(directions(maps), random_directions(3)(maps))
+    assert not torch.equal(directions(maps), random_directions(3, seed=1)(maps))
+    lengths = random_directions(3)(torch.eye(5)[:, :, None, None]).flatten(1).norm(dim=0)
+    assert (lengths - 1).abs().max() < 1e-5
 
     phrase_weights([['cats'] * 3, ['cats', 'dogs', 'cats']], ordinary=2)
 

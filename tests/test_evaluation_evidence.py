@@ -8,7 +8,6 @@ from milan.evaluation.evidence import (
     mean_interval,
     minimum_detectable,
     partial_correlations,
-    parts,
     reference_choices,
     shuffle_weights,
     standardised,
@@ -57,17 +56,6 @@ def test_partial_correlation():
     textbook = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
     ours = partial_correlations(x[:, None], y[:, None], np.stack([np.ones(50), z], 1))[0, 0]
     assert abs(textbook - ours) < 1e-9
-
-
-# 08_evidence.ipynb, section "Parts that share no source"
-def test_parts_that_share_no_source():
-    groups = [f'object {i // 3}' for i in range(60)]
-    part = parts(groups)
-    np.bincount(part)
-
-    assert np.bincount(part).tolist() == [15] * 4
-    assert all(len({part[i] for i in range(60) if groups[i] == one}) == 1 for one in groups)
-    assert (parts(groups, seed=1) != part).any() and (parts(groups) == part).all()
 
 
 # 08_evidence.ipynb, section "How certain a correlation is"

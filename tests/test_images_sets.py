@@ -13,6 +13,7 @@ from milan.images.sets import (
     latents,
     load,
     names,
+    parts,
     probe,
     published,
     ShapeScenes,
@@ -105,6 +106,17 @@ def test_the_paper_s_data_sets():
     with expect_fail(MilanError, contains='<5pct|'): spurious('imagenet-spurious-color/50pct')
     with expect_fail(MilanError, contains='z and the classes y'): latents('biggan-zs-places365')
     for variable in ('MILAN_DATA_DIR', 'MILAN_MANIFESTS_DIR'): del os.environ[variable]
+
+
+# 08_sets.ipynb, section "Parts that share no source"
+def test_parts_that_share_no_source():
+    groups = [f'object {i // 3}' for i in range(60)]
+    part = parts(groups)
+    np.bincount(part)
+
+    assert np.bincount(part).tolist() == [15] * 4
+    assert all(len({part[i] for i in range(60) if groups[i] == one}) == 1 for one in groups)
+    assert (parts(groups, seed=1) != part).any() and (parts(groups) == part).all()
 
 
 # 08_sets.ipynb, section "Loading by name"

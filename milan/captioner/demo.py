@@ -77,7 +77,7 @@ class Recipe:
 # %% ../../nbs/07_captioner/15_demo.ipynb #2b62ac03
 @dataclass(frozen=True)
 class NeuronRecipe(Recipe):
-    "A recipe in which units of several networks teach, random groups have no description, and none is broken."
+    "A recipe in which units of several networks teach, and random groups have no description."
     networks: tuple[str, ...] = () # of `milan.networks`; their layers `teachers` teach
     per_teacher: int = 60 # units taken of each teaching layer, at random
     directions: int = 20 # random ones of each teaching layer

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from ..annotations.simulated import ABSTAIN, ADJECTIVES, COLOURS, PARTS
-from .text import Vocabulary, tokenize
 from ..config import MilanError
+from .text import Vocabulary, tokenize
 
 # %% ../../nbs/07_captioner/20_grammar.ipynb #414875f9
 SILENT = 'no description'

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 
 from .. import images
 from ..annotations.simulated import ABSTAIN, QUALITIES, SIDE, Annotator, Usual, Views
-from .grammar import SILENT
 from ..config import MilanError
 from ..exemplars.store import Exemplars
 from ..images.folders import ImageSet
+from .grammar import SILENT
 
 # %% ../../nbs/07_captioner/14_groups.ipynb #0d8b168c
 @dataclass

@@ -230,7 +230,7 @@ def search(decoder: Decoder, # p(d | E)
            original_scores: bool = False, # re-rank with the original's slip (see below)
            seed: int = 0, # for 'sample'
            rows: int = 2048, # sentences worked on at a time, bounds the memory
-           grammar: torch.Tensor | None = None, # (states, vocabulary) from `next_states`; None: any word follows
+           grammar: torch.Tensor | None = None, # (states, vocabulary), from `next_states`; None: no limits
            progress: bool = False, # show a progress bar
           ) -> Found:
     """Describe units from their features (paper, section 3.3).

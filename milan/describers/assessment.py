@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..evaluation.evidence import correlation_intervals, covariates, partial_correlations, residuals
-
 from ..concepts.sweep import Regions, regions_of
 from ..concepts.vocabulary import Candidates
 from ..config import MilanError
+from ..evaluation.evidence import correlation_intervals, covariates, partial_correlations, residuals
 from ..exemplars.store import Exemplars
 from ..hooks.layers import Unit
 from ..images.sets import parts
