@@ -94,7 +94,7 @@ def test_training_slow():
 def test_taught_by_neurons_slow():
     tiny = NeuronRecipe('shapes', 'planted/shapes', ('colours', 'textures', 'shapes', 'letters'),
                         teachers=('colours', 'textures', 'shapes', 'letters'), networks=('planted/shapes',),
-                        directions=6, members=15, drawn=300, components=16, epochs=15)
+                        directions=6, members=15, drawn=300, components=16, batch_size=16)
     os.environ['MILAN_RESULTS_DIR'] = tempfile.mkdtemp()
     lessons = prepare(tiny, progress=False, pictures=images.ShapeScenes(150, 112))
     captioner = train('neurons-scenes', what=tiny, training_data=lessons, progress=False)

@@ -84,6 +84,7 @@ class NeuronRecipe(Recipe):
     random: float = .15 # share of the groups that are drawn at random
     drawn: int = 3000 # groups drawn for a word
     held_out: float = .2 # share of the teaching units that the captioner never sees
+    batch_size: int = 128 # phrases in a step of training
 
 # %% ../../nbs/07_captioner/15_demo.ipynb #6ccbb3b5
 VERSION = 1 # of the code below; a new one makes old caches worthless
@@ -159,7 +160,8 @@ def teachers_of(what: NeuronRecipe, # whose layers and directions
     "Exemplars of a network's teaching units; made once."
     network, directions = networks.load(name), random_directions(what.directions, what.seed)
     units = some_units(network, what.teachers, what.per_teacher, what.seed)
-    layers = [*what.teachers, *(Layer(path, readout=directions, label='random') for path in what.teachers)]
+    layers: list[str | Layer] = [*what.teachers]
+    layers += [Layer(path, readout=directions, label='random') for path in what.teachers]
     return exemplars.compute(network, pictures, layers, k=what.members, batch_size=8, device=device,
                              units=units, seed=what.seed, channels_last=True, quiet=True)
 
@@ -391,6 +393,7 @@ def _trained(what: Recipe,
                 'learning_rate': 2e-3}
     if isinstance(what, NeuronRecipe) and training_data.annotator is not None:
         card = card | {'nouns': [plural(noun) for noun in training_data.annotator.nouns]}
+        settings['batch_size'] = what.batch_size
     captioner = model.train(training_data.draw, training_data.training.annotations,
                             validation=_validation(training_data.training), encoder=training_data.encoder,
                             weights=phrase_weights(training_data.training.annotations), folder=folder,
@@ -415,7 +418,7 @@ def _validation(annotated: AnnotatedGroups) -> list[int]:
 # %% ../../nbs/07_captioner/15_demo.ipynb #7e1506f2
 def _threshold(captioner: model.Captioner, training_data: TrainingData) -> float:
     taught = training_data.training
-    units = taught.some([row for row in _validation(taught) if taught.words[row] is None])
+    units = taught.some(_validation(taught))
     found = captioner.decode(training_data.draw(0, torch.Generator().manual_seed(0), units))
     spoken = np.array([text.lower() != SILENT for text in found.captions], bool)
     right = np.array([shares_words(text, said) for text, said in

@@ -101,8 +101,8 @@ class AnnotatedGroups:
              rows: Sequence[int], # numbers of groups
             ) -> 'AnnotatedGroups':
         "Some of the groups."
-        return AnnotatedGroups(*([column[row] for row in rows]
-                                 for column in (self.groups, self.annotations, self.words)))
+        return AnnotatedGroups([self.groups[row] for row in rows], [self.annotations[row] for row in rows],
+                               [self.words[row] for row in rows])
 
 # %% ../../nbs/07_captioner/14_groups.ipynb #c8754a75
 def three_annotators(annotator: Annotator, # knows the words
