@@ -27,4 +27,5 @@ def test_the_nearest_group():
 
 # 21_nearest.ipynb, section "Errors"
 def test_errors():
-    with expect_fail(MilanError, contains='no training group'): nearest_groups(torch.rand(2, 3, 4), torch.rand(0, 3, 4))
+    with expect_fail(MilanError, contains='no training group'):
+        nearest_groups(torch.rand(2, 3, 4), torch.rand(0, 3, 4))
