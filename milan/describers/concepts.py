@@ -25,6 +25,7 @@ from milan.concepts.vocabulary import (
     cluster_family,
     hypernym_family,
     look_family,
+    probe_family,
     word_family,
 )
 from milan.describers.assessment import (
@@ -40,6 +41,7 @@ from milan.describers.assessment import (
 
 from ..annotations.simulated import words_of
 from ..concepts.clusters import Clusters
+from ..concepts.probes import Probes
 from ..concepts.sweep import SIDE, Batch, Family, Regions, sweep
 from ..concepts.teacher import Teacher
 from ..config import MilanError, results_dir
@@ -51,14 +53,16 @@ from ..images.imagenet import class_names
 from ..images.wordnet import hypernyms
 
 # %% ../../nbs/10_describers/07_concepts.ipynb #67c1027f
-def _teacher_families(teacher: Teacher, clusters: Mapping[str, Clusters]) -> list[Family]:
+def _teacher_families(teacher: Teacher, clusters: Mapping[str, Clusters],
+                      probes: Probes | None) -> list[Family]:
     found = [class_family(teacher)]
     if teacher.names == tuple(one[0] for one in class_names()):
         try:
             found.append(hypernym_family(hypernyms(), len(teacher.names)))
         except MilanError as error: # names are less general without, and still right
             warnings.warn(f'units are named without hypernyms, as WordNet is not here: {error}', stacklevel=3)
-    return found + [cluster_family(one, family) for family, one in clusters.items()]
+    found += [cluster_family(one, family) for family, one in clusters.items()]
+    return found + ([probe_family(probes)] if probes else [])
 
 # %% ../../nbs/10_describers/07_concepts.ipynb #5acf4ef5
 def _words_of_scenes(scenes: Any) -> Family: # that know their concepts' regions
@@ -81,9 +85,10 @@ def _reduced(mask: torch.Tensor) -> torch.Tensor: # bool (height, width) → sha
 def families_of(images: Any, # map-style data set
                 teacher: Teacher | None = None, # reads the pictures; None: there is none
                 clusters: Mapping[str, Clusters] | None = None, # family → clusters of the teacher's features
+                probes: Probes | None = None, # of the teacher's features
                ) -> list[Family]:
     "All families that can be measured on these pictures."
-    found = [look_family(), *(_teacher_families(teacher, clusters or {}) if teacher else [])]
+    found = [look_family(), *(_teacher_families(teacher, clusters or {}, probes) if teacher else [])]
     if hasattr(images, 'concepts'):
         return [*found, _words_of_scenes(images)]
     if isinstance(images, ImageSet) and any(words := words_of(images.table)):
@@ -105,6 +110,7 @@ class ConceptsDescriber:
     images: Any # map-style data set from which the exemplars are
     teacher: Teacher | None = None # see `load_teacher`; None: only what needs none
     clusters: Mapping[str, Clusters] | None = None # family → clusters of the teacher's features
+    probes: Probes | None = None # of drawn items, in the teacher's features
     groups: Sequence[Any] | None = None # (images,) sources; None: as the images' table says, or all differ
     sources: Sequence[Any] | None = None # (images,) sets; None: as the images' table says, or one
     rules: Mapping[str, Rule] | None = None # by family: what a name must hold up to; None: the usual
@@ -144,12 +150,13 @@ class ConceptsDescriber:
 
 # %% ../../nbs/10_describers/07_concepts.ipynb #0f198209
 def _measured_by(describer: ConceptsDescriber) -> dict[str, Any]: # what a sweep depends on
-    teacher, clusters = describer.teacher, describer.clusters
+    teacher, clusters, probes = describer.teacher, describer.clusters, describer.probes
     seen = None if teacher is None else [teacher.network.name, network_hash(teacher.network.module)]
     directions = [[family, one.names, fingerprint(one.centres.tolist())]
                   for family, one in (clusters or {}).items()]
+    items = None if probes is None else [probes.names, fingerprint(probes.weights.tolist()), probes.layers]
     return {'name': describer.name, 'version': VERSION, 'images': images_hash(describer.images),
-            'k': describer.k, 'teacher': seen, 'clusters': directions,
+            'k': describer.k, 'teacher': seen, 'clusters': directions, 'items': items,
             'groups': fingerprint(describer.halves.groups)}
 
 
@@ -173,7 +180,7 @@ def assess_all(describer: ConceptsDescriber, # any
     "Assess several sets of units; the images are measured once for all."
     regions = joined_regions(several)
     _warn_of_few(regions)
-    families = families_of(describer.images, describer.teacher, describer.clusters)
+    families = families_of(describer.images, describer.teacher, describer.clusters, describer.probes)
     folder = _sweep_folder(describer, regions, families)
     measured = sweep(describer.images, regions, families, describer.teacher, folder, progress=progress)
     options = candidates(measured, regions, describer.rules or RULES)

@@ -45,6 +45,12 @@ def _top(codes: torch.Tensor, k: int) -> torch.Tensor: # (…, features); all bu
 class Dictionary(nn.Module):
     "The encoder of a sparse autoencoder, a readout: (…, channels) → (…, features)."
 
+    weight: torch.Tensor
+    bias: torch.Tensor
+    centre: torch.Tensor
+    threshold: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self,
                  weight: torch.Tensor, # (channels, features)
                  bias: torch.Tensor, # (features,)

@@ -121,8 +121,8 @@ def _saelens(saved: _Saved) -> Dictionary:
         return Dictionary(weight, bias, k=_top_k(saved, k, features), **shared)
     if kind.endswith('batchtopk'):
         return Dictionary(weight, bias, threshold=_tensor(saved, 'topk_threshold').reshape(1), **shared)
-    threshold = _tensor(saved, 'threshold', features) if kind == 'jumprelu' else None
-    return Dictionary(weight, bias, threshold=threshold, **shared)
+    jump = _tensor(saved, 'threshold', features) if kind == 'jumprelu' else None
+    return Dictionary(weight, bias, threshold=jump, **shared)
 
 # %% ../../nbs/03_hooks/05_readouts.ipynb #e4a12a27
 def _sparsify(saved: _Saved) -> Dictionary:
