@@ -5,7 +5,9 @@ import numpy as np
 from milan.evaluation.intervals import (
     _bootstrap_draws,
     bootstrap,
+    detectable_effect,
     difference,
+    holm,
     proportion,
     summarise,
 )
@@ -39,6 +41,27 @@ def test_one_measure_over_units():
     good, bad = summarise(np.linspace(.4, .9, 50)), summarise(np.linspace(.3, .8, 50))
     test_close(difference(good, bad).interval, (.1, .1))
     difference(good, bad)
+
+
+# 01_intervals.ipynb, section "What could have been found"
+def test_what_could_have_been_found():
+    test_close(detectable_effect((-1.96, 1.96)), 1.96 + .8416, eps=1e-3)
+    test_close(detectable_effect((2, 4), freedom=5), 1 + .9195 / 2.5706, eps=1e-3)
+    detectable_effect((-.02, .04))
+
+    random, n = np.random.default_rng(0), 50
+    smallest = detectable_effect((-1.96 / n ** .5, 1.96 / n ** .5))
+    samples = random.normal(smallest, size=(400, n))
+    found = np.mean(samples.mean(1) - 1.96 * samples.std(1, ddof=1) / n ** .5 > 0)
+    assert .74 < found < .86
+    found
+
+
+# 01_intervals.ipynb, section "Several questions at once"
+def test_several_questions_at_once():
+    test_close(holm([.01, .04, .03, .005]), [.03, .06, .06, .02])
+    test_eq(holm([]).tolist(), [])
+    holm([.01, .04, .03, .005])
 
 
 # 01_intervals.ipynb, section "Proportions"

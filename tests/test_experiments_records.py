@@ -38,7 +38,7 @@ def test_one_number():
     with expect_fail(ValueError, contains='low end'): _ordered((2., 1.))
 
     one = Record('alexnet/within', .35, paper=.39, n=115, interval=(.31, .4))
-    test_eq((one.paper, one.seeds), (.39, None))
+    test_eq((one.paper, one.seeds, one.detectable), (.39, None, None))
     one
 
 
@@ -101,7 +101,8 @@ def test_errors():
     with expect_fail(MilanError, contains='two records have the name'): parse(json.dumps(content))
     with expect_fail(MilanError, contains="(found 'full')"): parse(json.dumps({**content, 'profile': 'full'}))
     with expect_fail(MilanError, contains='experiment: Field required'): parse('{}')
-    for one in ('"name": "a", "value": "1"', '"name": "a", "value": 1, "size": 3', '"name": "", "value": 1'):
+    for one in ('"name": "a", "value": 1, "detectable": -1',
+                '"name": "a", "value": "1"', '"name": "a", "value": 1, "size": 3', '"name": "", "value": 1'):
         with expect_fail(MilanError, contains='records.0.'): parse(f'{{"records": [{{{one}}}]}}')
 
     folder = Path(tempfile.mkdtemp())

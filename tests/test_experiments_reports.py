@@ -54,7 +54,8 @@ def test_the_commit_and_the_figures():
 
 # 02_reports.ipynb, section "The report"
 def test_the_report():
-    checked_record('alexnet/within', np.float32(.5), n=8, interval=np.array([.25, .75]), seeds=range(3))
+    checked_record('alexnet/within', np.float32(.5), n=8, interval=np.array([.25, .75]), seeds=range(3),
+                   detectable=np.float32(.5))
 
     files = _Files()
     files.folder = Path('reports')

@@ -48,6 +48,8 @@ class Record:
     interval: Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ordered)] | None = None # low, high
     seeds: tuple[int, ...] | None = None # seeds of the random number generators
     note: Annotated[str | None, BeforeValidator(_without_nan)] = None # how to read the value
+    # smallest true effect that this design finds in 80 of 100 runs, in the unit of `value`
+    detectable: Annotated[FiniteFloat | None, Field(ge=0)] = None
     __pydantic_config__ = ConfigDict(strict=True, extra='forbid')
 
 # %% ../../nbs/13_experiments/01_records.ipynb #79782a10
@@ -81,10 +83,11 @@ class Metrics:
         return find_record(self, name)
 
     def table(self) -> pd.DataFrame:
-        "One row per record: name, value, low, high, paper, n, note."
+        "One row per record: name, value, low, high, paper, n, note, detectable."
         ends = [dict(zip(('low', 'high'), one.interval or (None, None), strict=True)) for one in self.records]
         rows = [asdict(one) | two for one, two in zip(self.records, ends, strict=True)]
-        return pd.DataFrame(rows, columns=['name', 'value', 'low', 'high', 'paper', 'n', 'note'])
+        columns = ['name', 'value', 'low', 'high', 'paper', 'n', 'note', 'detectable']
+        return pd.DataFrame(rows, columns=columns)
 
 # %% ../../nbs/13_experiments/01_records.ipynb #a9465a2d
 def nearest(name: str, # that was not found

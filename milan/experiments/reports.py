@@ -94,12 +94,13 @@ def checked_record(name: str, # unique in its report
                    interval: Sequence[float] | None = None, # low, high
                    seeds: int | Sequence[int] | None = None, # one or several
                    note: str | None = None, # what a reader must know about the value
+                   detectable: float | None = None, # minimum detectable effect, in the unit of `value`
                   ) -> Record:
     "A record made of plain Python numbers. Raises `MilanError` for a value that is not a finite number."
     ends = None if interval is None else (float(interval[0]), float(interval[1]))
     used = None if seeds is None else tuple(map(int, [seeds] if isinstance(seeds, int) else seeds))
     made = Record(name, float(value), None if paper is None else float(paper), None if n is None else int(n),
-                  ends, used, note)
+                  ends, used, note, None if detectable is None else float(detectable))
     return parse(json.dumps(asdict(Metrics('any', 'demo', records=[made]))), f'record {name!r}').records[0]
 
 # %% ../../nbs/13_experiments/02_reports.ipynb #26108895
@@ -160,7 +161,7 @@ class Report(_Files):
     def record(self,
                name: str, # unique in this report
                value: float, # what was measured
-               **fields: Any, # paper, n, interval, seeds, note: see `checked_record`
+               **fields: Any, # paper, n, interval, seeds, note, detectable: see `checked_record`
               ) -> Record:
         "Keep one number. A name used before is replaced, so a cell can run again."
         made = checked_record(name, value, **fields)
