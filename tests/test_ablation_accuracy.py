@@ -8,6 +8,7 @@ from milan.ablation.accuracy import (
     evaluate,
     Evaluation,
     evaluator,
+    log_loss,
     logits_of,
     means,
     predicted_classes,
@@ -142,6 +143,11 @@ def test_accuracy():
 
     logits = torch.tensor([[.1, .7, .2]])
     predicted_classes(logits), predicted_classes(logits, among=[0, 2])
+
+    half = torch.zeros(2, 4)
+    test_close(log_loss(half, [(0,), (1, 2)]), torch.log(torch.tensor([4., 2.])), eps=1e-5)
+    test_close(log_loss(half, [(0,), (1, 2)], among=[0, 1]), torch.log(torch.tensor([2., 2.])), eps=1e-5)
+    log_loss(logits, [(1,)]), torch.nn.functional.cross_entropy(logits, torch.tensor([1]))
 
     network = seeing_network()
     whole = evaluate(network, Squares(), quiet=True)

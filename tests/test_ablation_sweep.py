@@ -67,6 +67,9 @@ def test_sweeps():
     test_close(swept.table()['change'], [*-shares, 0])
     test_eq(swept[Unit('colours', 1)].by_class()['accuracy'].tolist(), [1, 0, 1])
     test_eq((swept.clean.accuracy, len(swept)), (1, 4))
+    test_close(swept[Unit('colours', 1)].losses,
+               evaluate(seeing_network(), Squares(), ablated={'colours': [1]}, quiet=True).losses, eps=1e-5)
+    assert min(list(swept.damages.values())[:3]) > 0 and abs(swept.damages[Unit('colours', 3)]) < 1e-5
     test_eq(sweep(seeing_network(), Squares(), {'none': [], 'all': {'colours': range(4)}}, quiet=True).accuracies,
             {'none': 1, 'all': shares[0]})
     test_eq(len(sweep(seeing_network(), Squares(), [], quiet=True)), 0)
@@ -126,6 +129,9 @@ def test_orders():
                 for seed in range(20)}) > 15
     test_eq({count: len(units) for count, units in nested(order(words, column='adjectives'), [0, 2, 6]).items()},
             {0: 0, 2: 2, 6: 6})
+    test_eq(order(words.iloc[::-1], column='adjectives', as_original=True),
+            [('conv1', 1), ('conv2', 2), ('conv1', 2), ('conv2', 0), ('conv1', 0), ('conv2', 1)])
+    test_eq(order({('b', 10): 0, ('b', 9): 0, ('a', 3): 0}, as_original=True), [('a', 3), ('b', 9), ('b', 10)])
 
     test_eq(list(nested([Unit('a', number) for number in range(1000)])), list(range(0, 201, 20)))
     test_eq(nested(order(words, column='adjectives'), [5])[5][:2],
@@ -133,6 +139,8 @@ def test_orders():
     with expect_fail(MilanError, contains="Unit(layer='a', unit=0) has no number"): order({Unit('a', 0): np.nan})
     with expect_fail(MilanError, contains='more than once'): order(pd.concat([words, words]), column='adjectives')
     with expect_fail(MilanError, contains='no column score'): order(words)
+    test_eq(list(nested([Unit('a', number) for number in range(99)], as_original=True)),
+            [0, 1, 3, 5, 7, 9, 11, 13, 15, 17])
 
     with expect_fail(MilanError, contains='from 0 to 6'): nested(order(words, column='adjectives'), [7])
     with expect_fail(MilanError, contains='occurs twice'): nested([Unit('a', 0)] * 2, [1])

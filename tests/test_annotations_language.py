@@ -6,6 +6,7 @@ import pandas as pd
 from milan.annotations.language import (
     _pieces,
     common,
+    farthest,
     grammar,
     groups,
     growth,
@@ -136,6 +137,15 @@ def test_parts_of_speech():
     assert table.depth[0] > table.depth[1] > table.depth[2] == 1 # runs → on → grass → the
     test_eq(grammar(sentences[::-1], depth=False).words.tolist(), table.words.tolist()[::-1])
 
+    twice = ['Dogs in Paris, red ones.', 'This is red. Grass.']
+    original = grammar(twice, as_original=True)
+    test_eq(original.words.tolist(), [7, 6])
+    test_eq((original.words - grammar(twice).words).tolist(), [2, 2]) # a comma and a full stop; two full stops
+    test_eq((original.depth[1], grammar(twice).depth[1] > 1), (1, True)) # a noun and its full stop
+    assert (original[['nouns', 'verbs']] <= grammar(twice)[['nouns', 'verbs']]).all().all()
+    test_eq(original.verbs[1], 0) # 'is' is an AUX
+    original.assign(text=twice).set_index('text')[['words', 'nouns', 'verbs', 'depth']]
+
     test_eq(len(grammar([])), 0)
 
     parts = parts_of_speech(small_table(), 'set')
@@ -178,6 +188,8 @@ def test_word_vectors():
 
     test_close(vectors('Red dogs!'), [[0, 2], [.5, 0]])
     test_eq(vectors('zebras').shape, (0, 1))
+    test_close(vectors.of_tokens('Red dogs!'), [[0, 2], [.5, 0], [0, 0]])
+    test_eq(vectors.of_tokens('').shape, (0, 1))
     with expect_fail(MilanError, contains="no word vectors 'glove'"): word_vectors('glove')
     with tempfile.TemporaryDirectory() as folder:
         with expect_fail(MilanError, contains='no vocab.txt'): word_vectors(folder)
@@ -227,6 +239,10 @@ def test_seven_properties():
     test_eq(found.depth.tolist(), grammar(sentences).depth.tolist())
     with expect_fail(MilanError, contains='needs word vectors'): properties(sentences, like=['cat'])
     with expect_fail(MilanError, contains="no vector for 'ship'"): nearness('dog', 'ship', vectors)
+    original = properties(sentences, vectors, like=['cat'], as_original=True)
+    test_eq(original.length.tolist(), [1, 3, 5, 1])
+    test_close(original.distance.tolist(), [0, 5 ** .5, 3, 0])
+    test_close([farthest('grass.', vectors, as_original=choice) for choice in (False, True)], [0, 2])
 
 
 # 04_language.ipynb, section "What three thousand units were called"

@@ -42,6 +42,9 @@ def test_which_descriptions_mention_it():
     test_eq(mentions(['White letters', 'tops of red birds', 'In context', 'Text.', 'small body parts'],
                      ['text', 'letter', 'body part']).tolist(), [True, False, False, True, True])
     test_eq(mentions([], ['text']).shape, (0,))
+    test_eq(mentions(['Textures', 'swords', 'White letters', 'red'], ['text', 'word', 'letter'],
+                     as_original=True).tolist(),
+            [True, True, True, False])
 
 
 # 16_small_images.ipynb, section "Pictures of words"

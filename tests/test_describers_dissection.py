@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 from milan.describers.dissection import (
+    _as_text,
     compexp,
     ious,
     netdissect,
@@ -133,7 +134,15 @@ def test_result_files_of_the_original_tools():
         (folder/name/'report.json').write_text(json.dumps({'units': units}))
     test_eq(read_netdissect(folder/'layer3/report.json', 'conv5').layer.tolist(), ['conv5'] * 2)
     test_eq(read_netdissect(folder).description.tolist(), ['sky', 'street', 'red'])
+    (folder/'hyphen').mkdir()
+    (folder/'hyphen'/'report.json').write_text(json.dumps({'units': [{'unit': 0, 'label': 't-shirt-object'}]}))
+    test_eq([read_netdissect(folder/'hyphen', as_original=choice).description[0] for choice in (False, True)],
+            ['t-shirt', 't'])
+    shutil.rmtree(folder/'hyphen')
     read_netdissect(folder)
+
+    test_eq(_as_text('(street-s OR red-c)'), 'street or red')
+    _as_text('((water OR sky) AND (NOT dining_table))')
 
     rows = 'unit,category,label,score\n1,x,((water OR sky) AND (NOT blue)),.25\n0,x,sky,.1\n'
     for name in ('layer3', 'layer4'): (folder/f'tally_{name}.csv').write_text(rows)
@@ -142,6 +151,8 @@ def test_result_files_of_the_original_tools():
     test_eq(str(parse(read_compexp(folder).description[1])), '((water OR sky) AND NOT blue)')
     read_compexp(folder/'tally_layer4.csv')
 
+    test_eq(read_compexp(folder/'tally_layer4.csv', as_original=True).description.tolist(),
+            ['sky', 'water or sky and not blue'])
     test_eq(read_compexp(folder/'tally_layer4.csv').values.tolist(),
             [['layer4', 0, 'sky', .1], ['layer4', 1, '((water OR sky) AND (NOT blue))', .25]])
     shutil.rmtree(folder)

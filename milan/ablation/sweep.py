@@ -25,6 +25,7 @@ from milan.ablation.accuracy import (
     all_ran,
     check_labels,
     evaluator,
+    log_loss,
     logits_of,
     predicted_classes,
 )
@@ -45,13 +46,14 @@ class Sweep:
     clean: Evaluation
     predictions: dict[Any, np.ndarray] # name of a set, or a `Unit` → (images,) class numbers
     title: str = 'set' # of the names, in tables
+    losses: dict[Any, np.ndarray] = dataclasses.field(default_factory=dict) # by name, (images,) in nats
 
     def __getitem__(self, name: Any) -> Evaluation:
         if name not in self.predictions:
             raise MilanError(f'{name!r} was not switched off in this sweep, but '
                              f'{", ".join(map(str, list(self.predictions)[:5]))} … '
                              f'({len(self)} in all)')
-        return Evaluation(self.clean.labels, self.predictions[name])
+        return Evaluation(self.clean.labels, self.predictions[name], losses=self.losses.get(name))
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -60,6 +62,11 @@ class Sweep:
     def accuracies(self) -> dict[Any, float]: # between 0 and 1
         "The accuracy with each set switched off; `order` sorts them."
         return {name: self[name].accuracy for name in self.predictions}
+
+    @property
+    def damages(self) -> dict[Any, float]: # in nats
+        "The rise of the mean log-loss with each set switched off; `order` sorts them."
+        return {name: float((loss - self.clean.losses).mean()) for name, loss in self.losses.items()}
 
     def table(self,
               intervals: bool = False, # add the 95 % interval of the change; slow for many sets
@@ -173,6 +180,7 @@ def sweep(network: Any, # a torch module, a Network, or the name of one; gives (
         sets = {name: grouped_by(find, one) for name, one in _sets(units).items()}
         replay, truth = Replay(loop.network.module), []
         predictions: dict[Any, list[np.ndarray]] = {name: [] for name in [None, *sets]}
+        losses: dict[Any, list[np.ndarray]] = {name: [] for name in [None, *sets]}
         cuts = _cuts(loop, replay, sets, values, reuse)
         with loop.bar('ablations', len(predictions)) as bar:
             for numbers, classes, inputs in loop.batches():
@@ -181,15 +189,18 @@ def sweep(network: Any, # a torch module, a Network, or the name of one; gives (
                     logits = logits_of(output)
                     check_labels(classes, numbers, logits.shape[1])
                     predictions[name].append(predicted_classes(logits, among).cpu().numpy().astype(np.int32))
+                    losses[name].append(log_loss(logits, classes, among).cpu().numpy())
                     bar.update(len(numbers))
-    found = {name: np.concatenate(parts) for name, parts in predictions.items()}
-    return Sweep(Evaluation(truth, found.pop(None)), found)
+    found, lost = ({name: np.concatenate(parts) for name, parts in kept.items()}
+                   for kept in (predictions, losses))
+    return Sweep(Evaluation(truth, found.pop(None), losses=lost.pop(None)), found, losses=lost)
 
 # %% ../../nbs/11_ablation/04_sweep.ipynb #71889ec3
 def order(scores: Any, # mapping or Series from unit to number, or a table with layer, unit, `column`
           descending: bool = True, # largest first
           column: str = 'score', # name of the table's column to sort by
           seed: int = 0, # of the order of ties
+          as_original: bool = False, # ties in alphabetical order of layers, then by number, without `seed`
          ) -> list[Unit]:
     "Units sorted by a number, ties in random order. Raises `MilanError` for units with no number, or two."
     if isinstance(scores, pd.DataFrame):
@@ -206,16 +217,20 @@ def order(scores: Any, # mapping or Series from unit to number, or a table with 
                          'or give it one')
     if twice := [unit for unit, count in Counter(units).items() if count > 1]:
         raise MilanError(f'{twice[0]} is in the scores more than once: one number for each unit')
-    chance = np.random.default_rng(seed).permutation(len(units))
+    chance = (np.array(sorted(range(len(units)), key=units.__getitem__), int) if as_original
+              else np.random.default_rng(seed).permutation(len(units)))
     return [units[row] for row in chance[np.argsort((-numbers if descending else numbers)[chance],
                                                     kind='stable')]]
 
 # %% ../../nbs/11_ablation/04_sweep.ipynb #d8f35f65
 def nested(ordered: Sequence[Unit], # from `order`
            counts: Sequence[int] | None = None, # sizes; None: 0 %, 2 %, … 20 % of all, as in the paper
+           as_original: bool = False, # instead 0 %, … 18 %, rounded down, as the original's code has it
           ) -> dict[int, list[Unit]]: # count → the first `count` units
     "Growing sets, each of which begins the next."
-    counts = [round(len(ordered) * step / 50) for step in range(11)] if counts is None else counts
+    if counts is None:
+        counts = ([int(share * len(ordered)) for share in np.arange(0, .2, .02)] if as_original
+                  else [round(len(ordered) * step / 50) for step in range(11)])
     if wrong := [count for count in counts if not 0 <= count <= len(ordered)]:
         raise MilanError(f'the first {wrong[0]} of {len(ordered)} units were asked for: give counts from 0 '
                          f'to {len(ordered)}')

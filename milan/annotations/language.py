@@ -209,6 +209,7 @@ def _model() -> Any:
 def grammar(
     texts: Sequence[str], # annotations or descriptions
     depth: bool = True, # of the parse, too; without it things go twice as fast
+    as_original: bool = False, # count as the original's `experiments/analyze.py`; see below
 ) -> pd.DataFrame: # a row per text: words, each of `PARTS`, others, depth (1: flat)
     """How many nouns, verbs, adjectives … each text has, and how deep its parse tree is.
 
@@ -216,7 +217,7 @@ def grammar(
     model, different = _model(), list(dict.fromkeys(texts))
     with model.select_pipes(disable=[] if depth else ['parser']):
         rows = {
-            text: _row_of(parsed, depth)
+            text: (_original_row if as_original else _row_of)(parsed, depth)
             for text, parsed in zip(different, model.pipe(different, batch_size=256), strict=True)
         }
     return pd.DataFrame(
@@ -233,6 +234,19 @@ def _row_of(parsed: Any, depth: bool) -> dict[str, int]: # of one text
     row['others'] = len(tokens) - sum(row[name] for name in PARTS)
     if depth:
         row['depth'] = max((1 + sum(1 for _ in token.ancestors) for token in parsed), default=0)
+    return row
+
+
+def _original_row(parsed: Any, depth: bool) -> dict[str, int]: # punctuation counts; proper nouns do not
+    kinds = {name: next(iter(tags)) for name, tags in PARTS.items() if len(tags) == 1}
+    kinds |= {'nouns': 'NOUN', 'verbs': 'VERB', 'conjunctions': 'CCONJ'}
+    counts = {name: sum(token.pos_ == kinds[name] for token in parsed) for name in PARTS}
+    row = {'words': len(parsed), **counts}
+    row['others'] = len(parsed) - sum(row[name] for name in PARTS)
+    if depth: # below the last root, where a text has several sentences; there the root has depth 0
+        root = ([token for token in parsed if token.dep_ == 'ROOT'] or [None])[-1]
+        row['depth'] = max((sum(1 for _ in token.ancestors) for token in (root.subtree if root else ())),
+                           default=0)
     return row
 
 # %% ../../nbs/06_annotations/04_language.ipynb #982a571d
@@ -271,6 +285,14 @@ class WordVectors:
         "The vectors of a text's words, in order."
         found = [vector for word in words(text) if (vector := self.look(word)) is not None]
         return np.array(found) if found else np.zeros((0, 1))
+
+    def of_tokens(self,
+                  text: str, # any
+                 ) -> np.ndarray: # (tokens, size)
+        "A vector for each token, punctuation included; 0 for one that is not known, as spaCy has it."
+        found = [self.look(token.text.lower()) for token in _rules()(text)]
+        size = next((len(vector) for vector in found if vector is not None), 1)
+        return np.array([np.zeros(size) if vector is None else vector for vector in found]).reshape(-1, size)
 
     def __repr__(self) -> str:
         return f'WordVectors({self.name})'
@@ -373,23 +395,25 @@ PROPERTIES = ('nouns', 'verbs', 'adpositions', 'adjectives', 'length', 'depth', 
 
 def farthest(text: str, # a description
              vectors: WordVectors, # see `word_vectors`
+             as_original: bool = False, # punctuation and unknown words count, with the vector 0
             ) -> float: # ≥ 0
     "The largest distance between the vectors of two of its words; 0 with fewer than two that are known."
-    found = vectors(text)
+    found = vectors.of_tokens(text) if as_original else vectors(text)
     return float(np.sqrt(np.square(found[:, None] - found[None]).sum(-1).max())) if len(found) > 1 else 0.
 
 # %% ../../nbs/06_annotations/04_language.ipynb #a343ac98
 def nearness(text: str, # a description
              word: str, # or several: their mean counts
              vectors: WordVectors, # see `word_vectors`
+             as_original: bool = False, # punctuation counts too
             ) -> float: # -1 … 1
     """Cosine between the mean of its words' vectors and a word's; 0 where the text has no known word.
 
     Raises `MilanError` for an unknown word."""
-    target, found = vectors(word), vectors(text)
+    target, found = vectors(word), vectors.of_tokens(text) if as_original else vectors(text)
     if not len(target):
         raise MilanError(f'{vectors.name} has no vector for {word!r}: choose another word')
-    if not len(found):
+    if not found.any():
         return 0.
     one, other = found.mean(0), target.mean(0)
     return float(one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-12))
@@ -399,15 +423,16 @@ def properties(
     texts: Sequence[str], # descriptions
     vectors: WordVectors | None = None, # for `distance` and `like`; None: these columns are left out
     like: Sequence[str] = (), # words to be near to; a column 'like <word>' for each
+    as_original: bool = False, # counted as the original's `experiments/analyze.py` does
 ) -> pd.DataFrame: # one row per text: the columns of `PROPERTIES`, then those of `like`
     "What the paper sorts descriptions by, in its analysis of feature importance."
     if like and vectors is None:
         raise MilanError(f'nearness to {", ".join(like)} needs word vectors: give vectors=word_vectors()')
-    table = grammar(texts).rename(columns={'words': 'length'})[
+    table = grammar(texts, as_original=as_original).rename(columns={'words': 'length'})[
         [name for name in PROPERTIES if name != 'distance']
     ]
     if vectors is not None:
-        table['distance'] = [farthest(text, vectors) for text in texts]
+        table['distance'] = [farthest(text, vectors, as_original) for text in texts]
         for word in like:
-            table[f'like {word}'] = [nearness(text, word, vectors) for text in texts]
+            table[f'like {word}'] = [nearness(text, word, vectors, as_original) for text in texts]
     return table

@@ -31,8 +31,11 @@ from .groups import Regions, phrase_weights, word_groups
 # %% ../../nbs/07_captioner/16_small_images.ipynb #50c50fb1
 def mentions(descriptions: Sequence[str], # of units
              words: Sequence[str], # in the singular; of several words, such as 'body part', all in this order
+             as_original: bool = False, # as parts of other words too: *texture* and *sword* count
             ) -> np.ndarray: # (units,) bool
     "Whether each description contains one of the words."
+    if as_original:
+        return np.array([any(word in text.lower() for word in words) for text in descriptions], dtype=bool)
     said = [' ' + ' '.join(singular(word.strip('.,;:!?"\'')) for word in text.lower().split()) + ' '
             for text in descriptions]
     wanted = [' ' + ' '.join(singular(part) for part in word.lower().split()) + ' ' for word in words]

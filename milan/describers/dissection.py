@@ -63,13 +63,15 @@ def _files(path: str | Path, pattern: str) -> list[Path]:
 # %% ../../nbs/10_describers/01_dissection.ipynb #5291e675
 def read_netdissect(path: str | Path, # report.json, or a folder of <layer>/report.json
                     layer: str | None = None, # layer of a single file; None: the name of its folder
+                    as_original: bool = False, # cut labels at their first hyphen, as the original does
                    ) -> pd.DataFrame: # layer, unit, description, score (nan where the file has none)
     "Results of the original Network Dissection. Raises `MilanError` for a missing or malformed file."
     rows = []
     for file in _files(path, 'report.json'):
         try:
             for unit in json.loads(file.read_text())['units']:
-                label = re.sub(r'-[cs]$', '', unit['label'].rsplit('-', 1)[0]) # 'street-s-scene' → 'street'
+                label = (unit['label'].split('-')[0] if as_original else
+                         re.sub(r'-[cs]$', '', unit['label'].rsplit('-', 1)[0])) # 'street-s-scene' → 'street'
                 score = float(unit.get('iou', np.nan))
                 rows.append((layer or file.parent.name, int(unit['unit']), label, score))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -77,8 +79,14 @@ def read_netdissect(path: str | Path, # report.json, or a folder of <layer>/repo
                              'it needs units with unit and label') from error
     return pd.DataFrame(rows, columns=['layer', 'unit', 'description', 'score'])
 
+# %% ../../nbs/10_describers/01_dissection.ipynb #d67d97c5
+def _as_text(formula: str) -> str: # what `experiments/baselines.py` of the original makes of it
+    text = formula.lower().translate(str.maketrans('-_', '  ', '()'))
+    return re.sub(r'\W+(s|t|c)($|\W+)', ' ', text).strip()
+
 # %% ../../nbs/10_describers/01_dissection.ipynb #5fde7c24
 def read_compexp(path: str | Path, # tally_<layer>.csv, or a folder with some
+                 as_original: bool = False, # formulas as the lower-case text that the original scores
                 ) -> pd.DataFrame: # layer, unit, description (a formula), score (nan where the file has none)
     "Results of the original Compositional Explanations. Raises `MilanError` for a missing file or column."
     tables = []
@@ -92,4 +100,5 @@ def read_compexp(path: str | Path, # tally_<layer>.csv, or a folder with some
             units -= 1
         tables.append(pd.DataFrame({'layer': file.stem.removeprefix('tally_'), 'unit': units,
                                     'description': table['label'], 'score': scores}))
-    return pd.concat(tables).sort_values(['layer', 'unit'], kind='stable', ignore_index=True)
+    found = pd.concat(tables).sort_values(['layer', 'unit'], kind='stable', ignore_index=True)
+    return found.assign(description=found.description.map(_as_text)) if as_original else found
