@@ -11,6 +11,7 @@ from milan.evaluation.agreement import (
     _exchanged,
     agreement_table,
     align,
+    bag_constant,
     best_constant,
     between_annotators,
     between_workers,
@@ -49,6 +50,15 @@ def test_a_constant_description():
     best_constant(training, 'exact')
 
     test_eq(most_frequent([['Dogs.', 'a dog'], ['dogs'], ['sky']]), 'dogs')
+
+    said = [['red dogs', 'animals'], ['a blue car', 'objects'], ['dogs', 'animals'],
+            ['green objects', 'cars']] * 5
+    bag = bag_constant(said)
+    assert 1 < len(bag.split()) <= 4
+    assert (word_f1([bag] * len(said), said).value
+            >= word_f1([best_constant(said, candidates=10)] * len(said), said).value)
+    test_eq(len(bag_constant(said, longest=1).split()), 1)
+    bag
 
     annotated = [['a dog', 'dogs'], ['the sky', 'sky'], ['grass', 'green grass'], ['cars', 'a car']]
     test_eq(len(set(_crossed(annotated, 'word_f1', 'best', seed=0))), 2)

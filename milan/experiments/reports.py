@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..config import MilanError, package_folder, versions
+from ..evaluation.intervals import detectable_effect
 from ..files import atomic, csv_text
 from .records import PROFILES, Metrics, Record, parse, reports_dir
 
@@ -175,8 +176,10 @@ class Report(_Files):
                  ) -> None:
         "Record every row of an agreement table as '<prefix>/<measure>/<row>'."
         for one in table.to_dict('records'):
-            self.record(f'{prefix}/{one["measure"]}/{one["row"]}', one['value'], n=one['n'],
-                        interval=(one['low'], one['high']), seeds=seeds, note=one['note'] or None)
+            ends = (one['low'], one['high'])
+            detectable = detectable_effect(ends) if ' - ' in one['row'] else None # of differences alone
+            self.record(f'{prefix}/{one["measure"]}/{one["row"]}', one['value'], n=one['n'], interval=ends,
+                        seeds=seeds, note=one['note'] or None, detectable=detectable)
 
     def data(self,
              name: str, # of a data set
