@@ -1,23 +1,27 @@
 # Generated from nbs/04_options.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
+import typer
 from milan.cli.options import (
     _RUN,
     BatchSize,
     Device,
+    DropTokens,
     Fresh,
+    MaskCommand,
     option,
     Out,
-    Padding,
-    Quantile,
     Seed,
     SkipBroken,
+    Top,
     Workers,
 )
 
 from typing import get_args
 
 from fastcore.test import test_eq
+
+from milan.testing import run_command
 
 test_eq(option(_RUN, '--seed', min=0, help='A seed.').rich_help_panel, 'The run')
 
@@ -30,9 +34,21 @@ def test_the_network_and_its_images():
 
 # 04_options.ipynb, section "The units and their exemplars"
 def test_the_units_and_their_exemplars():
-    test_eq((get_args(Quantile)[1].min, get_args(Quantile)[1].max), (0, 1))
+    test_eq(get_args(Top)[1].min, 1)
 
-    test_eq(get_args(get_args(Padding)[0]), ('zeros', 'replicate'))
+    test_eq(get_args(DropTokens)[0], int | None)
+
+
+# 04_options.ipynb, section "Masks"
+def test_masks():
+    toy = typer.Typer()
+    @toy.command(cls=MaskCommand)
+    def show(context: typer.Context, k: Top = 15) -> None: print(k, context.obj.quantile)
+    run_command('--quantile', '.9', app=toy).output
+
+    test_eq(run_command('--quantile', '.9', app=toy).output, '15 0.9\n')
+    test_eq(run_command('--quantile', '2', app=toy).exit_code, 2)
+    test_eq(run_command('--borders', 'mirror', app=toy).exit_code, 2)
 
 
 # 04_options.ipynb, section "The run"

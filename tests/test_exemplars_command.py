@@ -1,15 +1,19 @@
 # Generated from nbs/13_command.ipynb by `make export`. Edit the notebook, not this file.
 
+from dataclasses import fields
+from milan.exemplars.masks import MaskRule
 from milan.networks.registry import load as load_network
 import inspect
 from milan.exemplars.command import (
     _option,
-    arguments,
     check_images,
     chosen_layers,
     find,
     load_inputs,
+    mask_options,
     parse_units,
+    read_arguments,
+    take_rule,
 )
 
 import contextlib
@@ -75,6 +79,16 @@ def test_layers():
         chosen_layers(network, ['shapes'], dictionary=folder/'none')
 
 
+# 13_command.ipynb, section "Options of masks"
+def test_options_of_masks():
+    {option.name: option.default for option in mask_options()}
+
+    values = {'k': 4, 'quantile': .9, 'borders': 'zeros', 'size': None}
+    test_eq((take_rule(values), values), (MaskRule(.9), {'k': 4}))
+    test_eq({option.name for option in mask_options()}, {field.name for field in fields(MaskRule)})
+    assert all(option.help for option in mask_options())
+
+
 # 13_command.ipynb, section "The command"
 def test_the_command():
     folder = noise_folder()
@@ -90,12 +104,13 @@ def test_the_command():
     test_eq(_option('k', 15), {'type': int, 'default': 15})
     _option('bottom', False)
 
-    given = arguments().parse_args(['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out',
-                                    'here'])
-    given.layers, given.k, given.bottom, given.out
+    given = read_arguments(['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out', 'here',
+                            '--size', '64', '--quantile', '.9'])
+    given['layers'], given['k'], given['masks']
 
-    test_eq((given.layers, given.k, given.bottom, given.out), (['shapes'], 4, True, Path('here')))
+    test_eq([given[name] for name in ('layers', 'k', 'bottom', 'out', 'masks')],
+            [['shapes'], 4, True, Path('here'), MaskRule(.9, size=64)])
 
     defaults = {name: one.default for name, one in inspect.signature(find).parameters.items()}
-    plain = vars(arguments().parse_args(['planted/shapes', 'shapes']))
+    plain = read_arguments(['planted/shapes', 'shapes'])
     test_eq(plain, defaults | {'network': 'planted/shapes', 'images': 'shapes'})

@@ -1,10 +1,12 @@
 # Generated from nbs/12_compute.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.exemplars.masks import MaskRule
 from milan.exemplars.store import Exemplars
 from milan.exemplars.compute import (
     _layers,
     _memory_format,
     _require_readable,
+    _rule,
     as_data_set,
     compute,
 )
@@ -72,6 +74,10 @@ def test_arguments():
 
 # 12_compute.ipynb, section "Everything together"
 def test_everything_together():
+    test_eq(_rule(MaskRule(size=224), MaskRule(.9)), MaskRule(.9))
+    with expect_fail(MilanError, contains='masks='): _rule(MaskRule(.95, size=224), MaskRule(.9))
+    _rule(MaskRule(.95, size=224), None)
+
     def naive(network, layer, images, k, quantile=.99):
         "Every unit's top k images, their maxima, and its threshold, with all activations in memory."
         with torch.inference_mode(), hooks.record(network.eval(), layer) as recording: network(images)
@@ -192,6 +198,9 @@ def test_interrupted_and_resumed():
             compute(network, whole, out=folder / 'b', **(settings | change))
     larger = compute(small_network(), whole, out=folder/'b', **(settings | {'size': 48, 'borders': 'replicate'}))
     test_eq(whole.read, 5)                       # one item each time
+    plain = {name: value for name, value in settings.items() if name != 'size'}
+    same = compute(small_network(), whole, out=folder/'b', **plain, masks=MaskRule(size=48, borders='replicate'))
+    test_eq(same.about, larger.about)
     test_eq((larger[0].images.shape, Exemplars.open(folder/'b').about['borders']), ((5, 3, 48, 48), 'replicate'))
     compute(other, whole, out=folder/'b', **(settings | {'resume': False}))
     assert whole.read > 40 and not same_files(folder/'a', folder/'b')

@@ -1,6 +1,7 @@
 # Generated from nbs/07_layouts.ipynb by `make export`. Edit the notebook, not this file.
 
 from dataclasses import replace
+from milan.exemplars.masks import MaskRule
 from milan.exemplars.layouts import (
     _load,
     _natural,
@@ -45,7 +46,7 @@ def temporary():
 def native(folder, layer='conv1'):
     "A layer of a set in this package's layout."
     images, ids = open_images(folder)
-    return open_native(folder/layer, images, ids, None, 'zeros')
+    return open_native(folder/layer, images, ids, MaskRule())
 
 
 # 07_layouts.ipynb, section "This package's layout"
@@ -116,6 +117,11 @@ def test_the_published_layout():
 
     test_eq(first_images(native(made_up_set()), 2).read(1)[0].shape, (2, 3, 32, 32))
     assert view_key(layer) != view_key(replace(layer, size=7)) and view_key(layer) == view_key(replace(layer))
+    ours = native(made_up_set())
+    for change in ({'size': 7}, {'borders': 'replicate'}, {'quantile': .5}):
+        assert view_key(view_native(ours, **change)) != view_key(ours)
+    # other names, and features that were kept on disk would be computed again
+    test_eq(' '.join(sorted(view_key(ours))), 'activations borders ids image_ids images levels maps size units')
 
     found = native(made_up_set())
     apart = of_different_sources(found, np.zeros(100, int), 2) # one source only: the best, and the next best
@@ -139,10 +145,10 @@ def test_a_set_of_layers():
     test_eq((list(layers), about['borders']), (['conv1', 'conv2'], 'zeros'))
     test_eq(list(open_layers(published_by_hand(temporary()))[0]), ['layer1'])
 
-    view_layer(layers['conv1'], 64, .5, 'replicate').read(0)[1].shape
+    view_layer(layers['conv1'], size=64, quantile=.5, borders='replicate').read(0)[1].shape
 
-    test_eq(view_layer(layers['conv1'], 64, .5, None).read(0)[1].shape, (3, 1, 64, 64))
-    with expect_fail(MilanError, contains='size = 0'): view_layer(layers['conv1'], 0, None, None)
+    test_eq(view_layer(layers['conv1'], size=64, quantile=.5, borders=None).read(0)[1].shape, (3, 1, 64, 64))
+    with expect_fail(MilanError, contains='size = 0'): view_layer(layers['conv1'], size=0)
 
 
 # 07_layouts.ipynb, section "Errors"

@@ -4,8 +4,12 @@ from milan.exemplars.masks import (
     active,
     BORDERS,
     mask_of,
+    MaskRule,
+    PAPER_RULE,
+    read_rule,
     require_borders,
     resized,
+    rule_fields,
     thresholds,
     upsample,
 )
@@ -119,10 +123,28 @@ def test_units_that_saturate():
     test_eq(active(values, .8)[:, 1], values[:, 1] > 7.2)
     test_eq(active(values, .8)[:, 2].any(), False)
 
+
+# 01_masks.ipynb, section "The rule, in one place"
+def test_the_rule_in_one_place():
+    PAPER_RULE, MaskRule(quantile=np.float32(.5), size=np.int64(64))
+
+    test_eq(MaskRule(np.float32(.5), size=np.int64(64)), MaskRule(.5, 'zeros', 64))
+    for wrong, said in (({'quantile': 99}, 'quantile 99'), ({'quantile': float('nan')}, 'nan'),
+                        ({'borders': 'mirror'}, "'mirror'"), ({'size': 0}, 'size = 0'), ({'size': 1.5}, '1.5')):
+        with expect_fail(MilanError, contains=said): MaskRule(**wrong)
+
+    rule_fields(MaskRule(.995))
+
+    rule = MaskRule(.9, 'replicate', 64)
+    test_eq(read_rule(rule_fields(rule) | {'layers': ['conv1']}), rule)
+    test_eq(read_rule({}), MaskRule())
+
     mask_of(torch.tensor([[[0., 0.], [0., 9.]]]), 4., 4., (4, 4)).int()
 
     maps = torch.randn(3, 7, 7, generator=torch.Generator().manual_seed(0))
     test_eq(mask_of(maps, .5, .5, (28, 28)), upsample(maps, (28, 28)) > .5)
+    replicated = mask_of(maps, .5, .5, (28, 28), MaskRule(borders='replicate'))
+    test_eq(replicated, upsample(maps, (28, 28), 'replicate') > .5)
 
     flat = maps.clamp(max=0)                                                         # saturates at 0
     test_eq(mask_of(flat, 0., -1e-30, (7, 7)), flat == 0)

@@ -1,5 +1,6 @@
 # Generated from nbs/11_run.ipynb by `make export`. Edit the notebook, not this file.
 
+from milan.exemplars.masks import MaskRule
 from milan.exemplars.run import (
     batch_loader,
     forward,
@@ -41,7 +42,7 @@ def small_run(network=None, layers=('conv1', 'conv2'), **settings):
     "A run over 40 small images."
     entry = as_network((network or small_network()).eval())
     usual = dict(network=entry, images=Squares(), layers=layers_of(entry.module, list(layers)), k=5,
-                 quantile=0.99, units={}, batch_size=8, workers=0, device=torch.device('cpu'), seed=0,
+                 masks=MaskRule(), units={}, batch_size=8, workers=0, device=torch.device('cpu'), seed=0,
                  transform=entry.transform, to_image=None, truncate=False, channels_last=False, autocast=None,
                  save_every=60.0, quiet=True)
     return Run(**usual | settings)

@@ -11,6 +11,7 @@ from .assets import data, matching
 from .describing import describe, exemplars
 from .frame import app
 from .looking import browse, list_networks
+from .options import MaskCommand
 from .rating import rate
 from .reproducing import parse_parameters, reproduce
 from .searching import compare, search
@@ -21,7 +22,9 @@ _all_ = ['app', 'data', 'exemplars', 'describe', 'train', 'browse', 'search', 'c
          'list_networks', 'reproduce', 'matching', 'parse_parameters']
 
 # %% ../../nbs/15_command/00_cli.ipynb #3dc7e550
-for _command in (exemplars, describe, train, browse, search, compare, rate):
+app.command(cls=MaskCommand)(exemplars)
+app.command(cls=MaskCommand)(describe)
+for _command in (train, browse, search, compare, rate):
     app.command()(_command)
 app.command('networks')(list_networks)
 app.command()(reproduce)

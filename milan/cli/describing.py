@@ -10,6 +10,7 @@ __all__ = ['DescriberName', 'CaptionerName', 'Strategy', 'Temperature', 'Beam', 
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
     from milan.networks.network import Network as LoadedNetwork
 
 # %% ../../nbs/15_command/07_describing.ipynb #3a2234b6
-def exemplars(network: options.Network, # key
+def exemplars(context: typer.Context, # with the rule of masks, see `MaskCommand`
+              network: options.Network, # key
               images: options.Images, # name or folder
               layers: options.Layers = None, # module paths or patterns
               units: options.Units = None, # LAYER:0-99 or LAYER:3,7
               dictionary: options.Dictionary = None, # saved sparse autoencoder
               k: options.Top = 15, # images per unit
-              quantile: options.Quantile = .99, # between 0 and 1
               bottom: options.Bottom = False, # both signs
               drop_tokens: options.DropTokens = None, # class and register tokens
-              borders: options.Padding = 'zeros', # padding mode
               skip_broken: options.SkipBroken = False, # leave out what cannot be read
               random_weights: options.Random = False, # without trained weights
               batch_size: options.BatchSize = 64, # images
@@ -63,7 +63,7 @@ def exemplars(network: options.Network, # key
     """
     from milan.exemplars.command import find
 
-    find(network, images, layers, units, dictionary, k, quantile, bottom, drop_tokens, borders, skip_broken,
+    find(network, images, layers, units, dictionary, k, context.obj, bottom, drop_tokens, skip_broken,
          random_weights, batch_size, workers, device, seed, channels_last, save_every, fresh, keep_maxima,
          out, export, group_options['trust'])
 
@@ -185,7 +185,8 @@ def default_folder(exemplars: Path, # their folder, below `results_dir()/'exempl
     return results_dir()/'descriptions'/exemplars.absolute().relative_to(root/'exemplars')/name
 
 # %% ../../nbs/15_command/07_describing.ipynb #fe6d2a81
-def describe(network: options.Network, # key
+def describe(context: typer.Context, # with the rule of masks, see `MaskCommand`
+             network: options.Network, # key
              images: options.Images, # name or folder
              describer: DescriberName = None, # 'concepts', or 'milan:NAME'
              captioner: CaptionerName = None, # name, file or folder
@@ -196,7 +197,6 @@ def describe(network: options.Network, # key
              units: options.Units = None, # LAYER:0-99 or LAYER:3,7
              dictionary: options.Dictionary = None, # saved sparse autoencoder
              k: options.Top = 15, # images per unit
-             quantile: options.Quantile = .99, # between 0 and 1
              skip_broken: options.SkipBroken = False, # leave out what cannot be read
              random_weights: options.Random = False, # without trained weights
              batch_size: options.BatchSize = 64, # images
@@ -226,9 +226,10 @@ def describe(network: options.Network, # key
     loaded, pictures, chosen, model = _prepare(network, images, name, layers, wanted, dictionary, k, device,
                                                seed, random_weights, skip_broken, search)
     verified = name == 'concepts' # needs every image's maximum, and more exemplars than are shown
-    found = milan.exemplars.compute(loaded, pictures, chosen, size=loaded.size,
-                                    units=wanted, k=min(max(k, 45), len(pictures)) if verified else k,
-                                    quantile=quantile, batch_size=batch_size, workers=workers, seed=seed,
+    found = milan.exemplars.compute(loaded, pictures, chosen, units=wanted,
+                                    masks=replace(context.obj, size=context.obj.size or loaded.size),
+                                    k=min(max(k, 45), len(pictures)) if verified else k,
+                                    batch_size=batch_size, workers=workers, seed=seed,
                                     keep_maxima=verified or keep_maxima, out=out and out / 'exemplars')
     folder = out or default_folder(found.folder, name.removeprefix('milan:'), *search.values())
     sources = getattr(getattr(pictures, 'table', None), 'group', range(len(pictures)))

@@ -10,7 +10,7 @@ import sys
 import warnings
 
 from ..config import MilanError
-from .command import arguments, find
+from .command import find, read_arguments
 
 # %% ../../nbs/05_exemplars/14_main.ipynb #6b65cbfb
 def main(words: list[str], # arguments, as after `python -m milan.exemplars`
@@ -19,7 +19,7 @@ def main(words: list[str], # arguments, as after `python -m milan.exemplars`
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *place, **more: print(f'note: {message}', file=sys.stderr)
         try:
-            find(**vars(arguments().parse_args(words)))
+            find(**read_arguments(words))
         except MilanError as error:
             sys.exit(f'milan: {error}')
 

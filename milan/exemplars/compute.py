@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from ..networks.registry import as_network
 from .fingerprints import images_hash, network_hash, readout_hash, transform_hash
 from .inputs import Items, in_eval, name_of, named_errors, stack
 from .layouts import FILES, FORMAT, MAXIMA, read_about, write_about
-from .masks import require_borders
+from .masks import MaskRule, read_rule, rule_fields
 from .run import Run, require_ours, work
 from .sharing import exclusive, rank_and_count, require_same, wait_for_all
 from .state import STATES, saved_state
@@ -65,22 +65,19 @@ def _require_readable(module: Any) -> None: # a network whose layers can be read
                              'weights first')
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #47175300
-def _require_valid(run: Run, size: int | None, borders: str) -> None: # arguments, before they are converted
-    require_borders(borders)
+def _require_valid(run: Run) -> None: # arguments, before they are converted
     with named_errors('the length of the data set'):
         count = len(run.images)
     if not count:
         raise MilanError('the data set holds no images')
-    least = {'k': (run.k, 1), 'batch_size': (run.batch_size, 1), 'size': (1 if size is None else size, 1),
-             'seed': (run.seed, 0), 'workers': (run.workers, 0)}
+    least = {'k': (run.k, 1), 'batch_size': (run.batch_size, 1), 'seed': (run.seed, 0),
+             'workers': (run.workers, 0)}
     for name, (value, low) in least.items():
         if not hasattr(value, '__index__') or value < low:
             raise MilanError(f'{name} = {value!r}: give an integer of at least {low}')
     if run.k > count:
         raise MilanError(f'k = {run.k} top images were asked for, and the data set has {count}; choose k '
                          f'from 1 to {count}')
-    if not isinstance(run.quantile, int | float | np.number) or not 0 <= run.quantile <= 1:
-        raise MilanError(f'quantile {run.quantile!r} is not a number between 0 and 1')
     if run.autocast is not None and not run.autocast.is_floating_point:
         raise MilanError(f'autocast={run.autocast}: give a floating-point type, such as torch.bfloat16')
     _require_units(run)
@@ -129,7 +126,7 @@ def inputs_of(run: Run, # the settings
               'transform_hash': transform_hash(run.transform, [first, noise], run.device),
               'to_image': readout_hash(run.to_image), 'images': name_of(run.images),
               'images_hash': images_hash(run.images, latents, run.quiet), 'images_count': len(run.images),
-              'k': run.k, 'quantile': run.quantile, 'seed': run.seed, 'truncate': run.truncate,
+              'k': run.k, 'quantile': run.masks.quantile, 'seed': run.seed, 'truncate': run.truncate,
               'autocast': str(run.autocast or ''),
               'readings': {layer.name: _reading(layer) for layer in run.layers},
               'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers
@@ -174,8 +171,7 @@ def _is_finished(out: Path, key: str, inputs: dict[str, Any], resume: bool, maxi
                      'alone: give another folder as out=, or replace them with resume=False (--fresh)')
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #d46aa364
-def _result(run: Run, out: str | Path | None, name: str | None, resume: bool,
-            shown: dict[str, Any]) -> Exemplars:
+def _result(run: Run, out: str | Path | None, name: str | None, resume: bool) -> Exemplars:
     inputs, first = inputs_of(run), rank_and_count()[0] == 0
     key = fingerprint(inputs)
     out = _place(run, out, name, key)
@@ -185,15 +181,17 @@ def _result(run: Run, out: str | Path | None, name: str | None, resume: bool,
     finished = _is_finished(out, key, inputs, resume, run.keep_maxima)
     require_same(f'{state_key} {finished}', 'inputs') # and all have looked before one changes anything
     if not finished:
-        about = inputs | shown | {'layers': [layer.name for layer in run.layers], 'fingerprint': key,
-                                  'batch_size': run.batch_size, 'versions': versions()}
+        about = inputs | rule_fields(run.masks) | {
+            'layers': [layer.name for layer in run.layers], 'fingerprint': key, 'batch_size': run.batch_size,
+            'versions': versions()}
         with disk_full_explained(out, 'what was saved before is kept'):
             work(run, out, progress, state_key, about, resume)
     elif first:
         _remove_leftovers(out, progress, state_key)
     about = read_about(out)
-    if first and any(about[name] != value for name, value in shown.items()):
-        write_about(out, about | shown)
+    if first and (old := read_rule(about)) != run.masks:
+        others = {name: value for name, value in about.items() if name not in rule_fields(old)}
+        write_about(out, others | rule_fields(run.masks))
     wait_for_all()
     found = Exemplars.open(out)
     if first:
@@ -230,6 +228,12 @@ def _warn_of_ties(found: Exemplars) -> None:
                       'positions, the median unit), so the choice among them is arbitrary; read the layer '
                       'before its activation function', stacklevel=4)
 
+# %% ../../nbs/05_exemplars/12_compute.ipynb #3c7db8f1
+def _rule(named: MaskRule, whole: MaskRule | None) -> MaskRule: # of the arguments of `compute`
+    if whole is not None and named != MaskRule(size=224):
+        raise MilanError('masks= is the whole rule: give quantile, size and borders as fields of it')
+    return named if whole is None else whole
+
 # %% ../../nbs/05_exemplars/12_compute.ipynb #3a8c52ba
 def compute(network: Any, # a torch module, an entry of `milan.networks`, or the key of one
             images: Any, # map-style data set: (3, height, width) uint8, or float in [0, 1]; or a name of
@@ -243,7 +247,8 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             bottom: bool = False, # also each unit's negative, in '<layer>.bottom': its lowest activations
             keep_maxima: bool = False, # also every image's maximum of each unit, for `Exemplars.maxima`:
                                        # 2 bytes × images × units on disk, and as much again during the run
-            borders: str = 'zeros', # padding mode of the maps: 'zeros' as in the original, or 'replicate'
+            borders: Literal['zeros', 'replicate'] = 'zeros', # padding mode; zeros: as in the original
+            masks: MaskRule | None = None, # how they are made, instead of `quantile`, `size` and `borders`
             batch_size: int = 64, # images per forward pass
             workers: int = 0, # processes that read images; 0: this one
             device: str | torch.device | None = None, # None: where the network is
@@ -270,10 +275,11 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         module, data = entry.module, as_data_set(images, entry.size)
         chosen = _layers(module, entry.layers if layers is None else layers, drop_tokens, bottom)
         wanted = {str(layer): numbers for layer, numbers in (units or {}).items()}
-        run = Run(entry, data, chosen, k, quantile, wanted, batch_size, workers, torch.device('cpu'), seed,
+        rule = _rule(MaskRule(quantile, borders, size), masks)
+        run = Run(entry, data, chosen, k, rule, wanted, batch_size, workers, torch.device('cpu'), seed,
                   transform or entry.transform, to_image or entry.to_image, truncate, channels_last, autocast,
                   save_every, quiet, bool(keep_maxima))
-        _require_valid(run, size, borders)
+        _require_valid(run)
         for part in (module, *(layer.readout for layer in chosen)):
             opened.enter_context(in_eval(part))
         if device is not None:
@@ -282,8 +288,6 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         for layer in chosen:
             if isinstance(layer.readout, nn.Module):
                 layer.readout.to(place)
-        run = replace(run, k=int(k), quantile=float(quantile), batch_size=int(batch_size), seed=int(seed),
-                      device=place)
+        run = replace(run, k=int(k), batch_size=int(batch_size), seed=int(seed), device=place)
         opened.enter_context(_memory_format(module, channels_last))
-        shown = {'size': size if size is None else int(size), 'borders': borders}
-        return _result(run, out, name, resume, shown)
+        return _result(run, out, name, resume)

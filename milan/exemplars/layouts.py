@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from torch.nn import functional
 from ..config import MilanError
 from ..files import SafePath, atomic, explain
 from .inputs import image_of
-from .masks import mask_of, require_borders, resized, thresholds
+from .masks import MaskRule, mask_of, read_rule, resized, rule_fields, thresholds
 from .quantiles import quantile_at
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #7790af7a
@@ -53,7 +53,6 @@ def write_about(folder: Path, # of the set
 class _About(BaseModel): # what must be in `exemplars.json`; there may be more
     layers: Annotated[list[SafePath], Field(min_length=1)]
     size: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None
-    borders: Literal['zeros', 'replicate']
 
     @field_validator('layers')
     @classmethod
@@ -66,20 +65,21 @@ class _About(BaseModel): # what must be in `exemplars.json`; there may be more
 def read_about(folder: Path, # of a set
               ) -> dict[str, Any]: # at least: layers, size, quantile, borders
     "How the set was made. Raises `MilanError` where that cannot be read, or not by this version."
-    path = folder/'exemplars.json'
+    path, of_another = folder/'exemplars.json', False
     try:
         if not path.is_file(): # a pipe would wait for ever
             raise ValueError('it is no file')
         about = json.loads(path.read_text(encoding='utf-8'))
-        if isinstance(about, dict) and about.get('format') != FORMAT:
-            raise MilanError(f'{folder} has the format {about.get("format")!r}, and this version reads '
-                             f'{FORMAT!r}; make the set again with compute')
-        _About.model_validate(about)
-    except MilanError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
+        of_another = isinstance(about, dict) and about.get('format') != FORMAT
+        if not of_another:
+            _About.model_validate(about)
+            read_rule(about)
+    except (OSError, ValueError, RecursionError) as error: # a `MilanError` is a `ValueError`
         why = explain(error) if isinstance(error, ValidationError) else error
         raise MilanError(f'{path} is damaged ({why}); make the set again in another folder') from error
+    if of_another:
+        raise MilanError(f'{folder} has the format {about.get("format")!r}, and this version reads '
+                         f'{FORMAT!r}; make the set again with compute')
     return about
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #ceac4f67
@@ -118,8 +118,7 @@ class NativeLayer:
     folder: Path
     images: np.ndarray    # (n, 3, height, width) bytes, of all layers; mapped into memory
     image_ids: np.ndarray # (n,) ascending
-    size: int | None      # shorter side of the images and masks that are given, pixels; None: as stored
-    borders: str          # padding mode of the maps
+    rule: MaskRule        # how masks are made, and their size
     units: np.ndarray     # (units,)
     ids: np.ndarray       # (units, k)
     activations: np.ndarray # (units, k), descending
@@ -133,7 +132,7 @@ class NativeLayer:
     def read(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
         "Images and masks of the unit in this `row`."
         pixels = self.images[np.searchsorted(self.image_ids, self.ids[row])]
-        images = resized(torch.from_numpy(pixels).float() / 255, self.size)
+        images = resized(torch.from_numpy(pixels).float() / 255, self.rule.size)
         height, width = images.shape[2:]
         return images, self.mask(row, (height, width)).float()[:, None]
 
@@ -141,7 +140,7 @@ class NativeLayer:
         "Masks of the unit in this `row`, (k, height, width) bool; `size`: height and width, pixels."
         maps = torch.from_numpy(np.array(self.maps[row], dtype=self.maps.dtype.newbyteorder('=')))
         _require(self.folder/'maps.npy', maps.isfinite().all(), f'is not finite for unit {self.units[row]}')
-        return mask_of(maps, float(self.quantiles[row]), self.threshold(row), size, self.borders)
+        return mask_of(maps, float(self.quantiles[row]), self.threshold(row), size, self.rule)
 
     def threshold(self, row: int) -> float:
         "The activation above which a position of the unit in this `row` is active."
@@ -165,8 +164,7 @@ _KINDS = {'units': ('iu', 1), 'ids': ('iu', 2), 'activations': ('f', 2), 'levels
 def open_native(folder: Path, # of the layer
                 images: np.ndarray, # (n, 3, height, width), from `open_images`
                 image_ids: np.ndarray, # (n,)
-                size: int | None, # shorter side of images and masks as read, pixels; None: as stored
-                borders: str, # padding mode of the maps
+                rule: MaskRule, # how masks are made
                ) -> NativeLayer:
     "Open one layer. Raises `MilanError` for files that are damaged or do not belong together."
     arrays = {name: _load(folder/f'{name}.npy', mapped=name == 'maps') for name in _KINDS}
@@ -178,7 +176,7 @@ def open_native(folder: Path, # of the layer
     units, ids, activations, quantiles, maps = arrays.values()
     _require_matching(folder, units, ids, activations, quantiles, maps)
     _require(folder/'ids.npy', np.isin(ids, image_ids).all(), 'asks for images that images.npy does not hold')
-    return NativeLayer(folder, images, image_ids, size, borders, units, ids, activations, quantiles, maps)
+    return NativeLayer(folder, images, image_ids, rule, units, ids, activations, quantiles, maps)
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #c256f580
 def _require_matching(folder: Path, units: np.ndarray, ids: np.ndarray, activations: np.ndarray,
@@ -210,18 +208,16 @@ def open_maxima(layer: NativeLayer, # any
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #5678080b
 def view_native(layer: NativeLayer, # stays as it is
-                size: int | None = None, # shorter side, pixels; None: unchanged
-                quantile: float | None = None, # between 0 and 1; None: unchanged
-                borders: str | None = None, # padding mode; None: unchanged
+                **changes: Any, # fields of `MaskRule`; those not named stay
                ) -> NativeLayer:
     "The layer with other masks. Raises `MilanError` for a table of quantiles that does not fit."
-    values = layer.quantiles
-    if quantile is not None:
+    rule, values = replace(layer.rule, **changes), layer.quantiles
+    if 'quantile' in changes:
         chances, table = _load(layer.folder/'probabilities.npy'), layer.table()
         agree = chances.ndim == 1 and len(chances) > 1 and table.shape == (len(layer.units), len(chances))
         _require(layer.folder/'quantiles.npy', agree, f'has the shape {table.shape}')
-        values = quantile_at(chances, np.array(table), quantile)
-    return replace(layer, size=size or layer.size, borders=borders or layer.borders, quantiles=values)
+        values = quantile_at(chances, np.array(table), rule.quantile)
+    return replace(layer, rule=rule, quantiles=values)
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #9f6ad263
 def _read_csv(path: Path, dtype: type) -> np.ndarray: # (units, k), without a header
@@ -355,8 +351,11 @@ def view_key(layer: StoredLayer, # any
             return value
         mapped = isinstance(value, np.memmap) # counts by its file
         return [value.shape, '' if mapped else hashlib.sha256(value.tobytes()).hexdigest()]
-    values = {'levels' if name == 'quantiles' else name: brief(value) for name, value in vars(layer).items()}
-    return {name: value for name, value in ({'levels': None} | values).items() if name != 'folder'}
+    values = {'levels': None} | vars(layer)
+    if isinstance(layer, NativeLayer):
+        values |= rule_fields(layer.rule) | {'levels': layer.quantiles}
+    left_out = ('folder', 'rule', 'quantile', 'quantiles') # the unit's quantiles are the levels
+    return {name: brief(value) for name, value in values.items() if name not in left_out}
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #f9880d36
 def of_different_sources(layer: StoredLayer, # stays as it is; with ids
@@ -392,8 +391,8 @@ def open_layers(folder: Path, # of a set in either layout
     "Open all layers. Raises `MilanError` where the folder holds no exemplars."
     if (folder/'exemplars.json').exists():
         about, (images, ids) = read_about(folder), open_images(folder)
-        view = about['size'], about['borders']
-        return {name: open_native(folder/name, images, ids, *view) for name in about['layers']}, about
+        rule = read_rule(about)
+        return {name: open_native(folder/name, images, ids, rule) for name in about['layers']}, about
     layers = sorted((path.parent.name for path in folder.glob('*/masks.npy')), key=_natural)
     names = ('images.npy', 'ids.csv', 'activations.csv')
     parts = {path.parent for name in names for path in folder.glob(f'*/{name}')}
@@ -415,18 +414,14 @@ def _natural(name: str) -> list[tuple[int, int | str]]: # sorts 'blocks.10' afte
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #3a7dd8bd
 def view_layer(part: StoredLayer, # stays as it is
-               size: int | None, # shorter side of images and masks, pixels; None: unchanged
-               quantile: float | None, # of each unit's activations, as its threshold; None: unchanged
-               borders: str | None, # padding mode of the maps; None: unchanged
+               **changes: Any, # fields of `MaskRule`; those not named, or None, stay
               ) -> StoredLayer:
     "The layer with other masks. Raises `MilanError` for a view that cannot be made."
-    if size is not None and size < 1:
-        raise MilanError(f'size = {size}: images have at least one pixel')
-    if borders is not None:
-        require_borders(borders)
+    changes = {name: value for name, value in changes.items() if value is not None}
     if isinstance(part, NativeLayer):
-        return view_native(part, size, quantile, borders)
-    if quantile is not None or borders is not None:
+        return view_native(part, **changes)
+    rule = MaskRule(**{'size': part.size, **changes})
+    if set(changes) - {'size'}:
         raise MilanError(f'{part.folder} is in the published layout, which holds masks but no activations to '
                          'make others from')
-    return replace(part, size=size or part.size)
+    return replace(part, size=rule.size)

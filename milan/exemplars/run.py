@@ -27,6 +27,7 @@ from ..hooks.recording import record
 from ..networks.network import Network
 from .inputs import Items, call, dtype_of, prepared, size_of, stack
 from .layouts import FILES, MAXIMA, read_about, write_about, write_layer
+from .masks import MaskRule
 from .maxima import write_maxima
 from .quantiles import quantile_table
 from .sharing import assigned_batches, exclusive, rank_and_count, wait_for_all
@@ -40,7 +41,7 @@ class Run:
     images: Any # map-style data set
     layers: list[Layer]
     k: int # images per unit
-    quantile: float # of a unit's activations, as its threshold
+    masks: MaskRule # how they are made
     units: Mapping[str, Sequence[int]] # by layer; layers not named keep all units
     batch_size: int # images per forward pass
     workers: int # processes that read images
@@ -60,7 +61,7 @@ class Run:
         return self.units.get(layer.name, self.units.get(layer.name.removesuffix('.bottom')))
 
     def layer_states(self) -> dict[str, LayerState]: # new ones, by layer name
-        settings = self.k, self.quantile, len(self.images), self.seed
+        settings = self.k, self.masks.quantile, len(self.images), self.seed
         prefix = prefix_tokens(self.network.module)
         return {layer.name: LayerState(layer, *settings, self.units_of(layer), prefix)
                 for layer in self.layers}

@@ -186,13 +186,11 @@ class Exemplars(_Lookup):
         "A hash of the files, by name, size and date, and of the view of them."
         return _fingerprint(self)
 
-    def view(self, *,
-             size: int | None = None, # shorter side of images and masks, pixels; None: unchanged
-             quantile: float | None = None, # of each unit's activations, as its threshold; None: unchanged
-             borders: str | None = None, # padding mode of the maps, 'zeros' or 'replicate'; None: unchanged
+    def view(self,
+             **changes: Any, # fields of `MaskRule`: size, quantile, borders …; those not named, or None, stay
             ) -> 'Exemplars':
         "The same set with other masks; nothing is copied. Raises `MilanError` if impossible."
-        stored = {name: view_layer(part, size, quantile, borders) for name, part in self._stored.items()}
+        stored = {name: view_layer(part, **changes) for name, part in self._stored.items()}
         return Exemplars(self.folder, stored, self.about)
 
     def select(self,
