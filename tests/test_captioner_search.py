@@ -4,9 +4,11 @@ from milan.captioner.decoder import Decoder
 from milan.captioner.lm import LanguageModel
 from milan.config import MilanError
 from torch.nn import functional as F
+import math
 import torch
 from milan.captioner.search import (
     _next_word,
+    _survivors,
     beam,
     likelihood,
     sample,
@@ -49,6 +51,14 @@ def test_next_words():
 
 # 06_search.ipynb, section "Beam search"
 def test_beam_search():
+    total = torch.tensor([[-1., -2.]]) # of two sentences, the first of which is finished
+    _survivors(torch.tensor([[.5, .25, .25]]).log(), total, torch.tensor([0]), torch.tensor([1]), stop=2)
+
+    origin, word, kept = _survivors(torch.tensor([[.5, .25, .25]]).log(), total, torch.tensor([0]), torch.tensor([1]),
+                                    stop=2)
+    test_eq((origin.tolist(), word.tolist()), ([[0, 1]], [[2, 0]]))
+    test_close(kept, torch.tensor([[-1., -2 + math.log(.5)]]), eps=1e-6)
+
     decoder, lm, features = small_world()
     ids, total = beam(_next_word(decoder, features[-1:]), size=5, length=8)
     [(decoder.vocabulary.caption(i), round(s, 2)) for i, s in zip(ids[0].tolist(), total[0].tolist())]

@@ -104,10 +104,12 @@ def beam(
         if not len(unit):
             break
         scores, rows = models.score(ids[unit, place, t - 1], rows, unit)
+        row = torch.zeros_like(ids[:, :, 0])
+        row[unit, place] = torch.arange(len(unit), device=device)
         origin, word, total = _survivors(scores, total, unit, place, stop)
-        ids = ids.gather(1, _beam_of(origin, unit, place, size)[:, :, None].expand_as(ids))
+        ids = ids.gather(1, origin[:, :, None].expand_as(ids))
         ids[:, :, t] = word
-        rows = rows.pick(_alive_origin(origin, word, total, stop))
+        rows = rows.pick(row.gather(1, origin)[_going(word, total, stop)])
     return ids, total
 
 # %% ../../nbs/07_captioner/06_search.ipynb #7f1c9798
@@ -119,34 +121,12 @@ def _going(last: torch.Tensor, total: torch.Tensor, stop: int) -> tuple[torch.Te
 # %% ../../nbs/07_captioner/06_search.ipynb #55badaf7
 def _survivors(scores: torch.Tensor, total: torch.Tensor, unit: torch.Tensor, place: torch.Tensor,
                stop: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    n, size = total.shape
-    best = scores.topk(min(size, scores.shape[1]), 1)
-    count = torch.bincount(unit, minlength=n)
-    slot = torch.arange(len(unit), device=unit.device) - (count.cumsum(0) - count)[unit]
-    shape = (n, int(count.max()), best.values.shape[1])
-    value = total.new_full(shape, -torch.inf)
-    value[unit, slot] = best.values + total[unit, place][:, None]
-    word = torch.full(shape, stop, device=unit.device)
-    word[unit, slot] = best.indices
-    origin = torch.full(shape[:2], -1, device=unit.device)
-    origin[unit, slot] = torch.arange(len(unit), device=unit.device)
-    finished = total.clone()
-    finished[unit, place] = -torch.inf
-    total, chosen = torch.cat([finished, value.flatten(1)], 1).topk(size, 1)
-    mine = -1 - torch.arange(size, device=unit.device).expand(n, size)
-    origin = torch.cat([mine, origin[:, :, None].expand(shape).flatten(1)], 1).gather(1, chosen)
-    word = torch.cat([torch.full_like(mine, stop), word.flatten(1)], 1).gather(1, chosen)
-    return origin, word, total
-
-# %% ../../nbs/07_captioner/06_search.ipynb #646c0954
-def _beam_of(origin: torch.Tensor, unit: torch.Tensor, place: torch.Tensor, size: int) -> torch.Tensor:
-    "The old place in the beam that each survivor continues."
-    return torch.where(origin >= 0, place[origin.clamp(min=0)], -1 - origin).clamp(0, size - 1)
-
-
-def _alive_origin(origin: torch.Tensor, word: torch.Tensor, total: torch.Tensor, stop: int) -> torch.Tensor:
-    "The row each sentence that goes on comes from."
-    return origin[(word != stop) & total.isfinite()]
+    words = scores.shape[1]
+    longer = total.new_full((*total.shape, words), -torch.inf) # (units, size, vocabulary)
+    longer[:, :, stop] = total
+    longer[unit, place] = scores + total[unit, place][:, None]
+    total, chosen = longer.flatten(1).topk(total.shape[1], 1)
+    return chosen // words, chosen % words, total
 
 # %% ../../nbs/07_captioner/06_search.ipynb #aa85078a
 @torch.inference_mode()
