@@ -51,11 +51,15 @@ def test_next_words():
 
 # 06_search.ipynb, section "Beam search"
 def test_beam_search():
-    total = torch.tensor([[-1., -2.]]) # of two sentences, the first of which is finished
-    _survivors(torch.tensor([[.5, .25, .25]]).log(), total, torch.tensor([0]), torch.tensor([1]), stop=2)
+    def one_round():
+        "Two sentences of one unit, the first of which is finished; the second has three next words."
+        unit, place = torch.tensor([0]), torch.tensor([1])
+        return _survivors(torch.tensor([[.5, .25, .25]]).log(), torch.tensor([[-1., -2.]]), unit, place, stop=2)
 
-    origin, word, kept = _survivors(torch.tensor([[.5, .25, .25]]).log(), total, torch.tensor([0]), torch.tensor([1]),
-                                    stop=2)
+
+    one_round()
+
+    origin, word, kept = one_round()
     test_eq((origin.tolist(), word.tolist()), ([[0, 1]], [[2, 0]]))
     test_close(kept, torch.tensor([[-1., -2 + math.log(.5)]]), eps=1e-6)
 
