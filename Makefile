@@ -95,7 +95,7 @@ reports: $(READY) ## run all guides and experiments into reports/, which git tra
 
 benchmarks: $(READY) ## measure speed and memory (two hours; leave the machine alone meanwhile)
 	$(say) 'benchmarks: into reports/benchmarks'
-	@$(BIN)/milan reproduce exemplars annotations captioner formulas search --profile demo --jobs 1 --out reports
+	@$(BIN)/milan reproduce exemplars annotations captioner describing formulas search --profile demo --jobs 1 --out reports
 
 hooks: ## let git clean notebooks before each commit
 	git config core.hooksPath .githooks
