@@ -130,7 +130,8 @@ def test_the_rule_in_one_place():
 
     test_eq(MaskRule(np.float32(.5), size=np.int64(64)), MaskRule(.5, 'zeros', 64))
     for wrong, said in (({'quantile': 99}, 'quantile 99'), ({'quantile': float('nan')}, 'nan'),
-                        ({'borders': 'mirror'}, "'mirror'"), ({'size': 0}, 'size = 0'), ({'size': 1.5}, '1.5')):
+                        ({'borders': 'mirror'}, "'mirror'"), ({'borders': ['zeros']}, "['zeros']"),
+                        ({'size': 0}, 'size = 0'), ({'size': 1.5}, '1.5')):
         with expect_fail(MilanError, contains=said): MaskRule(**wrong)
 
     rule_fields(MaskRule(.995))

@@ -25,7 +25,7 @@ BORDERS = {'zeros': 'zeros', 'replicate': 'border'} # padding mode here → in t
 def require_borders(borders: str, # padding mode
                    ) -> None:
     "Raise `MilanError` for an unknown padding mode."
-    if borders not in BORDERS:
+    if borders not in list(BORDERS): # a list compares values that have no hash, such as one from a file
         raise MilanError(f'borders {borders!r} is unknown: choose {" or ".join(map(repr, BORDERS))}')
 
 # %% ../../nbs/05_exemplars/01_masks.ipynb #9dbf84d2
