@@ -56,6 +56,29 @@ def test_the_describer():
     assert describer.rules['look'].gate == .55 and ConceptsDescriber([None] * 50).rules is RULES
 
 
+# 07_concepts.ipynb, section "A list of words of your own"
+@pytest.mark.training
+def test_a_list_of_words_of_your_own():
+    from milan.captioner.clip import Clip
+    from milan.concepts.clip_teacher import load_clip_teacher
+    from milan.testing import small_clip
+
+    scenes, planted = few_scenes(), networks.load('planted/shapes')
+    found = exemplars.compute(planted, scenes, ['colours'], k=30, size=64, batch_size=50, quiet=True,
+                              keep_maxima=True, out=Path(tempfile.mkdtemp())/'found')
+    plain = ConceptsDescriber(scenes).describe(found, progress=False)
+    words = load_clip_teacher(Clip(*small_clip()), ['harbours', 'deserts', 'meadows'])
+    reader = ConceptsDescriber(scenes, words)
+    by_clip = reader.describe(found, progress=False)
+    {family.name: family.concepts[:3] for family in families_of(scenes, words)}
+
+    test_eq(by_clip.description.tolist(), plain.description.tolist())
+    test_eq(reader.settings()['teacher'], words.identity())
+    measured = reader.assess(found, progress=False).options
+    test_eq(sorted(name for name, kind in zip(measured.names, measured.families) if kind == 'class'),
+            ['deserts', 'harbours', 'meadows'])
+
+
 # 07_concepts.ipynb, section "Errors"
 def test_errors():
     global MilanError, pytest

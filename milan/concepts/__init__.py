@@ -8,9 +8,10 @@ __all__ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations
            'search', 'Reading', 'Teacher', 'folded', 'load_teacher', 'appearance', 'Clusters', 'features_of',
            'fit_clusters', 'load_clusters', 'named_clusters', 'save_clusters', 'sheet', 'ITEMS', 'PATTERNS', 'Pen',
            'draw_item', 'paste', 'scatter', 'Examples', 'Probes', 'average_precisions', 'fit_probes', 'item_probes',
-           'load_probes', 'read_examples', 'save_probes', 'train_probes', 'Batch', 'Family', 'Regions', 'Values',
-           'regions_of', 'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family',
-           'hypernym_family', 'look_family', 'presence', 'probe_family', 'word_family']
+           'load_probes', 'read_examples', 'save_probes', 'train_probes', 'ClipTeacher', 'load_clip_teacher',
+           'patch_vectors', 'Batch', 'Family', 'Regions', 'Values', 'regions_of', 'RULES', 'Candidates', 'Rule',
+           'candidates', 'class_family', 'cluster_family', 'hypernym_family', 'look_family', 'presence', 'probe_family',
+           'word_family']
 
 # %% ../../nbs/08_concepts/00_concepts.ipynb #0a9da51f
 from .segmentations import Broden, Concept, Labelled, Pictures, Scenes, Segmentations, load
@@ -24,6 +25,7 @@ from .clusters import save_clusters, sheet
 from .items import ITEMS, PATTERNS, Pen, draw_item, paste, scatter
 from .probes import Examples, Probes, average_precisions, fit_probes, item_probes, load_probes
 from .probes import read_examples, save_probes, train_probes
+from .clip_teacher import ClipTeacher, load_clip_teacher, patch_vectors
 from .sweep import Batch, Family, Regions, Values, regions_of
 from .vocabulary import RULES, Candidates, Rule, candidates, class_family, cluster_family
 from .vocabulary import hypernym_family, look_family, presence, probe_family, word_family
@@ -38,6 +40,7 @@ _all_ = ['Broden', 'Concept', 'Labelled', 'Pictures', 'Scenes', 'Segmentations',
          'ITEMS', 'PATTERNS', 'Pen', 'draw_item', 'paste', 'scatter',
          'Examples', 'Probes', 'average_precisions', 'fit_probes', 'item_probes', 'load_probes',
          'read_examples', 'save_probes', 'train_probes',
+         'ClipTeacher', 'load_clip_teacher', 'patch_vectors',
          'Batch', 'Family', 'Regions', 'Values', 'regions_of',
          'RULES', 'Candidates', 'Rule', 'candidates', 'class_family', 'cluster_family', 'hypernym_family',
          'look_family', 'presence', 'probe_family', 'word_family']

@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..config import MilanError
+from ..exemplars.fingerprints import network_hash
 from ..hooks.layers import Layer
 from ..hooks.recording import record
 from ..images.imagenet import class_names
@@ -93,6 +94,10 @@ class Teacher:
             features, *maps = (recording[layer.name].float() for layer in layers)
             classes = _linear_maps(features, self.linear).softmax(1)
             return Reading(classes, features, dict(zip(self.layers, maps, strict=True)))
+
+    def identity(self) -> list[str]: # the network and its weights
+        "What its readings depend on, for caches."
+        return [self.network.name, network_hash(self.network.module)]
 
 
 def _linear_maps(features: torch.Tensor, linear: nn.Linear) -> torch.Tensor: # the layer at each position

@@ -16,6 +16,7 @@ import torch
 
 from ..config import MilanError
 from .appearance import appearance
+from .clip_teacher import ClipTeacher
 from .clusters import Clusters, features_of
 from .probes import Probes
 from .sweep import SIDE, Batch, Family, Regions, Values
@@ -49,7 +50,7 @@ _VAGUE = '''
 VAGUE = frozenset(' '.join(name.split()) for name in _VAGUE.split(','))
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #4db911ee
-def class_family(teacher: Teacher, # is read during the sweep
+def class_family(teacher: Teacher | ClipTeacher, # is read during the sweep
                 ) -> Family:
     "The teacher's own classes."
     return Family('class', list(teacher.names), lambda batch: batch.reading.classes)

@@ -40,12 +40,13 @@ from milan.describers.assessment import (
 )
 
 from ..annotations.simulated import words_of
+from ..concepts.clip_teacher import ClipTeacher
 from ..concepts.clusters import Clusters
 from ..concepts.probes import Probes
 from ..concepts.sweep import SIDE, Batch, Family, Regions, sweep
 from ..concepts.teacher import Teacher
 from ..config import MilanError, results_dir
-from ..exemplars.fingerprints import images_hash, network_hash
+from ..exemplars.fingerprints import images_hash
 from ..exemplars.store import Exemplars
 from ..files import fingerprint
 from ..images.folders import ImageSet
@@ -53,7 +54,7 @@ from ..images.imagenet import class_names
 from ..images.wordnet import hypernyms
 
 # %% ../../nbs/10_describers/07_concepts.ipynb #67c1027f
-def _teacher_families(teacher: Teacher, clusters: Mapping[str, Clusters],
+def _teacher_families(teacher: Teacher | ClipTeacher, clusters: Mapping[str, Clusters],
                       probes: Probes | None) -> list[Family]:
     found = [class_family(teacher)]
     if teacher.names == tuple(one[0] for one in class_names()):
@@ -83,7 +84,7 @@ def _reduced(mask: torch.Tensor) -> torch.Tensor: # bool (height, width) → sha
 
 # %% ../../nbs/10_describers/07_concepts.ipynb #103c9bf9
 def families_of(images: Any, # map-style data set
-                teacher: Teacher | None = None, # reads the pictures; None: there is none
+                teacher: Teacher | ClipTeacher | None = None, # reads the pictures; None: there is none
                 clusters: Mapping[str, Clusters] | None = None, # family → clusters of the teacher's features
                 probes: Probes | None = None, # of the teacher's features
                ) -> list[Family]:
@@ -108,7 +109,7 @@ EXACT = {family: replace(rule, share=.8, gate=.55) for family, rule in RULES.ite
 class ConceptsDescriber:
     "Names units by verified concepts. `describers.load('concepts', images=…)` makes one."
     images: Any # map-style data set from which the exemplars are
-    teacher: Teacher | None = None # see `load_teacher`; None: only what needs none
+    teacher: Teacher | ClipTeacher | None = None # None: only what needs none
     clusters: Mapping[str, Clusters] | None = None # family → clusters of the teacher's features
     probes: Probes | None = None # of drawn items, in the teacher's features
     groups: Sequence[Any] | None = None # (images,) sources; None: as the images' table says, or all differ
@@ -151,7 +152,7 @@ class ConceptsDescriber:
 # %% ../../nbs/10_describers/07_concepts.ipynb #0f198209
 def _measured_by(describer: ConceptsDescriber) -> dict[str, Any]: # what a sweep depends on
     teacher, clusters, probes = describer.teacher, describer.clusters, describer.probes
-    seen = None if teacher is None else [teacher.network.name, network_hash(teacher.network.module)]
+    seen = None if teacher is None else teacher.identity()
     directions = [[family, one.names, fingerprint(one.centres.tolist())]
                   for family, one in (clusters or {}).items()]
     items = None if probes is None else [probes.names, fingerprint(probes.weights.tolist()), probes.layers]
