@@ -67,6 +67,7 @@ def test_the_report():
     report = Report(folder, parameters={'profile': 'demo', 'images': Path('pictures')})
     report.record('planted/exact/ours', np.float32(.5), n=8, interval=np.array([.25, .75]), seeds=range(3))
     report.data('shapes', '5d41402abc4b2a76')
+    report.answer('Half of the units are named right [.25, .75].', needs='more than eight units')
     report.figure(noise(), 'noise')
     report.table(pd.DataFrame({'layer': ['conv1'], 'unit': [0]}), 'descriptions')
     assert not folder.exists()
@@ -75,6 +76,7 @@ def test_the_report():
     test_eq(sorted(path.name for path in folder.iterdir()), ['descriptions.csv', 'metrics.json', 'noise.png'])
     test_eq(read(folder), report.metrics)
     test_eq(read(folder)['planted/exact/ours'].seeds, (0, 1, 2))
+    test_eq(read(folder).needs, 'more than eight units')
 
     report.agreement(agreement_table(['dog', 'sky'], [['dogs'], ['grass']], measures=['exact']), 'stamps')
     test_eq(report.metrics['stamps/exact/ours'].value, .5)

@@ -74,6 +74,8 @@ class Metrics:
     data: dict[str, str] = field(default_factory=dict) # data set → hash
     seconds: float = 0. # wall time
     records: Annotated[list[Record], AfterValidator(_unique)] = field(default_factory=list) # as recorded
+    answer: str = '' # to the experiment's question, with its interval, in a sentence or two
+    needs: str = '' # what the answer needs to be believed
     __pydantic_config__ = ConfigDict(strict=True, extra='forbid')
 
     def __repr__(self) -> str:

@@ -181,6 +181,14 @@ class Report(_Files):
             self.record(f'{prefix}/{one["measure"]}/{one["row"]}', one['value'], n=one['n'], interval=ends,
                         seeds=seeds, note=one['note'] or None, detectable=detectable)
 
+    def answer(self,
+               text: str, # with the interval, in a sentence or two; Markdown
+               needs: str, # what it needs to be believed, such as other networks, people, more pictures
+              ) -> str: # the text again, to be shown
+        "Keep the answer to the experiment's question, which the summary of all experiments repeats."
+        self.metrics.answer, self.metrics.needs = text, needs
+        return text
+
     def data(self,
              name: str, # of a data set
              hashed: str, # its fingerprint
