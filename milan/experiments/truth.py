@@ -8,7 +8,7 @@ __all__ = ['NEURONS', 'UNTHRESHOLDED', 'CAPTIONER', 'Probed', 'of_labels', 'prob
 
 # %% ../../nbs/13_experiments/12_truth.ipynb #3947b5a5
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -156,16 +156,10 @@ CAPTIONER = 'captioner'
 def discovery_captioner(units: Probed, # of `probed`
                         device: str | None = None, # None: a GPU where there is one
                        ) -> Captioner:
-    "A captioner that learns from the discovery half, and from other layers than those that are described."
-    photos, halves = units.describer.images, units.halves
-    if hasattr(photos, 'concepts'): # its scenes are others anyway
+    "A captioner that learns from the discovery half, and not from the network that is described."
+    if hasattr(units.describer.images, 'concepts'): # its scenes are others anyway
         return planted_captioner(network=units.network, device=device)
-    what = demo.recipe('stamps')
-    teachers = tuple(layer for layer in what.teachers if layer not in NEURONS)
-    what = replace(what, teachers=teachers, described=what.described[:1], per_described=1)
-    rows = np.flatnonzero(~halves.out & (np.array(halves.sources) != 'photographs'))
-    return demo.train('stamps-discovery', device=device, progress=False, what=what,
-                      pictures=photos.subset(rows))
+    return demo.train('neurons', device=device, progress=False)
 
 
 def captioned(units: Probed, # of `probed`
