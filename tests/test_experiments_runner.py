@@ -133,6 +133,16 @@ def test_running_one_notebook():
     test_eq(again.state, 'done')
     shutil.rmtree(notebooks.parent)
 
+    notebooks = toy_notebooks("from milan.experiments.reports import Report",
+                              "report = Report(out, 'toy', profile)",
+                              "report.answer('Yes: 3 of 4 [1, 4].', needs='more than four units')",
+                              "report.save()")
+    answered = run('toy', 'smoke', out=here/'answered', progress=False, notebooks=notebooks)
+    cells = nbformat.read(answered.report, as_version=4).cells
+    test_eq(cells[1].source.splitlines(), ['**Answer.** Yes: 3 of 4 [1, 4].', '',
+                                           '*To be believed, it needs more than four units.*'])
+    shutil.rmtree(notebooks.parent)
+
     notebooks = toy_notebooks('1 / 0')
     with expect_fail(MilanError, contains='ZeroDivisionError: division by zero'):
         run('toy', 'smoke', out=here/'report', progress=False, notebooks=notebooks)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from ..config import MilanError, extra, package_folder, results_dir
 from ..files import atomic, file_hash, fingerprint, remove
-from .records import PROFILES, nearest, record_files
+from .records import PROFILES, Metrics, nearest, read, record_files
 from .reports import check_profile, report_folder
 
 # %% ../../nbs/13_experiments/05_runner.ipynb #6bc73fad
@@ -199,6 +199,18 @@ def _remove_abandoned(folder: Path) -> None:
         if not number.isdecimal() or not _alive(int(number)):
             remove(path)
 
+# %% ../../nbs/13_experiments/05_runner.ipynb #43ee8750
+def _put_first(path: Path, metrics: Metrics) -> None:
+    "The answer, where there is one, below the title of an executed notebook."
+    with extra('notebooks'):
+        import nbformat
+
+    if metrics.answer:
+        notebook = nbformat.read(path, as_version=4)
+        text = f'**Answer.** {metrics.answer}\n\n*To be believed, it needs {metrics.needs}.*'
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(text, id='answer'))
+        nbformat.write(notebook, path)
+
 # %% ../../nbs/13_experiments/05_runner.ipynb #35dfd5ae
 def _execute_into(folder: Path, experiment: Experiment, parameters: dict[str, Any], progress: bool) -> None:
     beside, failed = folder/f'.report.{os.getpid()}.ipynb', folder/'report.failed.ipynb'
@@ -206,6 +218,8 @@ def _execute_into(folder: Path, experiment: Experiment, parameters: dict[str, An
     _remove_abandoned(folder)
     try:
         _execute(experiment, beside, parameters, progress)
+        if (folder/'metrics.json').is_file():
+            _put_first(beside, read(folder))
         os.replace(beside, folder/'report.ipynb')
         remove(failed)
     except MilanError as error:
@@ -249,9 +263,9 @@ def literal(text: str, # from the command line
     "True, False, None, a number, or a list in JSON where the text is one; otherwise the text."
     if text in ('True', 'False', 'None'):
         return {'True': True, 'False': False}.get(text)
-    for read in (int, float, json.loads if text.startswith('[') else str):
+    for convert in (int, float, json.loads if text.startswith('[') else str):
         with contextlib.suppress(ValueError):
-            return read(text)
+            return convert(text)
     return text
 
 # %% ../../nbs/13_experiments/05_runner.ipynb #9e21326d
