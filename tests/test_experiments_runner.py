@@ -136,11 +136,13 @@ def test_running_one_notebook():
     notebooks = toy_notebooks("from milan.experiments.reports import Report",
                               "report = Report(out, 'toy', profile)",
                               "report.answer('Yes: 3 of 4 [1, 4].', needs='more than four units')",
-                              "report.save()")
+                              "report.save()",
+                              "from milan.config import package_folder; print(package_folder()/'config.py')")
     answered = run('toy', 'smoke', out=here/'answered', progress=False, notebooks=notebooks)
     cells = nbformat.read(answered.report, as_version=4).cells
     test_eq(cells[1].source.splitlines(), ['**Answer.** Yes: 3 of 4 [1, 4].', '',
                                            '*To be believed, it needs more than four units.*'])
+    test_eq(cells[-1].outputs[0].text.strip(), str(Path('milan')/'config.py'))
     shutil.rmtree(notebooks.parent)
 
     notebooks = toy_notebooks('1 / 0')

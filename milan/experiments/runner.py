@@ -163,6 +163,9 @@ def _clean(path: Path, source: str) -> None:
         cell.metadata = {'tags': cell.metadata['tags']} if cell.metadata.get('tags') else {}
         if cell.cell_type == 'code':
             cell.outputs = [one for one in cell.outputs if '\r' not in one.get('text', '')]
+            for one in cell.outputs: # a warning names the file that it comes from
+                if 'text' in one:
+                    one.text = one.text.replace(f'{package_folder().parent}{os.sep}', '')
     nbformat.write(notebook, path)
 
 # %% ../../nbs/13_experiments/05_runner.ipynb #1e707429
