@@ -17,6 +17,7 @@ from milan.experiments.annotated import (
     LAYERS,
     missing_sets,
     noun_classes,
+    OTHER,
     PictureSet,
     resized,
     scene_pictures,
@@ -119,6 +120,10 @@ def test_the_sets_of_a_profile():
     overview
 
     test_eq([one.features.shape[:2] for one in sets.values()], [(len(one), 8) for one in sets.values()])
+    test_eq(list(sets), [f'{name}{ending}' for ending in ('', OTHER) for name in ('planted', 'cnn', 'generator')])
+    halves = [pictures['photographs'].half(number) for number in (0, 1)]
+    assert not set(halves[0].images.table.group) & set(halves[1].images.table.group)
+    test_eq(sum(len(one.words) for one in halves), len(pictures['photographs'].words))
     test_eq(len({sets[name].features.shape[2] for name in sets}), 1)
 
     again, _, _ = simulated_sets('smoke', ['planted', 'cnn', 'generator'], device='cpu')

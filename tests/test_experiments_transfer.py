@@ -13,6 +13,7 @@ from milan.experiments.transfer import (
     _tested,
     _within,
     AXES,
+    ceiling,
     compare,
     interval,
     networks_of,
@@ -82,13 +83,13 @@ def test_one_captioner_per_source_and_trial():
     pairs = zip(found.descriptions['second'], toys['second'].annotations)
     right = np.mean([texts[0] in text.lower() for text, texts in pairs])
     assert right > .6
-    test_eq((len(found.descriptions['first']), len(found.held_out['first']), len(found.training)), (60, 6, 54))
+    test_eq((len(found.descriptions['first']), len(found.held_out['first']), len(found.training)), (60, 20, 40))
     test_eq(predict([toys['first']], list(toys.values()), quick(), within=True, keep=folder, device='cpu'), found)
     test_eq(len(list(Path(folder).iterdir())), 1)
     again = predict([toys['first']], list(toys.values()), quick(), within=True, device='cpu')
     test_eq(again.held_out, found.held_out)
     other = predict([toys['first']], [toys['second']], quick(), trial=1, device='cpu')
-    test_eq((other.held_out, len(other.training)), ({'first': []}, 60))
+    test_eq((other.held_out, len(other.training)), ({}, 60))
     right
 
 
@@ -125,6 +126,11 @@ def test_all_transfers():
     found = Predictions({}, {'cnn': [3]}, [])
     test_eq(_tested(Transfer(AXES[0], 'cnn', 'cnn', ('cnn',), ('cnn',)), found, {'cnn': range(5)}), [('cnn', 3)])
 
+    references = [['red circles'], ['dogs'], ['green squares']]
+    ceiling(['Dogs', 'Red circles', 'Dogs'], references)
+
+    test_eq(ceiling(['Dogs', 'Red circles', 'Dogs'], references), [1, 1, 0]) # nobody said green squares
+
     values = {'ours': np.array([[.2, .4]]), 'constant': np.array([[.1, .1]])}
     table = _table(values, Transfer(AXES[0], 'cnn', 'cnn', ('cnn',), ('cnn',), .39), ['a cup'], 0)
     test_close(table['value'].to_numpy(), np.array([.3, .1]))
@@ -136,7 +142,7 @@ def test_all_transfers():
     table[['transfer', 'row', 'value', 'low', 'high', 'n', 'trials', 'paper']].round(2)
 
     rows = table.set_index(['transfer', 'row'])
-    assert rows.n['first', 'ours'] <= 8
+    test_eq(rows.n['first', 'ours'], 27) # two trials, two of three folds
     test_eq((rows.n['first → second', 'ours'], rows.trials['first', 'ours']), (40, 2))
     assert (table.low <= table.value + 1e-9).all() and (table.value <= table.high + 1e-9).all()
     assert rows.low['first → second', 'ours − shuffled'] > 0

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['AXES', 'Groups', 'SETTINGS', 'ROWS', 'AllPredictions', 'DIFFERENCES', 'Transfer', 'networks_of', 'transfers',
-           'Settings', 'Predictions', 'predict', 'unit_scores', 'interval', 'predict_all', 'compare']
+           'Settings', 'Predictions', 'predict', 'unit_scores', 'interval', 'predict_all', 'ceiling', 'compare']
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #80c10d00
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ..captioner.encoder import Projection
 from ..captioner.training import split_units
 from ..config import MilanError
 from ..files import atomic, fingerprint
-from .annotated import AnnotatedUnits
+from .annotated import OTHER, AnnotatedUnits
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #af02b994
 AXES = ('within network', 'across network', 'across data', 'across task', 'across architecture',
@@ -46,6 +46,10 @@ class Transfer:
     @property
     def title(self) -> str:
         return self.source if self.axis == AXES[0] else f'{self.source} → {self.target}'
+
+    def on_other_pictures(self) -> 'Transfer':
+        "The same transfer, tested on pictures that the captioner never saw."
+        return replace(self, targets=tuple(f'{name}{OTHER}' for name in self.targets))
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #68e0edb4
 def networks_of(plan: Sequence[Transfer], # any transfers
@@ -131,11 +135,12 @@ class Settings:
     learning_rate: float = 3e-3 # of AdamW
     noise: float = .2 # standard deviation on features; half as large a share of them is set to zero
     beam_size: int = 10 # of the search
-    kept: float = .1 # share of a source's units held out, where the source is also a target
+    kept: float = .1 # share of a source's units held out, where the source is also a target …
+    folds: int | None = None # … or, instead of it, the number of parts, of which each trial holds out another
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #ecaa3fbf
-SETTINGS = {'smoke': Settings(None, 16, 32, 16, 16, 32, epochs=10, learning_rate=.02, beam_size=4),
-            'demo': Settings(),
+SETTINGS = {'smoke': Settings(None, 16, 32, 16, 16, 32, epochs=10, learning_rate=.02, beam_size=4, folds=3),
+            'demo': Settings(folds=3),
             'paper': Settings(None, 128, 512, 512, 64, 128, 100, 4, 10, 'bleu', 1e-3, 0., 50)}
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #68d4ce3b
@@ -155,21 +160,36 @@ def _train(features: torch.Tensor, annotations: list[list[str]], validation: lis
     return captioner
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #01f4aed4
-_VERSION = 1 # increase it when the same settings give other predictions
+_VERSION = 2 # increase it when the same settings give other predictions
 
 
 @dataclass
 class Predictions:
     "The descriptions that one captioner predicts, and its training annotations."
     descriptions: dict[str, list[str]] # target → one for each of its units
-    held_out: dict[str, list[int]] # source → rows of the units that were not in training, nor in validation
+    held_out: dict[str, list[int]] # target within a source → rows of the units that were not in training
     training: list[list[str]] # annotations of the training units
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #a3a4b0ec
+def _held(count: int, settings: Settings, trial: int) -> list[int]: # rows of a source
+    if settings.folds is None:
+        return split_units(count, settings.kept, trial)
+    return np.random.default_rng(0).permutation(count)[trial % settings.folds::settings.folds].tolist()
+
+
+def _untaught(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnits],
+              rows: Sequence[tuple[AnnotatedUnits, int]]) -> dict[str, list[int]]:
+    "Of targets that are sources too, on whatever pictures, the rows of units that did not teach."
+    taught, names = {(one.name, one.units[row]) for one, row in rows}, {one.name for one in sources}
+    return {one.name: [row for row, unit in enumerate(one.units)
+                       if (one.name.removesuffix(OTHER), unit) not in taught]
+            for one in targets if one.name.removesuffix(OTHER) in names}
+
+
 def _predict(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnits], settings: Settings,
              trial: int, within: bool, device: str | None, progress: bool) -> Predictions:
-    held = {one.name: split_units(len(one), settings.kept, trial) if within else [] for one in sources}
-    rows = [(one, row) for one in sources for row in range(len(one)) if row not in set(held[one.name])]
+    rows = [(one, row) for one in sources
+            for row in sorted(set(range(len(one))) - set(_held(len(one), settings, trial) if within else []))]
     features = torch.stack([one.features[row] for one, row in rows]).float()
     annotations = [one.annotations[row] for one, row in rows]
     project: Callable[[torch.Tensor], torch.Tensor] = torch.nn.Identity()
@@ -181,7 +201,7 @@ def _predict(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnits
                        progress)
     decode = partial(captioner.decode, progress=progress)
     said = {one.name: decode(project(one.features.float())).captions for one in targets}
-    return Predictions(said, held, annotations)
+    return Predictions(said, _untaught(sources, targets, rows) if within else {}, annotations)
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #daa1e0d9
 def predict(sources: Sequence[AnnotatedUnits], # to learn from
@@ -280,16 +300,29 @@ def _tested(transfer: Transfer, found: Predictions,
             for row in (found.held_out[name] if within else range(len(sets[name])))]
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #29140834
+def ceiling(said: Sequence[str], # (units,) descriptions
+            references: Sequence[Sequence[str]], # (units,) of three texts
+            measure: str = 'word_f1', # see `milan.evaluation.measure`
+           ) -> np.ndarray: # (units,)
+    "What the best of all these descriptions would score for each unit: no choice among them gives more."
+    score = metrics.measure(measure)
+    return np.max([score([text] * len(references), references).values for text in dict.fromkeys(said)], 0)
+
+
 def _score(transfer: Transfer, sets: Mapping[str, AnnotatedUnits], runs: Mapping[int, Predictions],
            constants: Mapping[int, str], measure: str, seed: int) -> dict[str, np.ndarray]:
     tested = {trial: _tested(transfer, one, sets) for trial, one in runs.items()}
     units = dict.fromkeys(unit for part in tested.values() for unit in part)
     column = {unit: i for i, unit in enumerate(units)}
-    values = {row: np.full((len(runs), len(column)), np.nan) for row in ROWS} # row → (trials, units)
+    wanted = [*ROWS, *(['ceiling'] if measure == 'word_f1' else [])] # it takes long by others
+    values = {row: np.full((len(runs), len(column)), np.nan) for row in wanted} # row → (trials, units)
     for number, (trial, one) in enumerate(runs.items()):
         said = [one.descriptions[name][row] for name, row in tested[trial]]
         references = [sets[name].annotations[row] for name, row in tested[trial]]
-        for row, scores in unit_scores(said, references, constants[trial], measure, seed).items():
+        scored = unit_scores(said, references, constants[trial], measure, seed)
+        if 'ceiling' in wanted:
+            scored['ceiling'] = ceiling(said, references, measure)
+        for row, scores in scored.items():
             values[row][number, [column[unit] for unit in tested[trial]]] = scores
     return values | {name: values['ours'] - values[name.removeprefix('ours − ')] for name in DIFFERENCES}
 
@@ -298,7 +331,8 @@ def _table(values: Mapping[str, np.ndarray], transfer: Transfer, constants: Sequ
            seed: int) -> pd.DataFrame:
     used = ' / '.join(f'"{text}"' for text in dict.fromkeys(constants))
     notes = {'constant': f'best on the training annotations: {used}',
-             'shuffled': 'mean over 3 permutations per trial'}
+             'shuffled': 'mean over 3 permutations per trial',
+             'ceiling': 'the best for each unit of all that the captioner says of these units'}
     ends = [interval(one, seed=seed) for one in values.values()]
     trials, n = values['ours'].shape
     table = pd.DataFrame(ends, columns=['value', 'low', 'high'])
