@@ -1,11 +1,11 @@
 # Generated from nbs/12_truth.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.experiments.comparison import NETDISSECT
+from milan.experiments.comparison import UNTHRESHOLDED
 from milan.experiments.truth import (
     dissected,
     named,
     probed,
-    UNTHRESHOLDED,
 )
 import pytest
 
