@@ -8,6 +8,7 @@ __all__ = ['ORIGINAL', 'ORIGINAL_SPATIAL', 'pool', 'Projection', 'Encoder', 'as_
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #941d5fe3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -96,7 +97,7 @@ def _encoded(read: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images:
     parts = []
     for begin in tqdm(range(0, len(flat), batch_size), desc='encode', disable=not progress):
         found = read(flat[begin:begin + batch_size], regions[begin:begin + batch_size]).cpu()
-        parts.append(check_features(found, [f'image {begin + i}' for i in range(len(found))]))
+        parts.append(check_features(found, lambda row, begin=begin: f'image {begin + row}'))
     features = torch.cat(parts)
     return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
 
@@ -207,13 +208,13 @@ def check_images(images: torch.Tensor, # (…, 3, height, width)
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #32538788
 def check_features(features: torch.Tensor, # (regions, …)
-                   names: Sequence[str], # (regions,) what to call each region
+                   name: Callable[[int], str], # what to call the region of a row; only asked where one is wrong
                   ) -> torch.Tensor: # the same
     "Raise `MilanError` for features that are not numbers."
     wrong = (~features.isfinite()).flatten(1).any(1).nonzero()
     if len(wrong):
         raise MilanError(
-            f'the features of {names[int(wrong[0])]} are not finite ({len(wrong)} of {len(features)} in its'
+            f'the features of {name(int(wrong[0]))} are not finite ({len(wrong)} of {len(features)} in its'
             ' batch); look at the network\'s weights, its transform and that image'
         )
     return features

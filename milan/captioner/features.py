@@ -54,7 +54,7 @@ def _read(
     masks = torch.stack([mask.float() for job in batch for mask in job.masks])
     images = torch.stack([job.image for job in batch])
     check_images(images, None)
-    return rows, check_features(encoder.read(images, masks, owner).cpu(), [name(row) for row in rows])
+    return rows, check_features(encoder.read(images, masks, owner).cpu(), lambda row: name(rows[row]))
 
 # %% ../../nbs/07_captioner/03_features.ipynb #356b0885
 class _Table: # rows of features, filled in any order
