@@ -8,7 +8,6 @@ __all__ = ['ORIGINAL', 'ORIGINAL_SPATIAL', 'pool', 'Projection', 'Encoder', 'as_
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #941d5fe3
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -208,7 +207,7 @@ def check_images(images: torch.Tensor, # (…, 3, height, width)
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #32538788
 def check_features(features: torch.Tensor, # (regions, …)
-                   name: Callable[[int], str], # what to call the region of a row; only asked where one is wrong
+                   name: Callable[[int], str], # what to call the region of a row; asked where one is wrong
                   ) -> torch.Tensor: # the same
     "Raise `MilanError` for features that are not numbers."
     wrong = (~features.isfinite()).flatten(1).any(1).nonzero()
