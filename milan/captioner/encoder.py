@@ -8,6 +8,7 @@ __all__ = ['ORIGINAL', 'ORIGINAL_SPATIAL', 'pool', 'Projection', 'Encoder', 'as_
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #941d5fe3
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -96,9 +97,13 @@ def _encoded(read: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images:
     parts = []
     for begin in tqdm(range(0, len(flat), batch_size), desc='encode', disable=not progress):
         found = read(flat[begin:begin + batch_size], regions[begin:begin + batch_size]).cpu()
-        parts.append(check_features(found, lambda row, begin=begin: f'image {begin + row}'))
+        parts.append(check_features(found, partial(_image_name, begin)))
     features = torch.cat(parts)
     return features.view(*shape[:-1], -1, features.shape[-1]) if len(shape) > 1 else features
+
+
+def _image_name(begin: int, row: int) -> str: # of a row of a batch
+    return f'image {begin + row}'
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #9ba03f7e
 class Encoder(nn.Module):
@@ -207,7 +212,7 @@ def check_images(images: torch.Tensor, # (…, 3, height, width)
 
 # %% ../../nbs/07_captioner/02_encoder.ipynb #32538788
 def check_features(features: torch.Tensor, # (regions, …)
-                   name: Callable[[int], str], # what to call the region of a row; asked where one is wrong
+                   name: Callable[[int], str], # what to call a row's region; asked where it is wrong
                   ) -> torch.Tensor: # the same
     "Raise `MilanError` for features that are not numbers."
     wrong = (~features.isfinite()).flatten(1).any(1).nonzero()
