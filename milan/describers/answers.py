@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LONGEST', 'read_answer', 'Answer', 'keep', 'kept', 'Unanswered', 'Reply', 'Model', 'ask_all']
 
-# %% ../../nbs/10_describers/12_answers.ipynb #51d585a8
+# %% ../../nbs/10_describers/12_answers.ipynb #2d5aca9e
 import contextlib
 import json
 import threading
@@ -21,7 +21,7 @@ from ..config import MilanError
 from ..files import atomic
 from .prompts import Question
 
-# %% ../../nbs/10_describers/12_answers.ipynb #c24264d4
+# %% ../../nbs/10_describers/12_answers.ipynb #91d151e5
 LONGEST = 200 # characters of a description
 _DECODER = json.JSONDecoder()
 
@@ -55,7 +55,7 @@ def read_answer(text: str, # what a model replied
     different = {phrase.lower(): phrase for phrase in reversed(phrases)}
     return [different.pop(low) for low in map(str.lower, phrases) if low in different and low != 'none']
 
-# %% ../../nbs/10_describers/12_answers.ipynb #cd3d0366
+# %% ../../nbs/10_describers/12_answers.ipynb #1c14cd3a
 @dataclass(frozen=True)
 class Answer:
     "What is known of one question."
@@ -81,7 +81,7 @@ class Answer:
             return ''
         return self.unanswered or f'no JSON with descriptions, twice; last: {self.replies[-1][:80]!r}'
 
-# %% ../../nbs/10_describers/12_answers.ipynb #8857dfd4
+# %% ../../nbs/10_describers/12_answers.ipynb #0bec2292
 def keep(path: Path, # a .json file
          answer: Answer, # with a reply
          question: Question, # its text is kept too, for people to read
@@ -104,7 +104,7 @@ def kept(path: Path, # of `keep`
     except (OSError, ValueError, KeyError, TypeError):
         return Answer()
 
-# %% ../../nbs/10_describers/12_answers.ipynb #972fd5fe
+# %% ../../nbs/10_describers/12_answers.ipynb #396381dc
 class Unanswered(MilanError):
     "A question stays without a reply; the message says why. Other questions may be answered."
 
@@ -131,7 +131,7 @@ class Model(Protocol):
              ) -> list[Reply]: # one for each
         "Ask. Raises `Unanswered` for questions without a reply, `MilanError` where asking on is useless."
 
-# %% ../../nbs/10_describers/12_answers.ipynb #6c0b6772
+# %% ../../nbs/10_describers/12_answers.ipynb #77c97c00
 class _Asking: # shared by the workers
     def __init__(self, model: Model, folder: Path, again: bool) -> None:
         self.model, self.folder, self.again, self.identity = model, folder, again, model.identity()
@@ -157,7 +157,7 @@ class _Asking: # shared by the workers
         if self.fatal:
             raise self.fatal
         if self.unanswered >= self.patience:
-            raise Unanswered(f'not asked, as {self.unanswered} in a row had no reply: {self.why}')
+            raise Unanswered(f'not asked, as {self.patience} in a row had no reply: {self.why}')
         try:
             replies = self.model.reply(questions)
         except Unanswered as error:
@@ -167,10 +167,11 @@ class _Asking: # shared by the workers
         except MilanError as error:
             self.fatal = error
             raise
-        self.unanswered = 0
+        with self.guard:
+            self.unanswered = 0
         return replies
 
-# %% ../../nbs/10_describers/12_answers.ipynb #e9af1816
+# %% ../../nbs/10_describers/12_answers.ipynb #17d45e50
 def _with(answer: Answer, reply: Reply, address: str) -> Answer:
     tokens = answer.tokens[0] + reply.tokens[0], answer.tokens[1] + reply.tokens[1]
     return Answer((*answer.replies, reply.text), address, tokens)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Asked', 'Sent', 'ChatServer', 'says', 'nearest_colours', 'name_colours']
 
-# %% ../../nbs/15_command/16_chat.ipynb #62ce774f
+# %% ../../nbs/15_command/16_chat.ipynb #a433be38
 import base64
 import http.server
 import io
@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..images.scenes import COLOURS
 
-# %% ../../nbs/15_command/16_chat.ipynb #8e1633a2
+# %% ../../nbs/15_command/16_chat.ipynb #8f3ac269
 @dataclass(frozen=True)
 class Asked:
     "One request."
@@ -45,18 +45,19 @@ def _read(request: Mapping[str, Any], number: int, key: str) -> Asked:
     parts = request['messages'][-1]['content']
     texts = [part['text'] for part in parts if part['type'] == 'text']
     urls = [part['image_url']['url'] for part in parts if part['type'] == 'image_url']
-    pictures = [Image.open(io.BytesIO(base64.b64decode(url.removeprefix('data:image/jpeg;base64,'), validate=True)))
-                .convert('RGB') for url in urls]
+    files = [base64.b64decode(url.removeprefix('data:image/jpeg;base64,'), validate=True) for url in urls]
+    pictures = [Image.open(io.BytesIO(one)).convert('RGB') for one in files]
     return Asked(number, request['model'], '\n'.join(texts), pictures, key)
 
 
 def _completion(text: str) -> Sent:
     usage = {'prompt_tokens': 1000, 'completion_tokens': 10, 'total_tokens': 1010}
     choice = {'index': 0, 'finish_reason': 'stop', 'message': {'role': 'assistant', 'content': text}}
-    body = {'id': '1', 'object': 'chat.completion', 'created': 0, 'model': 'toy', 'choices': [choice], 'usage': usage}
+    body = {'id': '1', 'object': 'chat.completion', 'created': 0, 'model': 'toy', 'choices': [choice],
+            'usage': usage}
     return Sent(body=json.dumps(body).encode(), headers={'Content-Type': 'application/json'})
 
-# %% ../../nbs/15_command/16_chat.ipynb #9c4c47fe
+# %% ../../nbs/15_command/16_chat.ipynb #29a63f16
 class _Chat(http.server.BaseHTTPRequestHandler):
     server: 'ChatServer'
     protocol_version = 'HTTP/1.1' # connections are kept
@@ -83,7 +84,7 @@ class _Chat(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments: Any) -> None:
         "Say nothing."
 
-# %% ../../nbs/15_command/16_chat.ipynb #6b16a33b
+# %% ../../nbs/15_command/16_chat.ipynb #0c014ba0
 class ChatServer(http.server.ThreadingHTTPServer):
     "A model on 127.0.0.1, for the length of a `with` block."
     daemon_threads = True
@@ -123,13 +124,13 @@ class ChatServer(http.server.ThreadingHTTPServer):
     def handle_error(self, *arguments: Any) -> None:
         "The client hung up."
 
-# %% ../../nbs/15_command/16_chat.ipynb #9c898825
+# %% ../../nbs/15_command/16_chat.ipynb #b460bbae
 def says(*descriptions: str, # best first
         ) -> str:
     "The JSON that the describer asks for."
     return json.dumps({'descriptions': descriptions})
 
-# %% ../../nbs/15_command/16_chat.ipynb #e47dd9d3
+# %% ../../nbs/15_command/16_chat.ipynb #47ea3b1e
 def nearest_colours(picture: Image.Image, # RGB
                    ) -> Counter[str]: # colour → pixels
     "How many pixels of a region have each colour."
