@@ -3,10 +3,12 @@
 from pathlib import Path
 from milan.cli.describing import (
     check_captioner,
+    check_options,
     check_out,
     check_units,
     default_folder,
     describer_name,
+    parse_prices,
 )
 import pytest
 
@@ -43,6 +45,12 @@ def test_exemplars():
         test_eq((refused.returncode, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
 
 
+# 07_describing.ipynb, section "Options of the describer"
+def test_options_of_the_describer():
+    test_eq([parse_prices('0.40, 1.60'), parse_prices('3,.5'), parse_prices(None)], [(.4, 1.6), (3, .5), None])
+    with expect_fail(MilanError, contains='two numbers'): parse_prices('0.40')
+
+
 # 07_describing.ipynb, section "Checks before the pass"
 def test_checks_before_the_pass():
     with expect_fail(MilanError, contains="did you mean 'stamps'"): check_captioner('stamp')
@@ -51,6 +59,12 @@ def test_checks_before_the_pass():
             ['concepts', 'milan:shapes', 'milan:shapes'])
     with expect_fail(MilanError, contains='disagree'): describer_name('concepts', 'shapes')
     with expect_fail(MilanError, contains='choose concepts'): describer_name('concept', None)
+    test_eq(describer_name('openai:toy@http://127.0.0.1:1/v1', None), 'openai:toy@http://127.0.0.1:1/v1')
+    test_eq(check_options('hf:a', milan={'beam_size': None}, vlm={'limit': 3, 'dry_run': False}), {'limit': 3})
+    for name, named, said in (('concepts', {'vlm': {'dry_run': True}}, '--dry-run is an option of vision'),
+                              ('openai:a', {'milan': {'beam_size': 3}}, '--beam-size is an option of captioners'),
+                              ('hf:a', {'vlm': {'concurrency': 3}}, '--concurrency is an option of servers')):
+        with expect_fail(MilanError, contains=said): check_options(name, **{'milan': {}, 'vlm': {}, **named})
 
     folder = Path(tempfile.mkdtemp())
     check_out(folder/'new')
@@ -175,3 +189,36 @@ def test_descriptions_slow():
     for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
     shutil.rmtree(home)
     print('\n'.join(one.split('; ')[0][:150] for one in told))
+
+
+# 07_describing.ipynb, section "A vision-language model"
+@pytest.mark.slow
+def test_a_vision_language_model_slow():
+    from milan.testing.chat import ChatServer, name_colours
+
+    home = Path(tempfile.mkdtemp())
+    (home/'prompt.txt').write_text('{pictures} Which colour?')
+    os.environ['MILAN_RESULTS_DIR'], os.environ['MILAN_DATA_DIR'] = str(home/'results'), str(home/'data')
+    os.environ['OPENAI_API_KEY'] = 'sk-planted-0123456789'
+    with ChatServer(name_colours) as server:
+        asks = ('describe', 'planted/shapes', 'shapes', '--layers', 'colours', '--units', 'colours:0-7',
+                '--device', 'cpu', '--describer', f'openai:toy@{server.url}')
+        runs = [run_command(*asks, '--dry-run', '--prices', '2,8'), run_command(*asks, '--limit', '2'),
+                run_command(*asks), run_command(*asks, '--prompt', home/'prompt.txt', '--show', 'cropped')]
+        counts = len(server.asked)
+        gone = run_command(*asks[:-1], 'openai:toy@http://127.0.0.1:9/v1')
+    print('\n'.join(line for one in runs[:2] for line in one.stdout.splitlines()[:1] if 'results' not in line))
+    test_eq([one.exit_code for one in runs], [0, 0, 0, 0])
+    test_eq(counts, 8 + 8) # nothing twice, and nothing by the dry run
+    test_eq([server.asked[-1].text, len(server.asked[-1].pictures), server.asked[-1].key],
+            ['Each of the 15 pictures shows one region, cut out of a larger image. Which colour?', 15,
+             'Bearer sk-planted-0123456789'])
+    found = (home/'results').rglob('descriptions.csv')
+    tables = sorted((pd.read_csv(path, keep_default_na=False) for path in found), key=len)
+    test_eq([len(one) for one in tables], [2, 8, 8])
+    test_eq(tables[0].description.tolist(), ['red things', 'orange things'])
+    test_eq((gone.exit_code, 'no server answers at http://127.0.0.1:9/v1' in gone.stderr), (1, True))
+    kept = [path.read_bytes() for path in home.rglob('*') if path.is_file()]
+    assert not any(b'sk-planted' in one for one in kept) and 'sk-planted' not in str([one.output for one in runs])
+    for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR', 'OPENAI_API_KEY'): del os.environ[name]
+    shutil.rmtree(home)

@@ -1,14 +1,14 @@
 # Generated from nbs/12_answers.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
-from milan.describers.prompts import Question
+from milan.describers.prompts import PictureQuestion
 from milan.describers.answers import (
     Answer,
     ask_all,
     keep,
     kept,
+    ModelReply,
     read_answer,
-    Reply,
     Unanswered,
 )
 
@@ -42,7 +42,7 @@ def test_reading_an_answer():
 def test_an_answer_and_where_it_is_kept():
     folder = Path(tempfile.mkdtemp())
     answer = Answer(('{"descriptions": ["red balls"]}',), 'http://127.0.0.1:8000/v1', (1200, 9))
-    keep(folder/'a'/'1.json', answer, Question('What is it?', ()), {'model': 'any'})
+    keep(folder/'a'/'1.json', answer, PictureQuestion('What is it?', ()), {'model': 'any'})
     print((folder/'a'/'1.json').read_text())
 
     test_eq(kept(folder/'a'/'1.json'), answer)
@@ -68,9 +68,9 @@ def test_asking():
             with self.guard:
                 self.asked += questions
                 number = len(self.asked)
-            return [Reply(self.function(question, number)) for question in questions]
+            return [ModelReply(self.function(question, number)) for question in questions]
 
-    def about(unit): return Question(f'unit {unit}', ())
+    def about(unit): return PictureQuestion(f'unit {unit}', ())
     def says(*descriptions): return json.dumps({'descriptions': descriptions})
 
     folder = Path(tempfile.mkdtemp())

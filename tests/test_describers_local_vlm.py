@@ -2,7 +2,7 @@
 
 from milan.config import MilanError
 from milan.describers.answers import Unanswered
-from milan.describers.prompts import Question
+from milan.describers.prompts import PictureQuestion
 from milan.files import fingerprint
 from milan.describers.local_vlm import (
     generate,
@@ -69,7 +69,8 @@ def tiny_llava(answers=True):
 def test_asking():
     folder = tiny_llava()
     red, blue = (as_jpeg(Image.new('RGB', (40, 30), name)) for name in ('red', 'blue'))
-    questions = [Question('What is it?', (red, blue)), Question('What is it, and what is it like?', (blue,))]
+    questions = [PictureQuestion('What is it?', (red, blue)),
+                 PictureQuestion('What is it, and what is it like?', (blue,))]
     generate(*load_parts(folder), questions, longest=1)
 
     test_eq([one.text for one in generate(*load_parts(folder), questions, 2)],
@@ -128,7 +129,7 @@ def test_errors():
     broken = LocalVLM(folder, 'cpu')
     with pytest.raises(Unanswered, match='failed'): # more images than the text has places for
         broken._processor.chat_template = 'no place for images'
-        broken.reply([Question('What?', (as_jpeg(Image.new('RGB', (9, 9))),))])
+        broken.reply([PictureQuestion('What?', (as_jpeg(Image.new('RGB', (9, 9))),))])
     (folder/'chat_template.jinja').unlink()
     with pytest.raises(MilanError, match='has no chat template'): LocalVLM(folder, 'cpu')
     (folder/'model.safetensors').write_bytes(b'damaged')

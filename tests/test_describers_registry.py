@@ -1,4 +1,4 @@
-# Generated from nbs/08_registry.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/20_registry.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.describers.registry import (
@@ -27,7 +27,7 @@ def example():
     return scenes, planted, found
 
 
-# 08_registry.ipynb, section "A describer of your own"
+# 20_registry.ipynb, section "A describer of your own"
 def test_a_describer_of_your_own():
     def brightest(exemplar): # which channel is brightest in the regions?
         red, green, blue = (exemplar.images * exemplar.masks).sum((0, 2, 3))
@@ -44,7 +44,7 @@ def test_a_describer_of_your_own():
     test_eq(own.describe(found, units={'colours': [2, 4]}).unit.tolist(), [2, 4])
 
 
-# 08_registry.ipynb, section "Captioners, and labels"
+# 20_registry.ipynb, section "Captioners, and labels"
 @pytest.mark.training
 def test_captioners_and_labels():
     scenes, planted, found = example()
@@ -55,7 +55,7 @@ def test_captioners_and_labels():
     assert sum(one == other for one, other in pairs) >= 8
 
 
-# 08_registry.ipynb, section "By name"
+# 20_registry.ipynb, section "By name"
 @pytest.mark.training
 def test_by_name():
     scenes, planted, found = example()
@@ -68,8 +68,23 @@ def test_by_name():
     pairs = zip(named.planted[:9], named.description[:9], strict=True)
     assert sum(said in (one, f'{one} areas') for one, said in pairs) >= 7
 
+    from milan.testing.chat import ChatServer, name_colours
 
-# 08_registry.ipynb, section "Errors"
+    scenes, planted, found = example()
+    with ChatServer(name_colours) as server:
+        seeing = load(f'openai:toy@{server.url}', several=2, concurrency=4, folder=Path(tempfile.mkdtemp()))
+        table = require_table(seeing.describe(found, progress=False), seeing.name)
+    table[['unit', 'description', 'candidates']].assign(planted=planted.planted['colours']).head(4)
+
+    test_eq(table.description.tolist()[:4], [f'{name} things' for name in planted.planted['colours'][:4]])
+    assert isinstance(seeing, Describer) and seeing.name == 'openai:toy'
+    test_eq([seeing.model.concurrency, seeing.several, seeing.settings()['candidates']], [4, 2, 2])
+    sure = load(f'verified:openai:toy@{server.url}', images=scenes, teacher=None)
+    test_eq([sure.name, sure.describer.model.address], ['verified openai:toy', server.url])
+    test_eq(load('openai:a@b:7b@http://c/v1').model.model, 'a@b:7b')
+
+
+# 20_registry.ipynb, section "Errors"
 def test_errors():
     global MilanError, pytest
     import pytest
@@ -78,6 +93,10 @@ def test_errors():
 
     columns = {'layer': ['a', 'a'], 'unit': [1, 1]}
     for make, text in ((lambda: load('concept'), "did you mean 'concepts'"),
+                       (lambda: load('openai'), "no describer 'openai'; there are"),
+                       (lambda: load('openai:a@http://b/v1', colour='red'), "unexpected keyword argument 'col"),
+                       (lambda: load('openai:a@http://me:key@b/v1'), 'not of the form'),
+                       (lambda: load('hf:/no/such/folder'), 'cannot be loaded'),
                        (lambda: load('concepts'), 'needs images='),
                        (lambda: load('verified:milan:stamps'), 'needs images='),
                        (lambda: load('netdissect', network='planted/shapes'), 'needs segmentations='),

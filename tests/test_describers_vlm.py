@@ -25,7 +25,7 @@ from fastcore.test import test_eq
 
 from milan import images as pictures
 from milan import networks
-from milan.describers.answers import Reply
+from milan.describers.answers import ModelReply
 from milan.describers.concepts import ConceptsDescriber
 from milan.describers.verified import Verified
 from milan.exemplars import compute
@@ -46,7 +46,7 @@ class Toy:
         self.asked += 1
         replies = {3: '{"descriptions": ["none"]}', 4: 'Hm.', 5: 'Hm.'}
         usual = json.dumps({'descriptions': [f'thing {self.asked}', f'object {self.asked}']})
-        return [Reply(replies.get(self.asked, usual), (1000, 10)) for _ in questions]
+        return [ModelReply(replies.get(self.asked, usual), (1000, 10)) for _ in questions]
 
 
 # 13_vlm.ipynb, section "The table"
@@ -111,7 +111,7 @@ def test_chosen_by_evidence():
         "Round shapes first, and each colour further down."
         def reply(self, questions):
             texts = ['round shapes', *sorted(pictures.scenes.COLOURS), 'circles']
-            return [Reply(json.dumps({'descriptions': texts}))] * len(questions)
+            return [ModelReply(json.dumps({'descriptions': texts}))] * len(questions)
 
     folder = tempfile.mkdtemp()
     scenes, planted = pictures.ShapeScenes(300, seed=1), networks.load('planted/shapes')

@@ -8,7 +8,9 @@ __all__ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect', '
            'Halves', 'Recorded', 'for_pages', 'halves_of', 'recorded_units', 'ConceptsDescriber', 'assess_all',
            'families_of', 'CaptionerDescriber', 'Describer', 'LabelDescriber', 'OwnDescriber', 'load', 'require_table',
            'evidence_rows', 'evidence_table', 'random_units', 'top_auc', 'OrElse', 'Verified', 'assess_phrases',
-           'either', 'evidence_of', 'phrases_table']
+           'either', 'evidence_of', 'phrases_table', 'PictureQuestion', 'pictures_of', 'question_of', 'read_prompt',
+           'Answer', 'Model', 'ModelReply', 'Unanswered', 'ask_all', 'read_answer', 'Estimate', 'VLMDescriber',
+           'estimate', 'Endpoint', 'require_server', 'LocalVLM']
 
 # %% ../../nbs/10_describers/00_describers.ipynb #872e6ce2
 from .dissection import compexp, ious, netdissect, read_compexp, read_netdissect
@@ -17,10 +19,15 @@ from .baselines import constant, shuffled
 from .choice import Choice, Combination, Evidence, choose, combine, decide
 from .assessment import Assessed, Halves, Recorded, for_pages, halves_of, recorded_units
 from .concepts import ConceptsDescriber, assess_all, families_of
-from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber
-from .registry import load, require_table
 from .nulls import evidence_rows, evidence_table, random_units, top_auc
 from .verified import OrElse, Verified, assess_phrases, either, evidence_of, phrases_table
+from .prompts import PictureQuestion, pictures_of, question_of, read_prompt
+from .answers import Answer, Model, ModelReply, Unanswered, ask_all, read_answer
+from .vlm import Estimate, VLMDescriber, estimate
+from .endpoints import Endpoint, require_server
+from .local_vlm import LocalVLM
+from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber
+from .registry import load, require_table
 
 # %% ../../nbs/10_describers/00_describers.ipynb #615cd2ca
 _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
@@ -29,4 +36,6 @@ _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
          'for_pages', 'halves_of', 'recorded_units', 'ConceptsDescriber', 'assess_all', 'families_of',
          'CaptionerDescriber', 'Describer', 'LabelDescriber', 'OwnDescriber', 'load', 'require_table',
          'evidence_rows', 'evidence_table', 'random_units', 'top_auc', 'OrElse', 'Verified',
-         'assess_phrases', 'either', 'evidence_of', 'phrases_table']
+         'assess_phrases', 'either', 'evidence_of', 'phrases_table', 'PictureQuestion', 'pictures_of',
+         'question_of', 'read_prompt', 'Answer', 'Model', 'ModelReply', 'Unanswered', 'ask_all',
+         'read_answer', 'Estimate', 'VLMDescriber', 'estimate', 'Endpoint', 'require_server', 'LocalVLM']

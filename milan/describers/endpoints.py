@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import MilanError, extra
-from .answers import Reply, Unanswered
-from .prompts import Question, as_data_url
+from .answers import ModelReply, Unanswered
+from .prompts import PictureQuestion, as_data_url
 
 # %% ../../nbs/10_describers/14_endpoints.ipynb #fc6766ab
 HIDDEN = '[key]'
@@ -98,8 +98,8 @@ class Endpoint:
         return {'kind': 'openai', 'model': self.model, 'options': _options(self)}
 
     def reply(self,
-              questions: Sequence[Question], # one
-             ) -> list[Reply]: # one
+              questions: Sequence[PictureQuestion], # one
+             ) -> list[ModelReply]: # one
         "Ask. Raises `Unanswered` where no reply comes, `MilanError` for a wrong key or an unknown model."
         return [_reply(self, question) for question in questions]
 
@@ -108,7 +108,7 @@ def _options(endpoint: Endpoint) -> dict[str, Any]:
     return {name: value for name, value in {**OPTIONS, **endpoint.options}.items() if value is not None}
 
 # %% ../../nbs/10_describers/14_endpoints.ipynb #98642755
-def _messages(question: Question) -> list[dict[str, Any]]:
+def _messages(question: PictureQuestion) -> list[dict[str, Any]]:
     pictures = [{'type': 'image_url', 'image_url': {'url': as_data_url(one)}} for one in question.pictures]
     return [{'role': 'user', 'content': [*pictures, {'type': 'text', 'text': question.text}]}]
 
@@ -118,7 +118,7 @@ def _reason(error: Exception) -> str: # one line, without the key
     return without_key(' '.join(f'{type(error).__name__}: {error}{cause}'.split()))[:300]
 
 
-def _reply(endpoint: Endpoint, question: Question) -> Reply:
+def _reply(endpoint: Endpoint, question: PictureQuestion) -> ModelReply:
     from openai import APIError, AuthenticationError, NotFoundError, PermissionDeniedError
 
     try:
@@ -130,17 +130,17 @@ def _reply(endpoint: Endpoint, question: Question) -> Reply:
     except APIError as error:
         raise Unanswered(f'no reply from {endpoint.address} ({_reason(error)})') from None
     except ValueError: # a body that is not JSON
-        return Reply('')
+        return ModelReply('')
     return _read(done)
 
 
-def _read(done: Any) -> Reply: # of what the client makes of a body
+def _read(done: Any) -> ModelReply: # of what the client makes of a body
     try:
         text, usage = done.choices[0].message.content or '', done.usage
         tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
     except (AttributeError, IndexError, TypeError):
         text, tokens = str(done)[:2000], (0, 0)
-    return Reply(without_key(str(text)), tokens)
+    return ModelReply(without_key(str(text)), tokens)
 
 # %% ../../nbs/10_describers/14_endpoints.ipynb #67075ed9
 def require_server(endpoint: Endpoint, # any

@@ -20,8 +20,8 @@ from ..config import device as device_of
 from ..data.sources import fetch_options
 from ..exemplars.fingerprints import network_hash
 from ..files import fingerprint
-from .answers import Reply, Unanswered
-from .prompts import Question
+from .answers import ModelReply, Unanswered
+from .prompts import PictureQuestion
 
 # %% ../../nbs/10_describers/15_local_vlm.ipynb #804569b6
 def _parts(path: str, dtype: str, local: bool) -> tuple[Any, Any]: # model and processor
@@ -63,7 +63,7 @@ def load_parts(path: str, # '<owner>/<model>' on the hub, or a folder
     return model.eval(), processor
 
 # %% ../../nbs/10_describers/15_local_vlm.ipynb #e59ae355
-def _inputs(processor: Any, questions: Sequence[Question]) -> Any: # of the model
+def _inputs(processor: Any, questions: Sequence[PictureQuestion]) -> Any: # of the model
     turns = [[{'role': 'user', 'content': [*({'type': 'image'} for _ in one.pictures),
                                            {'type': 'text', 'text': one.text}]}] for one in questions]
     texts = [processor.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
@@ -74,9 +74,9 @@ def _inputs(processor: Any, questions: Sequence[Question]) -> Any: # of the mode
 @torch.inference_mode()
 def generate(model: Any, # from `load_parts`
              processor: Any, # of the same model
-             questions: Sequence[Question], # a batch
+             questions: Sequence[PictureQuestion], # a batch
              longest: int = 300, # tokens of a reply
-            ) -> list[Reply]: # one for each
+            ) -> list[ModelReply]: # one for each
     "Replies to a batch of questions."
     inputs = _inputs(processor, questions).to(model.device, dtype=model.dtype)
     tokens = model.generate(**inputs, max_new_tokens=longest, do_sample=False,
@@ -84,7 +84,8 @@ def generate(model: Any, # from `load_parts`
     written = tokens[:, inputs['input_ids'].shape[1]:]
     texts = processor.batch_decode(written, skip_special_tokens=True)
     read, wrote = inputs['attention_mask'].sum(1), (written != processor.tokenizer.pad_token_id).sum(1)
-    return [Reply(*one) for one in zip(texts, zip(read.tolist(), wrote.tolist(), strict=True), strict=True)]
+    counts = zip(read.tolist(), wrote.tolist(), strict=True)
+    return [ModelReply(text, tokens) for text, tokens in zip(texts, counts, strict=True)]
 
 # %% ../../nbs/10_describers/15_local_vlm.ipynb #9907f4db
 @dataclass
@@ -122,8 +123,8 @@ class LocalVLM:
         return self._identity
 
     def reply(self,
-              questions: Sequence[Question], # at most `batch`
-             ) -> list[Reply]: # one for each
+              questions: Sequence[PictureQuestion], # at most `batch`
+             ) -> list[ModelReply]: # one for each
         "Ask. Raises `Unanswered` where the model fails, as where a question is too long for it."
         try:
             return generate(self._model, self._processor, questions, self.longest)

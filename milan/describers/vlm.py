@@ -10,7 +10,7 @@ __all__ = ['PIXELS', 'LETTERS', 'WRITTEN', 'answers_table', 'candidates_table', 
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..config import MilanError, results_dir
 from ..exemplars.store import Exemplars
 from .answers import Answer, Model, Unanswered, ask_all, kept
 from .assessment import rows_of
-from .prompts import Question, Show, question_of, read_prompt
+from .prompts import PictureQuestion, Show, question_of, read_prompt
 
 # %% ../../nbs/10_describers/13_vlm.ipynb #f9af5433
 def answers_table(units: Sequence[tuple[str, int]], # layer and number
@@ -64,7 +64,7 @@ class Estimate:
                 f' ask: about {self.read:,} tokens read and {self.written:,} written{cost}')
 
 
-def tokens_of(question: Question, # about one unit
+def tokens_of(question: PictureQuestion, # about one unit
              ) -> int: # tokens, roughly
     "The length of a question."
     sizes = [Image.open(io.BytesIO(one)).size for one in question.pictures]
@@ -83,17 +83,13 @@ class VLMDescriber:
     limit: int | None = None # only the first units; None: all
     again: bool = False # ask again about units whose answers could not be read twice
     folder: Path | None = None # of answers; None: `results_dir()/'answers'`
+    name: str = field(default='', init=False) # that of the model
 
     def __post_init__(self) -> None:
         for name in ('several', 'count', 'limit'):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise MilanError(f'{name} is {value}: give at least 1')
-        self.text = read_prompt(self.prompt)
-
-    @property
-    def name(self) -> str: # such as 'openai:qwen2.5-vl-7b'
-        "That of the model."
-        return self.model.name
+        self.text, self.name = read_prompt(self.prompt), self.model.name
 
     def settings(self) -> dict[str, Any]:
         "All that the result depends on, apart from the exemplars."
@@ -104,7 +100,7 @@ class VLMDescriber:
                  exemplars: Exemplars, # of the unit
                  layer: str, # module path
                  unit: int, # number within the layer
-                ) -> Question:
+                ) -> PictureQuestion:
         "What is asked about a unit."
         return question_of(exemplars.lookup(layer, unit), self.text, self.show, self.width, self.count,
                            self.several)
