@@ -62,6 +62,8 @@ def test_the_command():
     test_eq(run_command('reproduce', 'toy', '--profile', 'smoke', '--out', 'elsewhere').exit_code, 0)
     assert Path('elsewhere/toy/smoke/report.ipynb').is_file() and not Path('reports').exists()
     test_eq(run_command('reproduce', 'toy', '-p', 'by').exit_code, 1)
+    refused = run_command('reproduce', 'toy', '--rehearse', '--out', 'elsewhere')
+    assert refused.exit_code == 1 and 'exclude each other' in refused.stderr and 'hours within' in refused.stdout
     os.chdir(before)
     del os.environ['MILAN_NOTEBOOKS_DIR'], os.environ['MILAN_RESULTS_DIR']
     shutil.rmtree(home)

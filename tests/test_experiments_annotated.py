@@ -15,6 +15,7 @@ from milan.experiments.annotated import (
     AnnotatedUnits,
     features_of,
     LAYERS,
+    load_annotated,
     missing_sets,
     noun_classes,
     OTHER,
@@ -31,6 +32,8 @@ import tempfile
 import warnings
 
 from fastcore.test import expect_fail, test_close, test_eq
+
+from milan.testing import THREE, annotated_set
 
 warnings.filterwarnings('ignore', message='IProgress') # a warning of a progress-bar library
 
@@ -139,3 +142,5 @@ def test_the_published_annotations():
     assert any('images of alexnet/imagenet' in line for line in lines)
     del os.environ['MILAN_DATA_DIR']
     [line.split(':')[0] for line in lines]
+
+    load_annotated(annotated_set(*THREE))

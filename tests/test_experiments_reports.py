@@ -33,8 +33,8 @@ def noise(): # a figure that does not compress
     return figure
 
 
-# 02_reports.ipynb, section "The folder of a report"
-def test_the_folder_of_a_report():
+# 02_reports.ipynb, section "Rehearsals"
+def test_rehearsals():
     test_eq(report_folder('sweep', 'demo'), reports_dir()/'sweep'/'demo')
     test_eq(report_folder('speed', 'demo', kind='benchmarks'), reports_dir()/'benchmarks'/'speed')
     test_eq(report_folder('speed', 'smoke', None, 'r', 'benchmarks'), Path('r/benchmarks/speed-smoke'))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['THINGS', 'SIZES', 'LAYERS', 'ENCODER', 'OTHER', 'AnnotatedUnits', 'toy_networks', 'PictureSet',
            'SimulatedAnnotations', 'scene_pictures', 'annotate_units', 'features_of', 'resized', 'noun_classes',
-           'Sizes', 'small_classifier', 'simulated_sets', 'missing_sets', 'published_sets']
+           'Sizes', 'small_classifier', 'simulated_sets', 'missing_sets', 'load_annotated', 'published_sets']
 
 # %% ../../nbs/13_experiments/08_annotated.ipynb #bb3a4593
 import hashlib
@@ -40,7 +40,7 @@ from ..images.sets import parts
 from ..networks.network import Network, Transform
 from .classifiers import accuracy, fit_classifier, flip_and_shift, small_cnn, small_vit
 from .generators import fit_generator, made_pictures, small_generator
-from .preflight import annotated_sets, needs_imagenet, space
+from .preflight import annotated_sets, space
 
 # %% ../../nbs/13_experiments/08_annotated.ipynb #0c154e68
 @dataclass
@@ -411,6 +411,16 @@ def missing_sets(names: Sequence[str], # of annotated sets
         needs.append(f'ImageNet weights of the encoder: python -c "{code}" (100 MB, into {home})')
     return needs
 
+# %% ../../nbs/13_experiments/08_annotated.ipynb #4f75f992
+def load_annotated(key: str | Path, # as `milan.annotations.load` takes it
+                  ) -> published.AnnotatedExemplars:
+    "Annotated exemplars, with images of your own ImageNet where a set came without them and it is here."
+    try:
+        source = images.load('imagenet')
+    except MilanError: # not needed by a completed set; otherwise asking for an image says what is missing
+        source = None
+    return published.load(key, source=source)
+
 # %% ../../nbs/13_experiments/08_annotated.ipynb #ea01f5a0
 def published_sets(names: Sequence[str], # of annotated sets
                    encoder: str = 'resnet50', # of the original
@@ -423,7 +433,7 @@ def published_sets(names: Sequence[str], # of annotated sets
     cache = results_dir()/'features' if precompute else None
     sets = {}
     for name in names:
-        found = published.load(name, source=images.load('imagenet') if needs_imagenet(name) else None)
+        found = load_annotated(name)
         features = encode_exemplars(reader, found, progress=progress, cache=cache)
         sets[name] = AnnotatedUnits(name, found.units, found.annotations, features)
     return sets

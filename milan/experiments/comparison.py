@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .. import annotations, images, networks
+from .. import annotations, networks
 from .. import captioner as model
 from .. import evaluation as metrics
 from ..captioner import demo
@@ -32,6 +32,7 @@ from ..describers.registry import CaptionerDescriber
 from ..describers.verified import Verified, assess_phrases, phrases_table
 from ..evaluation.judges import formula_of, names_of
 from ..evaluation.verification import ALL_MEASURES, unit_scores
+from .annotated import load_annotated
 from .figures import plot_marks
 from .preflight import annotated_sets, require, space, weights
 from .unit_sets import UnitSet, annotated_units, pictures_set, planted_captioner, planted_set
@@ -260,12 +261,12 @@ def compared_sets(
     require(missing_for_paper(sets, folder, text_model))
     broden, random, found = segmentations.load(folder), np.random.default_rng(seed), {}
     for name in sets:
-        annotated = annotations.load(name, source=_own_imagenet())
+        annotated = load_annotated(name)
         if units:
             shuffled = pd.DataFrame(annotated.units,
                                     columns=['layer', 'unit']).iloc[random.permutation(len(annotated))]
             annotated = annotated[sorted(shuffled.groupby('layer').head(units).index.tolist())]
-        others = annotations.load(f'not-{name.replace("/", "-")}', source=_own_imagenet()).annotations
+        others = load_annotated(f'not-{name.replace("/", "-")}').annotations
         found[name] = annotated_units(annotated, networks.load(name, device), broden, others[::20], seed)
     return found
 
@@ -273,10 +274,6 @@ def compared_sets(
 def _check_profile(profile: str) -> None:
     if profile not in NOTES:
         raise MilanError(f'no profile {profile!r}: choose {", ".join(NOTES)}')
-
-
-def _own_imagenet() -> Any: # None where it is not here; then no set needs it
-    return images.load('imagenet') if (data_dir()/'imagenet'/'val').is_dir() else None
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #576ef980
 def captioner_for(
@@ -300,7 +297,7 @@ def captioner_for(
     key = f'not-{name.replace("/", "-")}'
     folder = models_dir()/'captioners'/f'{key}-{encoder}-{seed}'
     if not (folder/'captioner.json').exists():
-        made = model.train_on(annotations.load(key, source=_own_imagenet()), original_encoder(encoder),
+        made = model.train_on(load_annotated(key), original_encoder(encoder),
                               seed=seed, device=device, folder=folder.with_name(f'.{folder.name}'),
                               decoder_settings={'criterion': 'bleu', 'patience': 4},
                               card={'data': f'MILANNOTATIONS, {key}'})

@@ -13,6 +13,7 @@ from .. import annotations, images, networks
 from ..config import MilanError, results_dir, why_not
 from ..data import manifests
 from ..files import require_space
+from .reports import rehearsal_folder
 
 # %% ../../nbs/13_experiments/04_preflight.ipynb #0c62eba1
 Check = str | None | Sequence[str] | Callable[[], object]
@@ -84,6 +85,8 @@ def annotated_sets(*names: str, # such as 'alexnet/imagenet'
 def space(size: float, # gigabytes
          ) -> list[str]: # one line if the disk is too full
     "Free space for results."
+    if rehearsal_folder() is not None: # its data are small
+        return []
     return why_not(lambda: require_space(results_dir(), int(size * 1e9)))
 
 # %% ../../nbs/13_experiments/04_preflight.ipynb #abb3aa79

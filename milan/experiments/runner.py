@@ -25,7 +25,7 @@ import pandas as pd
 from ..config import MilanError, extra, package_folder, results_dir
 from ..files import atomic, file_hash, fingerprint, remove
 from .records import PROFILES, Metrics, nearest, read, record_files
-from .reports import check_profile, report_folder
+from .reports import REHEARSAL, check_profile, rehearsal_folder, report_folder
 
 # %% ../../nbs/13_experiments/05_runner.ipynb #6bc73fad
 KINDS = ('guides', 'experiments', 'benchmarks')
@@ -166,6 +166,8 @@ def _clean(path: Path, source: str) -> None:
             for one in cell.outputs: # a warning names the file that it comes from
                 if 'text' in one:
                     one.text = one.text.replace(f'{package_folder().parent}{os.sep}', '')
+    if rehearsal_folder() is not None:
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f'**{REHEARSAL}**'))
     nbformat.write(notebook, path)
 
 # %% ../../nbs/13_experiments/05_runner.ipynb #1e707429
