@@ -402,7 +402,7 @@ def lay_out(folder: str | Path, # new
 
 # %% ../../nbs/13_experiments/19_rehearsal.ipynb #967a93d5
 SIZES: dict[str, dict[str, Any]] = {
-    'baselines': {'experiments': ['alexnet/imagenet']},
+    'baselines': {'experiments': ['alexnet/imagenet'], 'trainings': 1},
     'editing': {'epochs': 1, 'random_orders': 1, 'most': 4}, 'generalization': {'trials': 1, 'epochs': 1},
     'importance': {'trials': 4, 'ties': 1}, 'language': {'epochs': 1}, 'train_a_captioner': {'epochs': 2},
     'verification': {'experiments': ['alexnet/imagenet']}
