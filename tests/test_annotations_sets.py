@@ -228,7 +228,6 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
         'ids.csv lacks a column': lambda folder: rewrite(folder, '3/ids.csv', b'0,0\n0,0', b'0\n0'),
         'ids.csv lacks one value': lambda folder: rewrite(folder, '3/ids.csv', b'0,0\n0,0', b'0,0\n0'),
         'ids.csv is not UTF-8': lambda folder: rewrite(folder, '3/ids.csv', b'0,0', b'0,\xe9'),
-        'activations.csv is missing': lambda folder: (folder / '3/activations.csv').unlink(),
         'units.npy has a unit twice': lambda folder: change(folder, '3/units.npy', lambda units: units * 0),
         'units.npy has a negative unit': lambda folder: change(folder, '3/units.npy', lambda units: -units),
         'units.npy lacks a unit': lambda folder: change(folder, '3/units.npy', lambda units: units[:1]),
@@ -305,6 +304,8 @@ def test_what_is_wrong_with_a_set_and_what_is_said():
             (folder / 'viz').mkdir(),
             (folder / 'README').write_text('read me'),
         ),
+        # as scripts/export_milannotations.py of the original packs a set
+        'activations.csv is missing': lambda folder: (folder / '3/activations.csv').unlink(),
         'masks of True and False': lambda folder: change(folder, '3/masks.npy', lambda masks: masks.astype(bool)),
         'masks of 0 and 255': lambda folder: change(folder, '3/masks.npy', lambda masks: masks * 255),
     }

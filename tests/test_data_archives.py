@@ -26,6 +26,7 @@ from milan.data.archives import (
     ar_members,
     open_deb,
     open_tar,
+    pack_zip,
     rcc_files,
     require_whole,
     unpack,
@@ -194,6 +195,29 @@ def test_zip_archives():
     with expect_fail(zipfile.BadZipFile):
         unpack_zip(zipfile.ZipFile(io.BytesIO(lying(make_zip({'a.csv': bytes(5000)}), 900))), folder,
                    at_most=1000)
+    remove(folder)
+
+
+# 01_archives.ipynb, section "Packing"
+def test_packing():
+    folder = Path(tempfile.mkdtemp())
+    (folder/'masks.npy').write_bytes(bytes(100_000))
+    files = [('annotations.csv', b'layer,unit,summary'), ('conv1/masks.npy', folder/'masks.npy')]
+    packed = pack_zip(folder/'set.zip', files)
+    [(entry.filename, entry.file_size, entry.compress_size) for entry in zipfile.ZipFile(packed).infolist()]
+
+    again = pack_zip(folder/'again.zip', iter(files), len(files))
+    test_eq(again.read_bytes(), packed.read_bytes())
+    (folder/'there').mkdir()
+    test_eq(unpack_zip(zipfile.ZipFile(packed), folder/'there', holds='annotations.csv'), 2)
+    test_eq((folder/'there'/'conv1'/'masks.npy').read_bytes(), bytes(100_000))
+
+    faults = {'exists already': files, 'twice': [files[0], files[0]], 'relative': [('../a', b'')]}
+    for said, wrong in faults.items():
+        with expect_fail(MilanError, contains=said):
+            pack_zip(folder/('set.zip' if 'exists' in said else 'b.zip'), wrong)
+    with expect_fail(FileNotFoundError): pack_zip(folder/'b.zip', [files[0], ('a.npy', folder/'nothing.npy')])
+    test_eq(sorted(path.name for path in folder.iterdir()), ['again.zip', 'masks.npy', 'set.zip', 'there'])
     remove(folder)
 
 

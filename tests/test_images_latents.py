@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from milan.images.latents import (
+    draw_latents,
     Latents,
     read_latents,
+    write_latents,
 )
 
 import tempfile
@@ -62,3 +64,35 @@ def test_latent_codes():
 
     both.unlink()
     with expect_fail(MilanError, contains='z.pth'): read_latents(both.parent)
+
+
+# 03_latents.ipynb, section "New codes"
+def test_new_codes():
+    codes, classes = draw_latents(2000, classes=10)
+    codes.shape, round(codes.std().item(), 2), round(codes.abs().max().item(), 1), classes[:8]
+
+    assert all(map(torch.equal, (codes, classes), draw_latents(2000, classes=10)))
+    assert not torch.equal(codes, draw_latents(2000, classes=10, seed=1)[0])
+    test_eq(classes.bincount().shape, (10,))
+    assert codes.abs().max() > 3 and abs(codes.std() - 1) < .01
+    short, _ = draw_latents(2000, 8, truncation=.5)
+    assert .9 < short.abs().max() <= 1
+
+    folder = write_latents(Path(tempfile.mkdtemp())/'biggan-zs-imagenet', *draw_latents(50))
+    written = read_latents(folder)
+    written
+
+    assert all(map(torch.equal, written.tensors, draw_latents(50)))
+    test_eq(sorted(path.name for path in folder.iterdir()), ['y.pth', 'z.pth'])
+    assert read_latents(write_latents(folder.with_name('codes'), codes)).size == 0
+
+    loaded = [torch.load(file, weights_only=True) for file in sorted(folder.iterdir())] # y, z
+    test_eq([len(one.shape) for one in sorted(loaded, key=lambda one: not one.dtype.is_floating_point)], [2, 1])
+
+    for sizes in ((0,), (5, 0), (5, 8, 0)):
+        with expect_fail(MilanError, contains='at least'): draw_latents(*sizes)
+    with expect_fail(MilanError, contains='truncation'): draw_latents(5, truncation=0)
+    with expect_fail(MilanError, contains='as many rows'):
+        write_latents(folder.with_name('b'), codes, classes[:3])
+    with expect_fail(MilanError, contains='z.pth'): write_latents(folder, codes)
+    test_eq(sorted(path.name for path in folder.parent.iterdir()), ['biggan-zs-imagenet', 'codes'])

@@ -8,17 +8,19 @@ __all__ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', '
            'MODELS', 'NO_NOUNS', 'PACKED', 'PARTS', 'PIECE', 'PROPERTIES', 'QUALITIES', 'Qualification', 'Question',
            'RECORD', 'Rules', 'SAME', 'SAY_NOTHING', 'SCHEMAS', 'SETS', 'SIDE', 'SPACY_VECTORS', 'TRANSFORMS', 'Usual',
            'Views', 'WordVectors', 'annotate', 'answer_key', 'check_imagenet', 'clean', 'colour_names', 'common',
-           'compare', 'complete', 'concatenate', 'corrections', 'farthest', 'gain', 'grammar', 'groups', 'growth',
-           'hits', 'image_columns', 'length_shares', 'lengths', 'load', 'missing', 'mock_up', 'nearness', 'numbered',
-           'outline_qualities', 'parts_of_speech', 'phrase', 'picture_path', 'picture_words', 'pictures', 'plural',
-           'present', 'properties', 'question_form', 'read_annotations', 'read_qualification', 'read_split', 'require',
-           'resolve', 'singular', 'squash', 'task_page', 'unreachable', 'upload_qualification', 'vocabulary',
-           'web_address', 'word_vectors', 'words', 'words_of', 'write_split']
+           'compare', 'complete', 'concatenate', 'corrections', 'credits_of', 'export_zip', 'farthest', 'gain',
+           'grammar', 'groups', 'growth', 'hits', 'image_columns', 'length_shares', 'lengths', 'load', 'may_be_shared',
+           'missing', 'mock_up', 'nearness', 'numbered', 'outline_qualities', 'parts_of_speech', 'phrase',
+           'picture_path', 'picture_words', 'pictures', 'plural', 'present', 'properties', 'question_form',
+           'read_annotations', 'read_qualification', 'read_split', 'require', 'resolve', 'singular', 'squash',
+           'task_page', 'unreachable', 'upload_qualification', 'vocabulary', 'web_address', 'word_vectors', 'words',
+           'words_of', 'write_split']
 
 # %% ../../nbs/06_annotations/00_annotations.ipynb #32a6645c
 from .sets import BASE, GROUPS, SETS, AnnotatedExemplar, AnnotatedExemplars
 from .splits import FORMAT, read_split, write_split
 from .sets import annotate, concatenate, load, present, read_annotations, require, resolve
+from .exporting import credits_of, export_zip, may_be_shared
 from .images import IMAGENET, PIECE, RECORD, TRANSFORMS, check_imagenet, compare, complete
 from .images import numbered, squash
 from .language import KEPT, MODELS, PACKED, PARTS, PROPERTIES, SPACY_VECTORS, WordVectors
@@ -41,8 +43,10 @@ _all_ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', 'An
          'QUALITIES', 'Qualification', 'Question', 'RECORD', 'Rules', 'SAME', 'SAY_NOTHING', 'SCHEMAS',
          'SETS', 'SIDE', 'SPACY_VECTORS', 'TRANSFORMS', 'Usual', 'Views', 'WordVectors', 'annotate',
          'answer_key', 'check_imagenet', 'clean', 'colour_names', 'common', 'compare', 'complete',
-         'concatenate', 'corrections', 'farthest', 'gain', 'grammar', 'groups', 'growth', 'hits',
-         'image_columns', 'length_shares', 'lengths', 'load', 'missing', 'mock_up', 'nearness',
+         'concatenate', 'corrections', 'credits_of', 'export_zip', 'farthest', 'gain', 'grammar',
+         'groups', 'growth', 'hits',
+         'image_columns', 'length_shares', 'lengths', 'load', 'may_be_shared', 'missing', 'mock_up',
+         'nearness',
          'numbered', 'outline_qualities', 'parts_of_speech', 'phrase', 'picture_path', 'picture_words',
          'pictures', 'plural', 'present', 'properties', 'question_form', 'read_annotations',
          'read_qualification', 'read_split', 'require', 'resolve', 'singular', 'squash', 'task_page',

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Exemplar', 'Exemplars', 'Items', 'MaskRule', 'RunningQuantile', 'RunningTopK', 'active', 'as_html', 'as_picture',
-           'call', 'check_sizes', 'compare', 'compute', 'dtype_of', 'exclusive', 'first_process_first', 'grid',
-           'image_of', 'images_hash', 'in_eval', 'latent_of', 'mask_of', 'name_of', 'neighbours', 'network_hash',
-           'prepared', 'processes', 'quantile_at', 'quantile_table', 'rank_and_count', 'readout_hash', 'renamed',
-           'responses', 'size_of', 'stack', 'strip', 'thresholds', 'transform_hash', 'upsample']
+           'call', 'check_sizes', 'compare', 'compute', 'dtype_of', 'exclusive', 'export_maia', 'first_process_first',
+           'grid', 'image_of', 'images_hash', 'in_eval', 'latent_of', 'mask_of', 'name_of', 'neighbours',
+           'network_hash', 'prepared', 'processes', 'quantile_at', 'quantile_table', 'rank_and_count', 'readout_hash',
+           'renamed', 'responses', 'size_of', 'stack', 'strip', 'thresholds', 'transform_hash', 'upsample']
 
 # %% ../../nbs/05_exemplars/00_exemplars.ipynb #29768df0
 from .masks import MaskRule, active, mask_of, thresholds, upsample
@@ -20,11 +20,12 @@ from .show import Exemplar, as_html, as_picture, check_sizes, grid, strip
 from .store import Exemplars
 from .sharing import exclusive, first_process_first, processes, rank_and_count
 from .compute import compute
+from .maia import export_maia
 from .neighbours import compare, neighbours, renamed, responses
 
 # %% ../../nbs/05_exemplars/00_exemplars.ipynb #c75d40a2
 _all_ = ['Exemplar', 'Exemplars', 'Items', 'MaskRule', 'RunningQuantile', 'RunningTopK', 'active', 'as_html',
-         'as_picture', 'call', 'check_sizes', 'compare', 'compute', 'dtype_of', 'exclusive',
+         'as_picture', 'call', 'check_sizes', 'compare', 'compute', 'dtype_of', 'exclusive', 'export_maia',
          'first_process_first', 'grid', 'image_of', 'images_hash', 'in_eval', 'latent_of', 'mask_of',
          'name_of', 'neighbours', 'network_hash', 'prepared', 'processes', 'quantile_at',
          'quantile_table', 'rank_and_count', 'readout_hash', 'renamed', 'responses', 'size_of', 'stack',

@@ -295,17 +295,19 @@ def open_published(folder: Path, # of the layer
     ids = activations = None # images and masks are enough to describe units
     if images is None or (folder/'ids.csv').exists() or (folder/'activations.csv').exists():
         ids = _read_csv(folder/'ids.csv', np.int64)
-        activations = _read_csv(folder/'activations.csv', np.float32)
+        if (folder/'activations.csv').exists(): # what scripts/export_milannotations.py packs lacks it
+            activations = _read_csv(folder/'activations.csv', np.float32)
         _require_tables(folder, ids, activations, (count, k))
     return PublishedLayer(folder, source, None, masks, images, units, ids, activations, k)
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #940394b9
-def _require_tables(folder: Path, ids: np.ndarray, activations: np.ndarray, shape: tuple[int, int]) -> None:
+def _require_tables(folder: Path, ids: np.ndarray, activations: np.ndarray | None,
+                    shape: tuple[int, int]) -> None:
     for name, found in (('ids.csv', ids), ('activations.csv', activations)):
-        if found.shape != shape:
+        if found is not None and found.shape != shape:
             raise MilanError(f'{folder/name} has {found.shape[0]} rows of {found.shape[1]}, and masks.npy '
                              f'{shape[0]} units of {shape[1]} images; fetch the set again')
-    if not np.isfinite(activations).all():
+    if activations is not None and not np.isfinite(activations).all():
         raise MilanError(f'{folder/"activations.csv"} has numbers that are not finite; fetch the set again')
     if (ids < 0).any():
         row, column = np.argwhere(ids < 0)[0]

@@ -84,7 +84,7 @@ class _Tables(_Units):
     def _table(self, layer: str | int, name: str) -> np.ndarray:
         table = getattr(self._layer(layer), name)
         if table is None:
-            raise MilanError(f'{self.folder/str(layer)} holds images and masks only, and no {name}.csv')
+            raise MilanError(f'{self.folder/str(layer)} holds no {name}.csv')
         return table
 
     def unit_numbers(self,
@@ -274,8 +274,9 @@ def _export_layer(folder: Path, part: StoredLayer, truncate: bool) -> None:
         masks[row] = mask.numpy()
     images.flush()
     masks.flush()
-    if part.ids is not None and part.activations is not None:
+    if part.ids is not None:
         np.savetxt(folder/'ids.csv', part.ids, fmt='%d', delimiter=',')
+    if part.activations is not None:
         np.savetxt(folder/'activations.csv', part.activations, fmt='%.5e', delimiter=',')
     if isinstance(part, NativeLayer): # of a published set they are unknown
         thresholds = [part.threshold(row) for row in range(len(part.units))]

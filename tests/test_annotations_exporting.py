@@ -1,0 +1,122 @@
+# Generated from nbs/09_exporting.ipynb by `make export`. Edit the notebook, not this file.
+
+from milan.config import MilanError
+from milan.exemplars.store import Exemplars
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import warnings
+from milan.annotations.exporting import (
+    credits_of,
+    export_zip,
+    may_be_shared,
+)
+
+import tempfile
+import zipfile
+
+import torch
+from fastcore.test import expect_fail, test_eq, test_warns
+
+from milan.annotations.sets import annotate, concatenate, load
+from milan.data.archives import unpack_zip
+from milan.files import remove
+from milan.images.sets import ShapeScenes
+from milan.testing import THREE, annotated_set, made_up_set
+
+
+class Licensed:
+    "A data set of which only the licences matter."
+    def __init__(self, *licences):
+        self.table = pd.DataFrame({'licence': licences, 'credit': 'somebody', 'file': 'a.png'})
+
+
+def opened(packed, **settings):
+    "The set in a zip."
+    folder = Path(tempfile.mkdtemp())/'net'/'photos'
+    folder.mkdir(parents=True)
+    unpack_zip(zipfile.ZipFile(packed), folder, holds='annotations.csv')
+    return load(folder, **settings)
+
+
+# 09_exporting.ipynb, section "Which pictures may be passed on?"
+def test_which_pictures_may_be_passed_on():
+    some = ('CC-BY-SA-4.0', 'GPL-2+ or GFDL-1.2', 'CC-BY-NC-4.0', 'NOASSERTION')
+    {licence: may_be_shared(licence) for licence in some}
+
+    for licence in ('CC0-1.0', 'CC-BY-2.0', 'CC-PDDC', 'public-domain', 'MIT', 'LGPL-3',
+                    'OFL-1.1 AND Unicode-DFS-2016'):
+        assert may_be_shared(licence), licence
+    for licence in ('', 'unknown', 'CC-BY-ND-4.0', 'CC-BY-NC-SA-4.0', 'CC-BY-4.0 AND NOASSERTION',
+                    'All rights reserved'):
+        assert not may_be_shared(licence), licence
+
+    folder = made_up_set()
+    found = Exemplars.open(folder) # pictures 1 to 27
+    credits_of(found, ShapeScenes(40)).head(3)
+
+    test_eq(credits_of(found, ShapeScenes(40)).image.tolist(), np.unique(found.ids('conv1')).tolist())
+    with expect_fail(MilanError, contains='shows picture 27'): credits_of(found, ShapeScenes(5))
+    with expect_fail(MilanError, contains='licences'): credits_of(found, [1, 2])
+    remove(folder.parent)
+
+
+# 09_exporting.ipynb, section "The zip"
+def test_the_zip():
+    home = Path(tempfile.mkdtemp())
+    own = load(annotated_set(*THREE, folder=home/'net'/'photos')) # its pictures are all number 0
+    packed = export_zip(own, home/'net-photos.zip', images=Licensed('CC-BY-4.0'))
+    zipfile.ZipFile(packed).namelist()
+
+    back = opened(packed)
+    test_eq((back.units, back.annotations), (own.units, own.annotations))
+    for one, other in zip(back, own, strict=True):
+        assert (one.images == other.images).all() and (one.masks == other.masks).all()
+        test_eq(one.activations, other.activations)
+    test_eq(zipfile.ZipFile(packed).read('credits.csv').decode().split(),
+            ['image,licence,credit', '0,CC-BY-4.0,somebody'])
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter('always')
+        bare = export_zip(own, home/'bare.zip', images=Licensed('NOASSERTION'))
+    str(told[0].message)
+
+    assert not any('images' in name or 'credits' in name for name in zipfile.ZipFile(bare).namelist())
+    back = opened(bare)
+    test_eq((back.units, back.annotations), (own.units, own.annotations))
+    with expect_fail(MilanError, contains='images.npy'): back[0]
+    test_eq(opened(bare, source=[torch.zeros(3, 8, 8)])[0].images.shape, (2, 3, 8, 8))
+    test_eq(export_zip(own, home/'said.zip', pictures=False).read_bytes(), bare.read_bytes())
+
+    test_warns(lambda: export_zip(own, home/'unknown.zip'))
+    whole = export_zip(own, home/'whole.zip', pictures=True) # on one's own responsibility
+    assert any('images' in name for name in zipfile.ZipFile(whole).namelist())
+    test_eq(opened(whole)[1].images, own[1].images)
+
+    folder = made_up_set()
+    table = [[f'{unit.unit} {which}' for which in 'abc'] for unit in Exemplars.open(folder).units]
+    native = annotate(Exemplars.open(folder), table, 'net/scenes')
+    back = opened(export_zip(native, home/'native.zip', images=ShapeScenes(40)))
+    test_eq((back.units, back.annotations), (native.units, native.annotations))
+    assert all((one.masks == other.masks).all() for one, other in zip(back, native, strict=True))
+    assert all((one.images - other.images).abs().max() < .003 for one, other in zip(back, native, strict=True))
+    few = annotate(own._entries[0].exemplars.select(k=1), own.annotations)
+    test_eq(opened(export_zip(few, home/'few.zip', pictures=True))[0].images.shape, (1, 3, 8, 8))
+    sorted(zipfile.ZipFile(home/'native.zip').namelist())[:8]
+
+    part = own[:2]
+    test_eq(opened(export_zip(part, home/'part.zip', pictures=True)).units, part.units)
+    text = annotate(own._entries[0].exemplars, [['a, "b"\nc']] * 4, count=1)
+    test_eq(opened(export_zip(text, home/'text.zip', pictures=True), count=1).annotations, text.annotations)
+    remove(folder.parent)
+
+    both = concatenate([own, load(annotated_set(*THREE, folder=home/'other'/'photos'))])
+    with expect_fail(MilanError, contains='each set by itself'): export_zip(both, home/'both.zip')
+    with expect_fail(MilanError, contains='exists already'): export_zip(own, packed, pictures=True)
+    (home/'net'/'photos'/'3'/'images.npy').unlink()
+    with expect_fail(MilanError, contains='no images.npy'): export_zip(load(home/'net'/'photos'), home/'b.zip', True)
+    for name in ('ids.csv', 'activations.csv'): (home/'other'/'photos'/'3'/name).unlink()
+    with expect_fail(MilanError, contains='no ids.csv'):
+        export_zip(load(home/'other'/'photos'), home/'b.zip', pictures=False)
+    assert not any(path.name.startswith('.') or path.name in ('b.zip', 'both.zip') for path in home.iterdir())
+    remove(home)
