@@ -114,7 +114,8 @@ def test_the_zip():
     with expect_fail(MilanError, contains='each set by itself'): export_zip(both, home/'both.zip')
     with expect_fail(MilanError, contains='exists already'): export_zip(own, packed, pictures=True)
     (home/'net'/'photos'/'3'/'images.npy').unlink()
-    with expect_fail(MilanError, contains='no images.npy'): export_zip(load(home/'net'/'photos'), home/'b.zip', True)
+    with expect_fail(MilanError, contains='no images.npy'):
+        export_zip(load(home/'net'/'photos'), home/'b.zip', pictures=True)
     for name in ('ids.csv', 'activations.csv'): (home/'other'/'photos'/'3'/name).unlink()
     with expect_fail(MilanError, contains='no ids.csv'):
         export_zip(load(home/'other'/'photos'), home/'b.zip', pictures=False)

@@ -47,7 +47,8 @@ def examples() -> list[list[str]]:
     from typer.main import get_command
 
     pages, group = [], get_command(app)
-    for command in [group, *group.commands.values(), *group.commands['data'].commands.values()]:
+    inner = [one for name in ('data', 'export') for one in group.commands[name].commands.values()]
+    for command in [group, *group.commands.values(), *inner]:
         pages.append(command.help or '')
     lines = (line.strip() for page in pages for line in page.splitlines())
     return [shlex.split(line[2:]) for line in lines if line.startswith('$ ')]

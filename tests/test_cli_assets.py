@@ -13,7 +13,8 @@ import tempfile
 import torch
 from fastcore.test import test_eq
 
-from milan.testing import print_help, run_command, run_process
+import milan.images
+from milan.testing import forget, print_help, run_command, run_process, user_folder
 
 
 # 10_assets.ipynb, section "Names"
@@ -72,3 +73,15 @@ def test_the_commands():
     missing = run_command('data', 'complete', 'alexnet/imagenet')
     test_eq((missing.exit_code, 'Traceback' in missing.stderr), (1, False))
     assert 'milannotations-alexnet-imagenet' in missing.stderr
+
+    home = user_folder('data')
+    results = [run_command('data', 'latents', 'biggan-zs-places365', '--count', 20),
+               run_command('data', 'latents', 'biggan-zs-imagenet', '--count', 20, '--side', 128,
+                           '--out', home/'own'),
+               run_command('data', 'latents', 'biggan-zs-imagenet', '--count', 20, '--out', home/'own'),
+               run_command('data', 'latents', 'biggan-zs-imagenet', '--truncation', -1)]
+    test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in results], [(0, False)] * 2 + [(1, False)] * 2)
+    drawn = milan.images.load('biggan-zs-places365') # what was put there by hand is used as it is
+    test_eq((len(drawn), drawn[0][0].shape, drawn.tensors[1].max() < 365), (20, (140,), True))
+    forget(home)
+    drawn
