@@ -35,7 +35,8 @@ def test_annotated_sets():
     options = {'a': (), 'b': ('--images', 'shapes'), 'c': ('--pictures',), 'd': ('--no-pictures',)}
     results = [run_command('export', 'annotations', place, home/f'{name}.zip', *more)
                for name, more in options.items()]
-    print('\n'.join(one.stdout + one.stderr for one in results).replace(str(home), '…'))
+    print('\n'.join([results[0].stderr.splitlines()[0], *(one.stdout.strip() for one in results)]).replace(
+        str(home), '…'))
 
     test_eq([one.exit_code for one in results], [0] * 4)
     packed = [any('images' in file for file in zipfile.ZipFile(home/f'{name}.zip').namelist()) for name in 'abcd']
@@ -75,3 +76,15 @@ def test_described_units():
     assert not list(home.glob('b.*'))
     forget(home)
     shutil.rmtree(folder)
+
+
+# 15_exporting.ipynb, section "Latents"
+def test_latents():
+    home = user_folder('data')
+    run_command('data', 'latents', 'biggan-zs-imagenet', '--count', 5)
+    result = run_command('export', 'latents', 'biggan-zs-imagenet', home/'zs.zip')
+    test_eq((result.exit_code, zipfile.ZipFile(home/'zs.zip').namelist()),
+            (0, ['biggan-zs-imagenet/y.pth', 'biggan-zs-imagenet/z.pth']))
+    missing = run_command('export', 'latents', home/'nothing', home/'e.zip')
+    test_eq((missing.exit_code, 'Traceback' in missing.stderr, (home/'e.zip').exists()), (1, False, False))
+    forget(home)

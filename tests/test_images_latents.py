@@ -7,11 +7,13 @@ import torch
 from milan.images.latents import (
     draw_latents,
     Latents,
+    pack_latents,
     read_latents,
     write_latents,
 )
 
 import tempfile
+import zipfile
 
 from fastcore.test import expect_fail, test_eq
 from PIL import Image
@@ -86,6 +88,15 @@ def test_new_codes():
     test_eq(sorted(path.name for path in folder.iterdir()), ['y.pth', 'z.pth'])
     assert read_latents(write_latents(folder.with_name('codes'), codes)).size == 0
 
+    packed = zipfile.ZipFile(pack_latents(folder, folder.with_name('biggan-zs-imagenet.zip')))
+    packed.namelist()
+
+    packed.extractall(folder.with_name('unpacked'))
+    test_eq(len(read_latents(folder.with_name('unpacked')/'biggan-zs-imagenet')), 50)
+    with expect_fail(MilanError, contains='holds no .pth'):
+        pack_latents(folder.parent/'none', folder.parent/'a.zip')
+    assert not (folder.parent/'a.zip').exists()
+
     loaded = [torch.load(file, weights_only=True) for file in sorted(folder.iterdir())] # y, z
     test_eq([len(one.shape) for one in sorted(loaded, key=lambda one: not one.dtype.is_floating_point)], [2, 1])
 
@@ -94,5 +105,6 @@ def test_new_codes():
     with expect_fail(MilanError, contains='truncation'): draw_latents(5, truncation=0)
     with expect_fail(MilanError, contains='as many rows'):
         write_latents(folder.with_name('b'), codes, classes[:3])
-    with expect_fail(MilanError, contains='z.pth'): write_latents(folder, codes)
-    test_eq(sorted(path.name for path in folder.parent.iterdir()), ['biggan-zs-imagenet', 'codes'])
+    with expect_fail(MilanError, contains='not written here'): write_latents(folder, codes)
+    test_eq(sorted(path.name for path in folder.parent.iterdir()),
+            ['biggan-zs-imagenet', 'biggan-zs-imagenet.zip', 'codes', 'unpacked'])

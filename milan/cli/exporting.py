@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['export', 'Out', 'AnnotatedSet', 'Licensed', 'Pictures', 'PerUnit', 'Described', 'Key', 'BaseURL', 'PictureCount',
-           'ModelId', 'ScoreColumn', 'Root', 'MaiaName', 'export_annotations', 'export_to_catalogue',
-           'export_to_neuronpedia', 'export_to_maia']
+           'ModelId', 'ScoreColumn', 'Root', 'MaiaName', 'LatentsFolder', 'export_annotations', 'export_to_catalogue',
+           'export_to_neuronpedia', 'export_to_maia', 'export_latents']
 
 # %% ../../nbs/15_command/15_exporting.ipynb #62e8cfbb
 from pathlib import Path
@@ -136,3 +136,24 @@ def export_to_maia(folder: Described, # or of exemplars
     from milan.exemplars import export_maia
 
     typer.echo(export_maia(open_units(folder), root, network))
+
+# %% ../../nbs/15_command/15_exporting.ipynb #3eb4aa32
+LatentsFolder = Annotated[str, typer.Argument(
+    help='A name such as biggan-zs-imagenet, below $MILAN_DATA_DIR, or a folder with .pth files.',
+    **DEFAULT_UNSHOWN)]
+
+
+@export.command('latents')
+def export_latents(name: LatentsFolder, # or name
+                   out: Out, # zip
+                  ) -> None:
+    """Pack latents of a generator.
+
+    [dim]Example[/dim]
+    $ milan export latents biggan-zs-imagenet biggan-zs-imagenet.zip
+    """
+    from milan.config import data_dir
+    from milan.images import pack_latents
+
+    folder = Path(name) if Path(name).is_dir() else data_dir()/name
+    typer.echo(pack_latents(folder, out, quiet=False))

@@ -10,10 +10,10 @@ __all__ = ['BIGGAN_CLASSES', 'BIGGAN_CODES', 'COLOURS', 'COLUMNS', 'COMMON', 'CO
            'clipart', 'clipart_words', 'compose', 'concatenate', 'concept_masks', 'concepts', 'crop_boxes', 'decoded',
            'demo', 'depicted', 'difference_hash', 'draw_latents', 'draw_scene', 'emoji', 'emoji_categories',
            'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'hypernyms', 'is_flat', 'kinds_of',
-           'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem', 'names', 'open_picture', 'parts',
-           'photograph_credits', 'photographs', 'plain_background', 'probe', 'published', 'read_latents', 'read_nouns',
-           'require_side', 'resized_crop', 'same_things', 'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants',
-           'write_latents', 'write_on']
+           'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem', 'names', 'open_picture',
+           'pack_latents', 'parts', 'photograph_credits', 'photographs', 'plain_background', 'probe', 'published',
+           'read_latents', 'read_nouns', 'require_side', 'resized_crop', 'same_things', 'shape_kinds', 'spurious',
+           'stamp_kind', 'stamps', 'variants', 'write_latents', 'write_on']
 
 # %% ../../nbs/02_images/00_images.ipynb #c9b430a3
 from .clipart import clipart, clipart_words
@@ -34,7 +34,7 @@ from .folders import COLUMNS, ImageFolder, ImageSet, LabelledFolder
 from .latents import BIGGAN_CLASSES, BIGGAN_CODES, Latents, draw_latents
 from .files import fit_object, open_picture
 from .folders import concatenate, require_side, resized_crop
-from .latents import read_latents, write_latents
+from .latents import pack_latents, read_latents, write_latents
 from .scenes import COLOURS, LETTERS, SHAPES, SIZE, TEXTURES, VERSION, Region, Scene
 from .scenes import concept_masks, concepts, draw_scene, make_scene
 from .kinds import KINDS, Labelled, Side, kinds_of, same_things, shape_kinds
@@ -54,6 +54,7 @@ _all_ = ['BIGGAN_CLASSES', 'BIGGAN_CODES', 'COLOURS', 'COLUMNS', 'COMMON', 'CORN
          'draw_scene', 'emoji',
          'emoji_categories', 'emoji_names', 'file_words', 'fit_object', 'gcompris', 'groups', 'hypernyms',
          'is_flat', 'kinds_of', 'latents', 'licence_of', 'licences', 'load', 'make_scene', 'name_stem',
-         'names', 'open_picture', 'parts', 'photograph_credits', 'photographs', 'plain_background', 'probe',
+         'names', 'open_picture', 'pack_latents', 'parts', 'photograph_credits', 'photographs',
+         'plain_background', 'probe',
          'published', 'read_latents', 'read_nouns', 'require_side', 'resized_crop', 'same_things',
          'shape_kinds', 'spurious', 'stamp_kind', 'stamps', 'variants', 'write_latents', 'write_on']
