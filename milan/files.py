@@ -13,6 +13,7 @@ import contextlib
 import csv
 import errno
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -29,7 +30,7 @@ from filelock import FileLock
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors.torch import load_file
 
-from .config import MilanError, data_dir
+from .config import MilanError, data_dir, extra
 
 # %% ../nbs/00_base/01_files.ipynb #b81a9aad
 def fingerprint(value: Any, # anything that JSON can express; other objects count by their `repr`
@@ -363,23 +364,38 @@ def csv_text(table: pd.DataFrame, # any table; its index is left out
     returns = table.map(lambda value: isinstance(value, str) and '\r' in value).to_numpy().any()
     return table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
+# %% ../nbs/00_base/01_files.ipynb #3a361a59
+def _is_parquet(path: str | Path) -> bool: # raises `MilanError` for one that cannot be read or written here
+    if Path(path).suffix != '.parquet':
+        return False
+    with extra('parquet'):
+        importlib.import_module('pyarrow') # without it, pandas gives a long message about several engines
+    return True
+
 # %% ../nbs/00_base/01_files.ipynb #2672ac2f
 def write_table(table: pd.DataFrame, # any table; its index is left out
-                path: str | Path, # a CSV file, replaced as a whole
+                path: str | Path, # a CSV file, or a .parquet; replaced as a whole
                ) -> Path: # the file
-    "Write a table as CSV. `read_table` gives it back."
+    "Write a table as CSV or Parquet. `read_table` gives it back. Raises `MilanError` without pyarrow."
     with atomic(path) as beside:
-        beside.write_text(csv_text(table), encoding='utf-8', newline='')
+        if _is_parquet(path):
+            table.to_parquet(beside, index=False)
+        else:
+            beside.write_text(csv_text(table), encoding='utf-8', newline='')
     return Path(path)
 
 # %% ../nbs/00_base/01_files.ipynb #9f99b651
-def read_table(path: str | Path, # a CSV file with a header
+def read_table(path: str | Path, # a CSV file with a header, or a .parquet
                text: Sequence[str] = ('layer', 'description'), # names of columns whose cells stay text
               ) -> pd.DataFrame: # an empty cell in a text column is ''
     "Read a table from `write_table` or elsewhere. Raises `MilanError` for a file that is not a table."
     try:
+        if _is_parquet(path):
+            return pd.read_parquet(path)
         table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[''],
                             encoding='utf-8')
+    except MilanError:
+        raise
     except (OSError, ValueError) as error:
         raise MilanError(f'{path} cannot be read as a table ({error}); give a CSV file') from error
     for name, column in table.items():

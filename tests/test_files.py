@@ -44,6 +44,7 @@ from milan.files import (
     write_table,
 )
 
+import importlib.util
 import shutil
 import tempfile
 import threading
@@ -260,6 +261,18 @@ def test_tables():
     found = read_table(folder/'odd.csv')
     shutil.rmtree(folder)
     found
+
+    folder = Path(tempfile.mkdtemp())
+    odd = pd.DataFrame({'layer': ['1', 'a'], 'unit': [3, 4], 'description': ['=1+1', ''], 'score': [.5, None]})
+    if importlib.util.find_spec('pyarrow'):
+        kept = read_table(write_table(odd, folder/'odd.parquet'))
+        pd.testing.assert_frame_equal(kept, odd, check_dtype=False)
+        (folder/'odd.parquet').write_text('no table')
+        with expect_fail(MilanError, contains='cannot be read'): read_table(folder/'odd.parquet')
+    else:
+        with expect_fail(MilanError, contains="[parquet]'"): write_table(odd, folder/'odd.parquet')
+        test_eq(list(folder.iterdir()), [])
+    shutil.rmtree(folder)
 
 
 # 01_files.ipynb, section "Tensors"
