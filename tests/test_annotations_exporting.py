@@ -86,7 +86,7 @@ def test_the_zip():
     test_eq((back.units, back.annotations), (own.units, own.annotations))
     with expect_fail(MilanError, contains='images.npy'): back[0]
     test_eq(opened(bare, source=[torch.zeros(3, 8, 8)])[0].images.shape, (2, 3, 8, 8))
-    test_eq(export_zip(own, home/'said.zip', pictures=False).read_bytes(), bare.read_bytes())
+    test_eq(export_zip(own, home/'new'/'said.zip', pictures=False).read_bytes(), bare.read_bytes())
 
     test_warns(lambda: export_zip(own, home/'unknown.zip'))
     whole = export_zip(own, home/'whole.zip', pictures=True) # on one's own responsibility

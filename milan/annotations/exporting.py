@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import MilanError
-from ..data.archives import pack_zip
+from ..data.archives import pack_zip, require_new
 from ..exemplars.layouts import PublishedLayer
 from ..exemplars.store import Exemplars
 from .sets import AnnotatedExemplars
@@ -81,8 +81,8 @@ def _pictures_wanted(exemplars: Exemplars, pictures: bool | None, credits: pd.Da
     if credits is None:
         why = 'their licences are unknown: give the data set as images=, or say pictures=True or False'
     elif len(wrong := credits[~credits['licence'].map(may_be_shared)]):
-        why = (f'{len(wrong)} of {len(credits)} may not be passed on, or nobody knows; picture '
-               f'{wrong["image"].iloc[0]} has the licence {wrong["licence"].iloc[0]!r}')
+        why = (f'{len(wrong)} of {len(credits)} have no licence that allows it; picture '
+               f'{wrong["image"].iloc[0]} has {wrong["licence"].iloc[0]!r}')
     else:
         return True
     warnings.warn(f'the pictures are left out ({why})', stacklevel=3)
@@ -105,6 +105,7 @@ def export_zip(found: AnnotatedExemplars, # of one set, from `load` or `annotate
               ) -> Path: # the zip
     """Pack an annotated set in the published layout. Raises `MilanError` for several sets, for a file that
     exists, and for a set that nobody could use: one without pictures and without their numbers."""
+    require_new(path)
     if len(found.sets) > 1:
         raise MilanError(f'there are units of {", ".join(found.sets)}: export each set by itself, '
                          'found.of(name)')
@@ -117,7 +118,9 @@ def export_zip(found: AnnotatedExemplars, # of one set, from `load` or `annotate
     head = [('annotations.csv', _annotations(found))]
     if wanted and credits is not None:
         head.append(('credits.csv', bytes(credits.to_csv(index=False), 'utf-8')))
-    with tempfile.TemporaryDirectory(dir=Path(path).absolute().parent, prefix='.export-') as beside:
+    parent = Path(path).absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix='.export-') as beside:
         folder = exemplars.folder if _stored_as_published(exemplars) else exemplars.export(Path(beside)/'set')
         files = list(_layer_files(folder, exemplars.layers, wanted))
         return pack_zip(path, [*head, *files], len(files) + len(head), quiet)

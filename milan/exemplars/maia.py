@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..config import MilanError
-from ..files import atomic
+from ..files import atomic, require_replaceable
 from .layouts import NativeLayer, StoredLayer
 from .store import Exemplars
 
@@ -58,6 +58,7 @@ def export_maia(exemplars: Exemplars, # from `compute`; published sets have no t
     if not network or Path(network).name != network:
         raise MilanError(f'network {network!r} is to be the name of a folder, such as resnet152')
     place = Path(root)/network/'imagenet'
+    require_replaceable(place) # before long work
     with atomic(place) as beside:
         for layer, part in exemplars._stored.items():
             _write_layer(beside/layer, part)
