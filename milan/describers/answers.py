@@ -139,14 +139,20 @@ class Model(Protocol):
 
 # %% ../../nbs/10_describers/12_answers.ipynb #77c97c00
 class _Asking: # shared by the workers
-    def __init__(self, model: Model, folder: Path, again: bool) -> None:
+    def __init__(self,
+                 model: Model, # that is asked
+                 folder: Path, # of the answers
+                 again: bool, # ask again what was answered by nothing that can be read
+                ) -> None:
         self.model, self.folder, self.again, self.identity = model, folder, again, model.identity()
         self.guard, self.locks = threading.Lock(), dict[str, threading.Lock]()
         self.unanswered, self.why, self.patience = 0, '', max(8, 2 * model.workers)
         self.fatal: MilanError | None = None
 
     @contextlib.contextmanager
-    def hold(self, keys: Sequence[str]) -> Iterator[None]: # so that no other worker asks the same
+    def hold(self,
+             keys: Sequence[str], # of questions
+            ) -> Iterator[None]: # so that no other worker asks the same
         with self.guard:
             locks = [self.locks.setdefault(key, threading.Lock()) for key in sorted(set(keys))]
         with contextlib.ExitStack() as stack:
@@ -154,12 +160,16 @@ class _Asking: # shared by the workers
                 stack.enter_context(lock)
             yield
 
-    def found(self, path: Path) -> Answer: # on disk
+    def found(self,
+              path: Path, # of an answer
+             ) -> Answer: # on disk
         answer = kept(path)
         failed = answer.complete and answer.descriptions is None
         return Answer() if failed and self.again else answer
 
-    def reply(self, questions: Sequence[PictureQuestion]) -> list[ModelReply]:
+    def reply(self,
+              questions: Sequence[PictureQuestion], # at most the model's batch
+             ) -> list[ModelReply]:
         if self.fatal:
             raise self.fatal
         if self.unanswered >= self.patience:

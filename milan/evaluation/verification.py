@@ -76,14 +76,18 @@ class _Half:
     def layers(self) -> np.ndarray: # (units,)
         return np.array([unit.layer for unit in self.observed.units])
 
-    def own(self, values: np.ndarray) -> np.ndarray: # (images, units) → standardised in each unit's layer
+    def own(self,
+            values: np.ndarray, # (images, units)
+           ) -> np.ndarray: # standardised in each unit's layer
         found = np.zeros(values.shape)
         for layer, known in self.known.items():
             rows = self.layers == layer
             found[:, rows] = standardised(values[:, rows], known)
         return found
 
-    def partial(self, holds: np.ndarray) -> np.ndarray: # (images, descriptions) → (units, descriptions)
+    def partial(self,
+                holds: np.ndarray, # (images, descriptions)
+               ) -> np.ndarray: # (units, descriptions)
         one, found = self.own(self.activations), np.zeros((self.activations.shape[1], holds.shape[1]))
         for layer, known in self.known.items():
             rows = self.layers == layer

@@ -111,10 +111,10 @@ def regress(outcome: Sequence[float] | np.ndarray, # (units,) such as the rise o
     products = np.einsum('ui,uj->uij', x, np.column_stack([x, y])).reshape(len(y), -1) # per unit, all pairs
     rows = []
     for j, name in enumerate(x.columns):
-        def slope(mean: np.ndarray, j: int = j) -> float: # from the means of the products
+        def _slope(mean: np.ndarray, j: int = j) -> float: # from the means of the products
             both = mean.reshape(size, size + 1)
             return float(np.linalg.lstsq(both[:, :size], both[:, size], rcond=None)[0][j])
-        value, interval = slope(products.mean(0)), bootstrap(products, slope, seed=seed)
+        value, interval = _slope(products.mean(0)), bootstrap(products, _slope, seed=seed)
         spread = max((interval[1] - interval[0]) / (2 * NormalDist().inv_cdf(.975)), 1e-12)
         rows.append((name, value, *interval, 2 * NormalDist().cdf(-abs(value) / spread),
                      detectable_effect(interval)))

@@ -56,18 +56,18 @@ def repair_orders(units: pd.DataFrame, # layer, unit, text, text as original (bo
     "In which orders units may be switched off."
     text, original = units[units.text], units[units['text as original']]
 
-    def by(column: str, some: pd.DataFrame) -> list[Unit]:
+    def _by(column: str, some: pd.DataFrame) -> list[Unit]:
         return order(dict(zip(units_of(some), some[column], strict=True)), seed=seed)
 
-    def randomly(some: pd.DataFrame) -> list[list[Unit]]:
+    def _randomly(some: pd.DataFrame) -> list[list[Unit]]:
         flat = dict.fromkeys(units_of(some), 0.)
         return [order(flat, seed=1000 * seed + turn) for turn in range(random_orders)]
 
-    return {'text units sorted': [by('plain', text)], 'all units sorted': [by('plain', units)],
-            'text units, as original': [by('named', original)],
-            'all units, as original': [by('named', units)[:len(original)]],
-            'text units in random order': randomly(text), 'random units': randomly(units),
-            'all units in hindsight': [by('hindsight', units)]}
+    return {'text units sorted': [_by('plain', text)], 'all units sorted': [_by('plain', units)],
+            'text units, as original': [_by('named', original)],
+            'all units, as original': [_by('named', units)[:len(original)]],
+            'text units in random order': _randomly(text), 'random units': _randomly(units),
+            'all units in hindsight': [_by('hindsight', units)]}
 
 # %% ../../nbs/13_experiments/20_repairs.ipynb #168ea820
 def repair_curves(network: Network, # that was trained

@@ -70,12 +70,12 @@ def rank_correlation(one: np.ndarray, # (units,) from `ranks_within`
     "Spearman's correlation within layers, or how far it lies above that of a control, over units."
     parts = [one * other, one * one, other * other]
     parts += [] if control is None else [control * other, control * control]
-    def value(means: np.ndarray) -> float:
-        def ratio(product: float, square: float) -> float:
+    def _value(means: np.ndarray) -> float:
+        def _ratio(product: float, square: float) -> float:
             return float(product / np.sqrt(max(square * means[2], 1e-12)))
-        return ratio(means[0], means[1]) - (ratio(means[3], means[4]) if len(means) > 3 else 0)
+        return _ratio(means[0], means[1]) - (_ratio(means[3], means[4]) if len(means) > 3 else 0)
     table = np.stack(parts, 1)
-    return value(table.mean(0)), bootstrap(table, value, seed=seed)
+    return _value(table.mean(0)), bootstrap(table, _value, seed=seed)
 
 # %% ../../nbs/13_experiments/15_simulation.ipynb #1a49863a
 def _bags(texts: Sequence[Sequence[str]], name: str, seed: int) -> list[str]: # (units,)
@@ -133,10 +133,10 @@ def made_up_tables(units: int = 240, # half of them in each of two layers
     things = random.choice('dogs grass wheels faces sky text cars birds trees doors'.split(), units)
     knows = random.random(units) < .5
     layers = np.where(np.arange(units) < units // 2, 'layer1', 'layer2')
-    def table(texts: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    def _table(texts: np.ndarray, right: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame({'layer': layers, 'unit': np.arange(units), 'description': texts,
                              'correlation': .3 * right + .1 * random.random(units)})
     guesses = random.permutation(things)
-    return {'knows half': table(np.where(knows, things, guesses), knows),
-            'knows nothing': table(random.permutation(things), np.zeros(units)),
-            'truth': table(things, np.ones(units))}
+    return {'knows half': _table(np.where(knows, things, guesses), knows),
+            'knows nothing': _table(random.permutation(things), np.zeros(units)),
+            'truth': _table(things, np.ones(units))}

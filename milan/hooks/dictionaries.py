@@ -55,8 +55,7 @@ class Dictionary(nn.Module):
                  weight: torch.Tensor, # (channels, features)
                  bias: torch.Tensor, # (features,)
                  centre: torch.Tensor | None = None, # (channels,), the pre-encoder bias; None: 0
-                 # (features,) or (1,), codes up to it become 0; None: 0
-                 threshold: torch.Tensor | None = None,
+                 threshold: torch.Tensor | None = None, # (features,) or (1,), codes up to it are 0; None: 0
                  k: int | None = None, # how many codes of a position are kept; None: all
                  normalise: str = 'none', # a key of `NORMALISATIONS`, done first
                  scale: torch.Tensor | None = None, # (features,), of h, before codes are chosen; None: 1

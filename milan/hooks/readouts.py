@@ -30,7 +30,11 @@ class _Saved:
     weights_file: Path
     tensors: dict[str, Any]
 
-    def setting(self, name: str, kind: type, default: Any = None) -> Any:
+    def setting(self,
+                name: str, # in the settings file
+                kind: type, # that it must have
+                default: Any = None, # where it is missing
+               ) -> Any:
         "A value of the settings. Raises `MilanError` where it is missing or of another type."
         value = self.settings.get(name)
         value = default if value is None else value
@@ -39,7 +43,11 @@ class _Saved:
                              'give it the value that the autoencoder was trained with')
         return value
 
-    def choice(self, name: str, known: Sequence[str], default: str | None = None) -> str:
+    def choice(self,
+               name: str, # in the settings file
+               known: Sequence[str], # values that can be read
+               default: str | None = None, # where it is missing
+              ) -> str:
         "One of the known values. Raises `MilanError` for another."
         value = self.setting(name, str, default)
         if value not in known:
