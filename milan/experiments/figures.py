@@ -86,8 +86,8 @@ def _draw_method(axis: '_Axes', part: pd.DataFrame, name: str, height: int, colo
 # %% ../../nbs/13_experiments/03_figures.ipynb #2a5e038c
 def plot_methods(table: pd.DataFrame, # measure, row, value, low, high; see below
                  measures: Mapping[str, str], # measure → label below its panel
-                 single: Sequence[str] = ('always true', 'constant', 'layer constant', 'best concept',
-                                          'annotators', 'oracle'), # other rows, last
+                 single: Sequence[str] = ('always true', 'constant', 'layer constant', # other rows, last
+                                          'best concept', 'annotators', 'oracle'),
                 ) -> '_Figure':
     "The score of every row '<method>', and a ring for its row '<method>, shuffled'."
     from matplotlib import pyplot
