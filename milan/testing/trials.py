@@ -17,6 +17,8 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 # %% ../../nbs/15_command/12_trials.ipynb #d50909c2
 class _Answer(http.server.BaseHTTPRequestHandler):
     server: 'Site'
@@ -107,6 +109,7 @@ def started(
     "Begin some work in a process of its own."
     process = os.fork()
     if process == 0:
+        torch.set_num_threads(1) # else the threads of this process would look for those of its parent
         left = [calls]
         for place, name in functions:
             setattr(place, name, _dies(getattr(place, name), left))
