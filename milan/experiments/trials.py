@@ -102,8 +102,8 @@ def described_units(network: Network, # trained
                     cache: bool = False, # keep what the captioner's encoder saw
                    ) -> tuple[Any, pd.DataFrame]: # exemplars; columns layer, unit, description, score
     "The exemplars of a network's units among these images, and their descriptions."
-    found = exemplars.compute(network, images, network.layers, k=min(15, len(images)), size=size, device=device,
-                              quiet=True)
+    found = exemplars.compute(network, images, network.layers, k=min(15, len(images)), size=size,
+                              device=device, quiet=True)
     return found, captioner.describe(found, cache=cache, progress=False)
 
 # %% ../../nbs/13_experiments/16_trials.ipynb #530fee0e
