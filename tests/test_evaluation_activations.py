@@ -34,7 +34,7 @@ from sklearn import metrics as reference
 from milan import networks
 from milan.concepts.observations import observe, pack_concepts
 from milan.concepts.segmentations import Scenes
-from milan.evaluation.judges import Labels
+from milan.evaluation.predictors import Labels
 from milan.exemplars import masks
 from milan.images.sets import ShapeScenes
 

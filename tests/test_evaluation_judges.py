@@ -1,100 +1,166 @@
-# Generated from nbs/05_judges.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_judges.ipynb by `make export`. Edit the notebook, not this file.
 
-from milan.concepts.formulas import leaf
-from milan.concepts.segmentations import Concept
 from milan.config import MilanError
+from milan.evaluation.predictors import Predicted
+from milan.evaluation.questions import SIDE
 import numpy as np
+import torch
 from milan.evaluation.judges import (
-    _joined,
-    formula_of,
-    Labels,
-    mentioned,
-    names_of,
-    Predicted,
-    Similarities,
+    clip_judge,
+    concept_judge,
+    decisions,
+    graded,
+    label_judge,
+    odd_one_out,
+    OwnJudge,
+    shown_regions,
 )
+import pytest
 
-import matplotlib.pyplot as plt
+import functools
+import tempfile
+from pathlib import Path
+
 from fastcore.test import expect_fail, test_close, test_eq
 
-from milan.concepts.observations import pack_concepts, unpack
-from milan.concepts.segmentations import Scenes
+from milan import networks
+from milan.concepts.observations import Masks, pack_concepts
+from milan.concepts.segmentations import Concept, Scenes
+from milan.concepts.sweep import Family
+from milan.concepts.vocabulary import look_family
+from milan.evaluation.measured import Measured
+from milan.evaluation.predictors import Labels
+from milan.evaluation.questions import questions
+from milan.exemplars.compute import compute
 from milan.images.sets import ShapeScenes
 
 
-# 05_judges.ipynb, section "From words to regions"
-def test_from_words_to_regions():
-    found = names_of([Concept('dog'), Concept('car', 'object', ('automobile',)), Concept('swimming pools')])
-    test_eq(found[('automobile',)], ['car'])
-    found
-
-    test_eq(str(_joined('OR', [leaf('a'), leaf('b'), leaf('c')])), '((a OR b) OR c)')
-
-    known = names_of([Concept('dog'), Concept('letter'), Concept('letter A'), Concept('orange', 'colour'),
-                      Concept('car', 'object', ('automobile',)), Concept('orange (fruit)', 'food', ('orange',))])
-    texts = 'the letters A and E', 'two Dogs in automobiles', 'oranges'
-    [[str(one) for one in mentioned(text, known)] for text in texts]
-
-    test_eq([str(one) for one in mentioned('the letter A', known)], ['letter A'])
-    test_eq([str(one) for one in mentioned('letter B dog', known)], ['letter', 'dog'])
-    test_eq([str(one) for one in mentioned('an orange', known)], ['(orange OR orange (fruit))'])
-    test_eq(mentioned('various things', known), [])
-
-    names = ('red', 'blue', 'circle', 'dog', 'cat', 'bird', 'grass', 'letter', 'letter A', 'water')
-    known = names_of([Concept(name) for name in names])
-    texts = ('round red circles', 'Dogs, cats and birds.', 'a bird on grass', 'tops of birds',
-             'blue letter A or water', '((waters OR bird) AND (NOT blue))', 'various things', '(water OR sky)')
-    {text: str(formula_of(text, known)) for text in texts}
-
-    expected = {
-        'round red circles': '(red AND circle)', 'Dogs, cats and birds.': '((dog OR cat) OR bird)',
-        'a bird on grass': 'bird', 'tops of birds': 'bird', 'various things': 'None',
-        'blue letter A or water': '((blue AND letter A) OR water)',
-        '((waters OR bird) AND (NOT blue))': '((water OR bird) AND NOT blue)',
-        '(water OR sky)': 'None', 'the word NOT on a dog': 'dog', 'dogs and dogs': 'dog', '': 'None'}
-    for text, formula in expected.items(): test_eq(str(formula_of(text, known)), formula)
-    test_eq(str(formula_of('blue dogs on grass', known, {'blue'})), '(blue AND dog)')
-    test_eq(str(formula_of('blue on grass', known, {'blue'})), '(blue AND grass)')
-    both = names_of([Concept('cats and dogs'), Concept('cat')])
-    test_eq(str(formula_of('cats and dogs', both)), 'cats and dogs')
+@functools.cache
+def asked(count=400):
+    "Scenes, their labelled concepts, and questions about four planted colour units."
+    network, scenes = networks.load('planted/shapes', pretrained=False), ShapeScenes(count)
+    found = compute(network, scenes, ['colours'], k=5, size=64, batch_size=50, quiet=True, keep_maxima=True,
+                    out=Path(tempfile.mkdtemp())/'found')
+    return scenes, pack_concepts(Scenes(scenes)), questions(found, network, scenes,
+                                                            units={'colours': [0, 3, 5, 6]})
 
 
-# 05_judges.ipynb, section "Predictions"
-def test_predictions():
-    everywhere = Predicted(np.ones((3, 2)), np.ones((3, 2), bool), np.ones(2, bool))
-    test_eq(everywhere.subset(np.array([2])).shares.shape, (1, 2))
-
-    scenes = Scenes(ShapeScenes(120))
-    labels = Labels(pack_concepts(scenes))
-    predicted = labels.predict(['red circles', 'letters', 'various things'])
-    predicted.present.sum(0), predicted.shares[:4].round(3), predicted.known
-
-    chosen = np.flatnonzero(predicted.present[:, 0])[:4]
-    figure, axes = plt.subplots(1, len(chosen), figsize=(4.2, 1.5), layout='constrained')
-    for axis, image in zip(axes, chosen, strict=True):
-        axis.imshow(scenes[image].permute(1, 2, 0), extent=(0, 56, 56, 0))
-        axis.contour(unpack(predicted.masks.dense(0)[image], (56, 56)), [.5], colors='white')
-        axis.set_title(f'covers {predicted.shares[image, 0]:.1%}', size=9)
-        axis.axis('off')
-    plt.show()
-
-    rows = [labels.candidates.index(name) for name in ('red', 'circle')]
-    red, circle = (unpack(labels.concepts.masks.dense(row), (56, 56)) for row in rows)
-    test_close(predicted.shares[:, 0], (red & circle).mean((1, 2)), eps=1e-6)
-    test_eq(predicted.present[:, 2].any(), False)
-    test_eq(predicted.subset(np.array([3, 1])).shares, predicted.shares[[3, 1]])
-
-    similar = Similarities(np.arange(20.).reshape(10, 2) % 7, ['a', 'b'], share=.2)
-    assert 1 <= similar.predict(['b', 'a']).present[:, 0].sum() <= 2
-    similar.predict(['b']).present[:, 0]
-
-    here = np.arange(60) % 3 == 0
-    values = np.stack([np.where(here, 6, .5), np.zeros(60)], 1)
-    test_eq(Similarities(values, ['a', 'b']).predict(['a', 'b']).present, np.stack([here, here & False], 1))
+TRUTH = {0: 'red things', 3: 'green things', 5: 'blue things', 6: 'purple things'}
 
 
-# 05_judges.ipynb, section "Errors"
+def share_right(judge, kind, said=TRUTH):
+    "The share of pictures of which a judge says rightly whether they belong."
+    right = [decisions(kind, judge.answer(one, said[one.unit])) == [shown.belongs for shown in one.shown]
+             for one in asked()[2] if one.kind == kind]
+    return round(float(np.mean(np.concatenate(right))), 3)
+
+
+# 15_judges.ipynb, section "One interface"
+def test_one_interface():
+    test_eq(decisions('detection', [.9, .2, float('nan')]), [True, False, False])
+    test_eq(decisions('intruder', [.9, .7, .8]), [True, False, True])
+    decisions('fuzzing', [.6, .5])
+
+
+# 15_judges.ipynb, section "A function of your own"
+def test_a_function_of_your_own():
+    def reddest(pictures, description, kind):
+        "Whether a picture has a pixel that is red."
+        pixels = [np.asarray(picture.convert('HSV')).reshape(-1, 3).astype(int) for picture in pictures]
+        return [bool(((abs(one[:, 0] - 128) > 122) & (one[:, 1:].min(1) > 200)).any()) for one in pixels]
+
+
+    scenes, _, some = asked()
+    mine = OwnJudge('reddest', reddest, scenes)
+    share_right(mine, 'detection'), share_right(mine, 'detection', dict.fromkeys(TRUTH, ''))
+
+    own = [question for question in some if question.unit == 0 and question.kind != 'intruder']
+    right = [bool(answer) == one.belongs for question in own
+             for answer, one in zip(mine.answer(question, ''), question.shown, strict=True)]
+    assert np.mean(right) > .95
+    test_eq(mine.settings(), {'name': 'reddest', 'images': scenes.fingerprint, 'dim': .75})
+
+
+# 15_judges.ipynb, section "Judges that predict"
+def test_judges_that_predict():
+    values = np.array([[1, 1, .2], [.9, .8, .9], [.8, .3, .1], [.1, .9, .9], [1, .9, .2]])
+    odd_one_out(values, np.ones(3)).round(2) # the fourth lacks the first, the third has some of the second
+
+    test_eq(odd_one_out(values, np.ones(3)).argmin(), 3)
+    test_eq(odd_one_out(values, np.array([.5, 1, 1])).argmin(), 2) # the first concept is common
+    predicted = Predicted(np.array([[.2, 0], [.1, 0], [0, 0]]), np.array([[1, 0], [1, 0], [0, 0]], bool),
+                          np.array([True, False]))
+    test_close(graded(predicted)[:, 0], [1, .75 + .5 / 3, .25 / 3])
+    assert np.isnan(graded(predicted)[:, 1]).all()
+
+    found = shown_regions(asked()[2])
+    found.regions.shape, found.rows(next(one for one in asked()[2] if one.kind == 'fuzzing'))
+
+    test_eq(found.rows(asked()[2][-1]).shape, (5,))
+    with expect_fail(MilanError, contains='was not made for these'): found.rows(asked()[2][0])
+
+
+# 15_judges.ipynb, section "By labels"
+def test_by_labels():
+    scenes, concepts, some = asked()
+    labels = label_judge(concepts, some)
+    {kind: share_right(labels, kind) for kind in ('detection', 'fuzzing', 'intruder')}
+
+    test_eq(share_right(labels, 'detection'), 1.)
+    assert share_right(labels, 'fuzzing') > .95
+    wrong = dict(zip(TRUTH, [*list(TRUTH.values())[1:], TRUTH[0]], strict=True))
+    assert .4 < share_right(labels, 'detection', wrong) < .6
+    assert np.isnan(labels.answer(some[0], 'nothing that is labelled')).all()
+    test_eq(labels.settings(), label_judge(concepts, some).settings())
+
+
+# 15_judges.ipynb, section "By measured concepts"
+def test_by_measured_concepts():
+    def word_families(scenes):
+        "What scenes show, where they do, as a family."
+        names = sorted({word for i in range(len(scenes)) for word in scenes.concepts(i)})
+
+        def maps(batch):
+            found = torch.zeros(len(batch.rows), len(names), 64, 64)
+            for place, row in enumerate(batch.rows):
+                for word, mask in scenes.concepts(row).items():
+                    found[place, names.index(word)] = torch.from_numpy(mask)
+            return torch.nn.functional.adaptive_avg_pool2d(found, SIDE)
+
+        return [look_family(), Family('word', names, maps)]
+
+
+    scenes, _, some = asked()
+    by_concepts = concept_judge(scenes, word_families(scenes), some)
+    {kind: share_right(by_concepts, kind) for kind in ('detection', 'fuzzing', 'intruder')}
+
+    test_eq(share_right(by_concepts, 'detection'), 1.)
+    assert min(share_right(by_concepts, kind) for kind in ('fuzzing', 'intruder')) > .85
+    only = concept_judge(scenes, [look_family()], [one for one in some if one.kind == 'detection'])
+    test_eq(only.answer(some[0], 'red areas'), [float(x) for x in only.answer(some[0], 'red')])
+    assert np.isnan(only.answer(some[0], 'democracy')).all()
+
+
+# 15_judges.ipynb, section "By a CLIP"
+@pytest.mark.training
+def test_by_a_clip():
+    from milan.testing import colour_clip
+
+    scenes, _, some = asked()
+    few = [question for question in some if question.unit in (0, 3)]
+    seer = clip_judge(colour_clip(), scenes, few, share=.3)
+    answers = [seer.answer(question, f'{TRUTH[question.unit].split()[0]} things') for question in few]
+    round(np.mean([not question.shown[int(np.argmin(answer))].belongs for question, answer in zip(few, answers)
+                   if question.kind == 'intruder']), 2) # share of intruders found; chance is .2
+
+    assert all(0 <= value <= 1 for answer in answers for value in answer)
+    test_eq([len(answer) for answer in answers], [len(question.shown) for question in few])
+
+
+# 15_judges.ipynb, section "Errors"
 def test_errors():
-    similar = Similarities(np.zeros((3, 2)), ['a', 'b'])
-    with expect_fail(MilanError, contains="no similarities to 'c'"): similar.predict(['c'])
-    with expect_fail(MilanError, contains='one column per text'): Similarities(np.zeros((3, 2)), ['a'])
+    scenes, concepts, some = asked()
+    with expect_fail(MilanError, contains='pack them with size=56'):
+        label_judge(pack_concepts(Scenes(ShapeScenes(3)), 28), some)
+    with expect_fail(MilanError, contains='make it with them'):
+        label_judge(concepts, some[:1]).answer(next(one for one in some if one.kind == 'fuzzing'), 'red')

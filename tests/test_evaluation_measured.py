@@ -34,11 +34,11 @@ def test_whether_a_concept_is_on_a_picture():
     assert not present.any() and with_colours(present, toy(), shares + .1)[0].tolist() == [True, False, False]
 
 
-# 13_measured.ipynb, section "The judge"
-def test_the_judge():
-    judge = Measured(toy(), on_pictures(toy(), np.ones(20, bool)))
-    found = judge.predict(['red birds', 'bird', 'various things', 'xyz'])
+# 13_measured.ipynb, section "The predictor"
+def test_the_predictor():
+    predictor = Measured(toy(), on_pictures(toy(), np.ones(20, bool)))
+    found = predictor.predict(['red birds', 'bird', 'various things', 'xyz'])
     found.present.sum(0), found.known
 
     assert found.present.sum(0).tolist() == [1, 10, 20, 0] and found.known.tolist() == [True, True, True, False]
-    assert not found.shares[:, 2:].any() and judge.predict_candidates().shares.shape == (20, 3)
+    assert not found.shares[:, 2:].any() and predictor.predict_candidates().shares.shape == (20, 3)

@@ -24,7 +24,7 @@ from sklearn import metrics as reference
 from milan import networks
 from milan.concepts.observations import ConceptMasks, Masks, observe, pack_concepts, unpack
 from milan.concepts.segmentations import Concept, Scenes
-from milan.evaluation.judges import Labels, Similarities
+from milan.evaluation.predictors import Labels, Similarities
 from milan.describers.dissection import netdissect
 from milan.hooks.layers import Unit
 from milan.images.sets import ShapeScenes
@@ -98,9 +98,9 @@ def test_scores_of_one_unit():
     masks = Masks.of(np.stack([regions[0], regions[0] & False]))
     values = np.stack([np.where(here, 6, .5), np.zeros(60)], 1).astype(np.float32)
     saturated = Observed([Unit('relu6', 0), Unit('relu6', 1)], masks, values, values, np.array([6 - 1e-5, 0]))
-    judge = Labels(ConceptMasks([Concept('a'), Concept('b')], Masks.of(regions), np.ones((60, 2), bool)))
+    predictor = Labels(ConceptMasks([Concept('a'), Concept('b')], Masks.of(regions), np.ones((60, 2), bool)))
     described = pd.DataFrame({'layer': 'relu6', 'unit': [0, 1], 'description': ['a', 'a']})
-    table = pd.concat([unit_scores(described, saturated, judge, held_out(60), by) for by in ('max', 'mean')])
+    table = pd.concat([unit_scores(described, saturated, predictor, held_out(60), by) for by in ('max', 'mean')])
     table[table.row == 'ours'].round(2)
 
     test_close(table[(table.row == 'ours') & (table.unit == 0)][['auprc', 'f1', 'iou', 'pixel iou']].values, 1)

@@ -44,6 +44,7 @@ def test_layers_and_units():
 
     test_eq(tables.unit_numbers('conv1'), [1, 4, 7])
     test_eq(tables.dead(), [])
+    test_eq(tables.thresholds('conv1'), tables.levels('conv1'))
     assert (np.diff(tables.activations('conv1')) <= 0).all()
     with expect_fail(MilanError, contains='keep_maxima=True'): tables.maxima('conv1')
 
@@ -143,7 +144,7 @@ def test_writing_the_published_layout():
 
     whole = Exemplars.open(made_up_set(units=range(4)))
     assert not (whole.export(folder/'all')/'conv1/units.npy').exists()
-    test_close(np.loadtxt(folder/'published/conv2/thresholds.csv'), found.levels('conv2'), eps=1e-6)
+    test_close(np.loadtxt(folder/'published/conv2/thresholds.csv'), found.thresholds('conv2'), eps=1e-6)
     shutil.rmtree(made.parent)
 
     os.environ['MILAN_RESULTS_DIR'], os.environ['MILAN_DATA_DIR'] = str(folder/'results'), str(folder/'data')

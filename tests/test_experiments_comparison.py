@@ -95,14 +95,14 @@ def test_several_trainings():
 
     test_eq(both[0].shape, (2, len(unit_set)))
     test_close(both[0][0], metrics.word_f1(said[NETDISSECT].description.tolist(), unit_set.references).values)
-    seen = unit_scores(said[GREEDY], unit_set.observed, unit_set.judge, unit_set.out, measures=['pearson'])
+    seen = unit_scores(said[GREEDY], unit_set.observed, unit_set.predictor, unit_set.out, measures=['pearson'])
     test_close(scores_of([said[GREEDY]], unit_set, 'pearson')[0], seen[seen.row == 'ours'].pearson.to_numpy())
 
 
 # 11_comparison.ipynb, section "Figures"
 def test_figures():
     unit_set, said = colour_units(), everything()
-    scores = verify({name: table.iloc[:9] for name, table in said.items()}, unit_set.observed, unit_set.judge,
+    scores = verify({name: table.iloc[:9] for name, table in said.items()}, unit_set.observed, unit_set.predictor,
                     unit_set.out, measures=['pearson', 'pixel iou'])
     figure = plot_methods(pd.concat([agreement_of(said, unit_set, unit_set.named, ['word_f1']), scores]),
                           {'word_f1': 'agreement (word F1)', 'pearson': 'correlation',

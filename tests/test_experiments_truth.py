@@ -24,5 +24,5 @@ def test_what_describers_say_slow():
     said = tables['concepts'].description
     planted = np.array(units.truth)
     right = [name.removesuffix(' areas') == one for name, one in zip(said, planted) if one]
-    assert np.mean(right) > .6 and units.judge.predict(sorted(set(said) - {''})).known.all()
+    assert np.mean(right) > .6 and units.predictor.predict(sorted(set(said) - {''})).known.all()
     assert (tables[UNTHRESHOLDED].description != '').sum() >= (tables[NETDISSECT].description != '').sum()

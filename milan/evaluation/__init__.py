@@ -12,7 +12,9 @@ __all__ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'pr
            'ALL_MEASURES', 'held_out', 'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates',
            'minimum_detectable', 'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
            'readable', 'shares', 'nearest_rows', 'search_descriptions', 'search_pictures', 'sentence_vectors',
-           'clarity_table', 'polysemanticity', 'redundancy']
+           'clarity_table', 'polysemanticity', 'redundancy', 'QUESTION_KINDS', 'Question', 'Shown', 'questions',
+           'Judge', 'OwnJudge', 'clip_judge', 'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'judge_scores',
+           'score_details', 'with_scores', 'write_records']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
 from .intervals import Scores, bootstrap, detectable_effect, difference, holm
@@ -25,7 +27,7 @@ from .agreement import MEASURES, agreement_table, align, bag_constant, best_cons
 from .agreement import between_annotators
 from .agreement import between_workers, label, leave_one_out, measure, most_frequent, purity
 from .agreement import shuffled_scores, texts_by_unit
-from .judges import Labels, Similarities, formula_of, names_of
+from .predictors import Labels, Similarities, formula_of, names_of
 from .activations import QUESTIONABLE, RELIABLE, sanity, simulated_units
 from .verification import ALL_MEASURES, held_out, unit_scores, verify, wins
 from .evidence import correlation_intervals, covariates, minimum_detectable
@@ -33,6 +35,9 @@ from .evidence import partial_correlations, residuals
 from .readings import ANYTHING, as_candidates, predicted, read, readable, shares
 from .search import nearest_rows, search_descriptions, search_pictures, sentence_vectors
 from .clarity import clarity_table, polysemanticity, redundancy
+from .questions import QUESTION_KINDS, Question, Shown, questions
+from .judges import Judge, OwnJudge, clip_judge, concept_judge, label_judge
+from .judging import NEURONPEDIA, ask, judge_scores, score_details, with_scores, write_records
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #5174f00d
 _all_ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'proportion', 'summarise',
@@ -46,4 +51,7 @@ _all_ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'prop
          'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
          'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
          'readable', 'shares', 'nearest_rows', 'search_descriptions',
-         'search_pictures', 'sentence_vectors', 'clarity_table', 'polysemanticity', 'redundancy']
+         'search_pictures', 'sentence_vectors', 'clarity_table', 'polysemanticity', 'redundancy',
+         'QUESTION_KINDS', 'Question', 'Shown', 'questions', 'Judge', 'OwnJudge', 'clip_judge',
+         'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'judge_scores',
+         'score_details', 'with_scores', 'write_records']

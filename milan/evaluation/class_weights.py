@@ -15,7 +15,7 @@ import pandas as pd
 from ..concepts.teacher import load_teacher
 from ..concepts.vocabulary import VAGUE
 from ..images.wordnet import Synset, ancestors
-from .judges import Names, formula_of
+from .predictors import Names, formula_of
 from .text import singular, words
 
 # %% ../../nbs/09_evaluation/10_class_weights.ipynb #cae422c8

@@ -16,7 +16,7 @@ from torch.nn import functional
 from ..annotations.simulated import COLOURS, colour_names
 from ..concepts.sweep import SIDE
 from ..concepts.vocabulary import RULES, Candidates
-from .judges import Predicted
+from .predictors import Predicted
 from .readings import _in_regions, predicted, readable
 
 # %% ../../nbs/09_evaluation/13_measured.ipynb #c573a1df
@@ -65,7 +65,7 @@ def with_colours(present: np.ndarray, # bool (pictures, concepts), from `on_pict
 
 # %% ../../nbs/09_evaluation/13_measured.ipynb #5f5863ac
 class Measured:
-    "Judges descriptions by measured concepts, on all pictures."
+    "Where descriptions hold, by measured concepts, on all pictures."
 
     def __init__(self,
                  options: Candidates, # measured on the pictures

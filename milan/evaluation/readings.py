@@ -15,7 +15,7 @@ from ..annotations.simulated import SAME
 from ..concepts.formulas import Formula, leaf
 from ..concepts.segmentations import Concept
 from ..concepts.vocabulary import Candidates
-from .judges import _ABOUT, _ALTERNATIVES, formula_of, names_of
+from .predictors import _ABOUT, _ALTERNATIVES, formula_of, names_of
 from .text import singular, words
 
 # %% ../../nbs/09_evaluation/09_readings.ipynb #608d4a1d

@@ -102,6 +102,15 @@ class _Tables(_Units):
             raise MilanError(f'{self.folder} is in the published layout, which holds masks but no thresholds')
         return part.quantiles
 
+    def thresholds(self,
+                   layer: str | int, # module path, or the number that names it
+                  ) -> np.ndarray: # (units,) float32
+        """The activation above which each unit is active: its level, or just below it for a unit that never
+        exceeds it. Raises `MilanError` for a published set."""
+        levels, part = self.levels(layer), self._layer(layer)
+        found = [part.threshold(row) for row in range(len(levels))] if isinstance(part, NativeLayer) else []
+        return np.array(found, np.float32)
+
     def maxima(self,
                layer: str | int, # module path, or the number that names it
               ) -> np.ndarray: # (images, units) float16, mapped into memory

@@ -30,7 +30,7 @@ from ..describers.clip_dissect import clip_similarity, describe_by_clip
 from ..describers.dissection import compexp, netdissect
 from ..describers.registry import CaptionerDescriber
 from ..describers.verified import Verified, assess_phrases, phrases_table
-from ..evaluation.judges import formula_of, names_of
+from ..evaluation.predictors import formula_of, names_of
 from ..evaluation.verification import ALL_MEASURES, unit_scores
 from .annotated import load_annotated
 from .figures import plot_marks
@@ -178,8 +178,9 @@ def scores_of(tables: Sequence[pd.DataFrame], # (trainings,) of layer, unit, des
         score = metrics.measure(measure)
         return np.stack([score(table.description.fillna('').tolist(), unit_set.references, seed=seed).values
                          for table in tables])
-    return np.stack([unit_scores(table, unit_set.observed, unit_set.judge, unit_set.out, measures=[measure])
-                     .query('row == "ours"')[measure].to_numpy() for table in tables])
+    about = unit_set.observed, unit_set.predictor, unit_set.out
+    return np.stack([unit_scores(table, *about, measures=[measure]).query('row == "ours"')[measure].to_numpy()
+                     for table in tables])
 
 # %% ../../nbs/13_experiments/11_comparison.ipynb #48e8ff4a
 def plot_held_out(unit_set: UnitSet, # units and labels
@@ -191,7 +192,7 @@ def plot_held_out(unit_set: UnitSet, # units and labels
     marks = []
     for row in rows:
         said = {name: str(column[row]) for name, column in texts.items()}
-        holds = unit_set.judge.predict(list(said.values())).present[unit_set.out].T
+        holds = unit_set.predictor.predict(list(said.values())).present[unit_set.out].T
         marks.append({name: (text, where) for (name, text), where in zip(said.items(), holds, strict=True)})
     titles = [f'{layer}, unit {unit}' for layer, unit in (unit_set.found.units[row] for row in rows)]
     return plot_marks(unit_set.observed.peaks[unit_set.out][:, list(rows)], marks, titles, shown)

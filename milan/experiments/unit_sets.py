@@ -36,7 +36,7 @@ from ..concepts.segmentations import Pictures, Scenes, Segmentations
 from ..config import MilanError, models_dir, results_dir
 from ..config import device as find_device
 from ..describers.assessment import halves_of
-from ..evaluation.judges import Labels
+from ..evaluation.predictors import Labels
 from ..evaluation.verification import held_out
 from ..files import fingerprint
 from ..networks.network import Network
@@ -82,7 +82,7 @@ class UnitSet:
         )
 
     @property
-    def judge(self) -> Labels:
+    def predictor(self) -> Labels:
         "Reads descriptions as formulas of the labelled concepts."
         return Labels(self.concepts)
 
