@@ -4,6 +4,7 @@ from milan.config import MilanError
 import json
 from milan.evaluation.judging import (
     ask,
+    exchanged,
     judge_scores,
     NEURONPEDIA,
     score_details,
@@ -123,6 +124,12 @@ def test_scores():
             ['layer', 'unit', 'description', 'detection', 'detection_auc', 'detection_answered'])
     test_eq(with_scores(toy_table, by_hand).detection.notna().sum(), 1)
 
+    few = pd.DataFrame({'layer': ['a', 'a', 'b', 'a', 'a'], 'unit': range(5),
+                        'description': ['dog', 'cat', 'sky', '', 'cow']})
+    exchanged(few)
+
+    test_eq(exchanged(few).description.tolist(), ['cow', 'dog', 'cat'])
+
     shares, kinds = np.linspace(0, 1, 5), ('detection', 'intruder')
     scores = {kind: [judge_scores(ask(Liar(share), toy_questions(kind=kind), toy_table))[kind].mean()
                      for share in shares] for kind in kinds}
@@ -141,7 +148,7 @@ def test_scores():
 @pytest.mark.training
 def test_planted_units_slow():
     network, scenes, found, truth = planted()
-    shuffled, scores = truth.assign(description=np.roll(truth.description, len(truth) // 2)), {}
+    shuffled, scores = exchanged(truth), {}
     for quantile in (.99, .999):
         asked = questions(found.view(quantile=quantile), network, scenes)
         judge = label_judge(pack_concepts(Scenes(scenes)), asked)

@@ -13,6 +13,7 @@ from milan.evaluation.questions import (
     choose_pictures,
     Chosen,
     drawn_picture,
+    one_of_each,
     QUESTION_KINDS,
     questions,
     SIDE,
@@ -60,6 +61,10 @@ def test_which_pictures():
     held_out = np.arange(1000) % 2 == 0
     assert (np.concatenate(choose_pictures(maxima, 1, held_out, each=3).active) % 2 == 0).all()
     test_eq(choose_pictures(maxima, 4.), None)
+
+    kept = one_of_each(['a', 'b', 'a', 'c', 'a', 'c'], np.array([True, False, True, True, True, True]))
+    test_eq((kept.sum(), kept[1], kept[[0, 2, 4]].sum()), (2, False, 1))
+    kept
 
 
 # 14_questions.ipynb, section "A question"

@@ -13,8 +13,8 @@ __all__ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'pr
            'minimum_detectable', 'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
            'readable', 'shares', 'nearest_rows', 'search_descriptions', 'search_pictures', 'sentence_vectors',
            'clarity_table', 'polysemanticity', 'redundancy', 'QUESTION_KINDS', 'Question', 'Shown', 'questions',
-           'Judge', 'OwnJudge', 'clip_judge', 'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'judge_scores',
-           'score_details', 'with_scores', 'write_records']
+           'Judge', 'OwnJudge', 'clip_judge', 'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'exchanged',
+           'judge_scores', 'one_of_each', 'score_details', 'with_scores', 'write_records']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
 from .intervals import Scores, bootstrap, detectable_effect, difference, holm
@@ -35,9 +35,10 @@ from .evidence import partial_correlations, residuals
 from .readings import ANYTHING, as_candidates, predicted, read, readable, shares
 from .search import nearest_rows, search_descriptions, search_pictures, sentence_vectors
 from .clarity import clarity_table, polysemanticity, redundancy
-from .questions import QUESTION_KINDS, Question, Shown, questions
+from .questions import QUESTION_KINDS, Question, Shown, one_of_each, questions
 from .judges import Judge, OwnJudge, clip_judge, concept_judge, label_judge
-from .judging import NEURONPEDIA, ask, judge_scores, score_details, with_scores, write_records
+from .judging import NEURONPEDIA, ask, exchanged, judge_scores, score_details, with_scores
+from .judging import write_records
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #5174f00d
 _all_ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'proportion', 'summarise',
@@ -53,5 +54,6 @@ _all_ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'prop
          'readable', 'shares', 'nearest_rows', 'search_descriptions',
          'search_pictures', 'sentence_vectors', 'clarity_table', 'polysemanticity', 'redundancy',
          'QUESTION_KINDS', 'Question', 'Shown', 'questions', 'Judge', 'OwnJudge', 'clip_judge',
-         'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'judge_scores',
+         'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'exchanged',
+         'judge_scores', 'one_of_each',
          'score_details', 'with_scores', 'write_records']
