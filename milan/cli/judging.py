@@ -115,8 +115,8 @@ Descriptions = Annotated[Path | None, typer.Argument(
     help="A table with the columns layer, unit and description. Default: the folder's descriptions.csv.",
     show_default=False)]
 JudgeName = Annotated[Literal['concepts', 'labels', 'clip'], typer.Option(
-    '--judge', help='Who answers: concepts, measured as for the describer of this name; labels of the pictures;'
-    ' or CLIP.')]
+    '--judge', help='Who answers: concepts, measured as for the describer of this name; labels of the '
+    'pictures; or CLIP.')]
 Kinds = Annotated[list[str] | None, typer.Option(
     '--questions', help='detection, fuzzing or intruder; may be repeated. Default: all.', **DEFAULT_UNSHOWN)]
 JudgedImages = Annotated[str | None, typer.Option(
@@ -176,8 +176,10 @@ def judge(folder: Folder, # with maxima
     """
     from milan.config import results_dir
     from milan.evaluation.judging import with_scores, write_records
-    from milan.files import atomic, fingerprint, write_table
+    from milan.files import atomic, fingerprint, require_replaceable, write_table
 
+    if out:
+        require_replaceable(out) # before long work
     found, table = open_units(folder), read_described(folder, descriptions)
     inputs = load_judged(found, images, device, random_weights)
     settings, answers = _answers(found, table, *inputs, judge, questions, all_pictures, seed, device)
