@@ -90,7 +90,7 @@ def test_judges_that_predict():
     test_eq(odd_one_out(values, np.array([.5, 1, 1])).argmin(), 2) # the first concept is common
     predicted = Predicted(np.array([[.2, 0], [.1, 0], [0, 0]]), np.array([[1, 0], [1, 0], [0, 0]], bool),
                           np.array([True, False]))
-    test_close(graded(predicted)[:, 0], [1, .75 + .5 / 3, .25 / 3])
+    test_close(graded(predicted)[:, 0], [1, .75 + .5 / 3, .25 / 3], eps=1e-6)
     assert np.isnan(graded(predicted)[:, 1]).all()
 
     found = shown_regions(asked()[2])
@@ -112,6 +112,7 @@ def test_by_labels():
     assert .4 < share_right(labels, 'detection', wrong) < .6
     assert np.isnan(labels.answer(some[0], 'nothing that is labelled')).all()
     test_eq(labels.settings(), label_judge(concepts, some).settings())
+    assert labels.settings() != label_judge(concepts, some[1:-9]).settings() # ranks are among other regions
 
 
 # 15_judges.ipynb, section "By measured concepts"

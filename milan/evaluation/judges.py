@@ -83,11 +83,12 @@ class OwnJudge:
 
 # %% ../../nbs/09_evaluation/15_judges.ipynb #a24bdf8d
 def graded(predicted: Predicted, # where descriptions hold
-          ) -> np.ndarray: # float (items, descriptions), .75 … 1 where they hold, 0 … .25 elsewhere
+          ) -> np.ndarray: # float32 (items, descriptions), .75 … 1 where they hold, 0 … .25 elsewhere
     "How likely descriptions hold; nan for those that could not be read."
-    ranks = pd.DataFrame(predicted.shares).rank(pct=True).to_numpy()
-    found = .75 * predicted.present + .25 * ranks
-    return np.where(predicted.known, found, np.nan)
+    found = pd.DataFrame(predicted.shares).rank(pct=True).to_numpy(np.float32) * np.float32(.25)
+    found[predicted.present] += .75
+    found[:, ~predicted.known] = np.nan
+    return found
 
 
 def odd_one_out(values: np.ndarray, # float (n, concepts), how far each concept holds in each of n regions
@@ -102,6 +103,13 @@ def odd_one_out(values: np.ndarray, # float (n, concepts), how far each concept 
 def _softmax(scores: np.ndarray, sharpness: float = 10.) -> np.ndarray:
     weights = np.exp(sharpness * (scores - scores.max()))
     return weights / weights.sum()
+
+
+def _hash(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for one in arrays:
+        digest.update(repr((one.dtype, one.shape)).encode() + np.ascontiguousarray(one).tobytes())
+    return digest.hexdigest()[:16]
 
 # %% ../../nbs/09_evaluation/15_judges.ipynb #7fb389ac
 @dataclass
@@ -169,8 +177,9 @@ class PredictorJudge:
         return odd_one_out(self._concepts[rows], -np.log(np.maximum(self._concepts.mean(0), 1e-6)))
 
     def settings(self) -> dict[str, Any]:
-        "Its name, and what its predictors depend on."
-        return {'name': self.name, **self.about}
+        "Its name, what its predictors depend on, and all regions: ranks are among them."
+        regions = _hash(self.marked.pictures, np.packbits(self.marked.regions))
+        return {'name': self.name, 'regions': regions, **self.about}
 
 # %% ../../nbs/09_evaluation/15_judges.ipynb #19ec4192
 class RegionLabels(Labels):
@@ -193,13 +202,6 @@ class RegionLabels(Labels):
         return Predicted(covered, covered > self._least, known, inside)
 
 # %% ../../nbs/09_evaluation/15_judges.ipynb #94165f09
-def _hash(*arrays: np.ndarray) -> str:
-    digest = hashlib.sha256()
-    for one in arrays:
-        digest.update(repr((one.dtype, one.shape)).encode() + np.ascontiguousarray(one).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def label_judge(concepts: ConceptMasks, # regions labelled on all pictures, of SIDE x SIDE cells
                 asked: Iterable[Question], # all that will be answered
                 least: float = .5, # share of a marked region that must be covered
