@@ -221,7 +221,7 @@ def _regions(found: ShownRegions) -> Regions: # each as the only exemplar of a u
 
 
 def _in_marks(measured: Mapping[str, Values], options: Candidates) -> Measured:
-    "The same concepts in the marked regions. Where one is present is what `candidates` says of each region."
+    "The same concepts in the marked regions; `candidates` decides where each is present."
     keys = [(family, name) for family, values in measured.items() for name in values.concepts]
     wanted = set(zip(options.families.tolist(), options.names, strict=True))
     kept = [place for place, key in enumerate(keys) if key in wanted]
