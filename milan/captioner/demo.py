@@ -145,9 +145,8 @@ def probe(what: Recipe, # whose network and pictures
          ) -> Exemplars:
     "Exemplars of the described and of the teaching layers; made once."
     network = networks.load(what.network)
-    units = some_units(network, what.teachers, what.per_teacher, what.seed) | some_units(
-        network, what.described, what.per_described, what.seed
-    )
+    units = (some_units(network, what.teachers, what.per_teacher, what.seed)
+             | some_units(network, what.described, what.per_described, what.seed))
     return exemplars.compute(network, pictures, [*what.described, *what.teachers], k=what.members,
                              batch_size=8, device=device, units=units, seed=what.seed)
 
@@ -409,9 +408,8 @@ def _trained(what: Recipe,
 # %% ../../nbs/07_captioner/15_demo.ipynb #520a6a10
 def _validation(annotated: AnnotatedGroups) -> list[int]:
     "One group in fifteen, to decide when to stop; a unit that is taught several times is held out each time."
-    names = [
-        (word, group[:12].tolist()) for word, group in zip(annotated.words, annotated.groups, strict=True)
-    ]
+    names = [(word, group[:12].tolist())
+             for word, group in zip(annotated.words, annotated.groups, strict=True)]
     turn = {str(name): i for i, name in reversed(list(enumerate(names)))}
     return [i for i, name in enumerate(names) if turn[str(name)] % 15 == 7]
 
