@@ -61,6 +61,7 @@ def _completion(text: str) -> Sent:
 class _Chat(http.server.BaseHTTPRequestHandler):
     server: 'ChatServer'
     protocol_version = 'HTTP/1.1' # connections are kept
+    disable_nagle_algorithm = True # or the body would wait 40 ms for the headers' acknowledgement
 
     def do_GET(self) -> None: # the list of models
         self._send(Sent(body=b'{"object": "list", "data": []}', headers={'Content-Type': 'application/json'}))
