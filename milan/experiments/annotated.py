@@ -317,7 +317,7 @@ def _trained_here(profile: str, sets: dict[str, PictureSet], wanted: set[str], s
 def _generator(sets: dict[str, PictureSet], size: Sizes, seed: int, device: str | None,
                progress: bool) -> _Member:
     learnt = sets['photographs']
-    module = small_generator(min(96, size.pictures // 2), size.width // 2, seed=seed)
+    module = small_generator(min(96, size.pictures // 2), 3 * size.width // 4, seed=seed)
     fitted = fit_generator(module, learnt.images, epochs=size.generator_epochs, batch_size=24, seed=seed,
                            device=device, progress=progress)
     sets['generator'] = PictureSet.of(made_pictures(fitted, learnt.images), learnt.words)
