@@ -65,16 +65,27 @@ def test_the_command_slow():
     assert rows[0]['score'] == 1 and abs(rows[1]['score'] - .5) < .1
     test_eq(len(list((home/'results'/'judgements').iterdir())), 1)
 
+    from milan.testing.chat import ChatServer
+
+    def all_belong(asked): return json.dumps({'pictures': list(range(1, len(asked.pictures) + 1))})
+
+    with ChatServer(all_belong) as server:
+        result = run_command('judge', folder, '--judge', f'openai:toy@{server.url}', '--random-weights',
+                             '--questions', 'detection', '--json')
+    rows = json.loads(result.stdout)
+    test_eq([(row['names'], row['score'], row['answered']) for row in rows], [('own', .5, 1), ('other', .5, 1)])
+
     mine = home/'mine'
     mine.mkdir()
     (mine/'notes.txt').write_text('of my own')
     described(home/'plain', keep_maxima=False)
-    failures = [run_command('judge', *words, '--judge', 'labels') for words in (
+    failures = [run_command('judge', '--judge', 'labels', *words) for words in (
         (home/'nothing',), (folder, home/'none.csv', '--random-weights'), (folder,),
         (folder, '--random-weights', '--questions', 'guessing'),
         (folder, '--random-weights', '--images', 'nowhere/x'), (home/'plain', '--random-weights'),
-        (folder, '--random-weights', '--out', mine))]
+        (folder, '--random-weights', '--out', mine), (folder, '--random-weights', '--judge', 'people'),
+        (folder, '--random-weights', '--judge', 'milan:base'))]
     print('\n'.join(one.stderr.replace(str(home), '…').strip().splitlines()[-1][:110] for one in failures))
-    test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in failures], [(1, False)] * 7)
+    test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in failures], [(1, False)] * 9)
     test_eq((mine/'notes.txt').read_text(), 'of my own')
     forget(home)

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['Folder', 'Descriptions', 'JudgeName', 'Kinds', 'JudgedImages', 'AllPictures', 'Untrained', 'JudgedOut', 'load_judged',
-           'read_described', 'make_judge', 'judge']
+           'read_described', 'make_judge', 'predictor_judge', 'judge']
 
 # %% ../../nbs/15_command/17_judging.ipynb #884b78bd
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,13 +58,38 @@ def read_described(folder: Path, # of exemplars
     return table.assign(layer=table['layer'].map(str))
 
 # %% ../../nbs/15_command/17_judging.ipynb #3768d4aa
-def make_judge(name: str, # 'concepts', 'labels' or 'clip'
+def make_judge(name: str, # 'concepts', 'labels', 'clip', 'openai:MODEL[@URL]' or 'hf:REPO_OR_FOLDER'
                pictures: Any, # map-style data set
                asked: Any, # questions
                describer: Any, # from `describers.load('concepts', images=pictures)`; for 'concepts'
                device: str | None, # of CLIP
-              ) -> 'PredictorJudge':
-    "A judge by name. Raises `MilanError` for labels of pictures that have none."
+              ) -> tuple[Any, int]: # the judge, and how many questions to ask at a time
+    "A judge by name. Raises `MilanError` for another name, and for labels of pictures that have none."
+    from milan.config import MilanError
+
+    if ':' in name:
+        from milan.describers.registry import load
+        from milan.describers.vlm import VLMDescriber
+        from milan.describers.vlm_judge import vlm_judge
+
+        model = load(name, device=device)
+        if not isinstance(model, VLMDescriber):
+            raise MilanError(f'{name} is no model that can be asked: give openai:MODEL[@URL] or '
+                             'hf:REPO_OR_FOLDER')
+        return vlm_judge(model.model, pictures), model.model.workers
+    if name not in ('concepts', 'labels', 'clip'):
+        raise MilanError(f'no judge {name!r}: choose concepts, labels, clip, openai:MODEL[@URL] or '
+                         'hf:REPO_OR_FOLDER')
+    return predictor_judge(name, pictures, asked, describer, device), 1
+
+
+def predictor_judge(name: str, # 'concepts', 'labels' or 'clip'
+                    pictures: Any, # map-style data set
+                    asked: Any, # questions
+                    describer: Any, # from `describers.load('concepts', images=pictures)`; for 'concepts'
+                    device: str | None, # of CLIP
+                   ) -> 'PredictorJudge':
+    "A judge that measures. Raises `MilanError` for labels of pictures that have none."
     from milan.config import MilanError, results_dir
     from milan.evaluation.judges import clip_judge, concept_judge, label_judge
     from milan.files import fingerprint
@@ -114,9 +139,9 @@ Folder = Annotated[Path, typer.Argument(
 Descriptions = Annotated[Path | None, typer.Argument(
     help="A table with the columns layer, unit and description. Default: the folder's descriptions.csv.",
     show_default=False)]
-JudgeName = Annotated[Literal['concepts', 'labels', 'clip'], typer.Option(
-    '--judge', help='Who answers: concepts, measured as for the describer of this name; labels of the '
-    'pictures; or CLIP.')]
+JudgeName = Annotated[str, typer.Option(
+    '--judge', metavar='NAME', help='Who answers: concepts, measured as for the describer of this name; '
+    'labels of the pictures; clip; or a vision-language model, openai:MODEL@URL or hf:REPO_OR_FOLDER.')]
 Kinds = Annotated[list[str] | None, typer.Option(
     '--questions', help='detection, fuzzing or intruder; may be repeated. Default: all.', **DEFAULT_UNSHOWN)]
 JudgedImages = Annotated[str | None, typer.Option(
@@ -146,9 +171,9 @@ def _answers(found: 'Exemplars', table: 'pd.DataFrame', network: Any, pictures: 
     allowed = one_of_each(halves.groups, None if every else halves.out, seed)
     asked = questions(found, network, pictures, kinds or QUESTION_KINDS, allowed=allowed, seed=seed,
                       batch_size=16)
-    who, other = make_judge(name, pictures, asked, describer, device), exchanged(table)
+    (who, workers), other = make_judge(name, pictures, asked, describer, device), exchanged(table)
     tables = {'own': table} | ({'other': other} if len(other) else {})
-    return who.settings(), {whose: ask(who, asked, some, results_dir()/'judged', progress=True)
+    return who.settings(), {whose: ask(who, asked, some, results_dir()/'judged', workers, progress=True)
                             for whose, some in tables.items()}
 
 # %% ../../nbs/15_command/17_judging.ipynb #02699023
@@ -173,6 +198,7 @@ def judge(folder: Folder, # with maxima
     [dim]Examples[/dim]
     $ milan judge results/descriptions/efficientnet_lite0/probe/concepts
     $ milan judge mine other.csv --judge clip --questions detection
+    $ milan judge mine --judge openai:MODEL@http://127.0.0.1:8000/v1
     """
     from milan.config import results_dir
     from milan.evaluation.judging import with_scores, write_records
@@ -184,7 +210,7 @@ def judge(folder: Folder, # with maxima
     inputs = load_judged(found, images, device, random_weights)
     settings, answers = _answers(found, table, *inputs, judge, questions, all_pictures, seed, device)
     key = fingerprint([found.about.get('fingerprint'), settings, seed, all_pictures, table.to_csv()])
-    place = out or results_dir()/'judgements'/f'{folder.resolve().name}-{judge}-{key[:8]}'
+    place = out or results_dir()/'judgements'/f'{folder.resolve().name}-{judge.split(":")[0]}-{key[:8]}'
     with atomic(place, listed=True) as beside:
         beside.mkdir(parents=True)
         write_table(with_scores(table, answers['own']), beside/'descriptions.csv')
