@@ -133,7 +133,7 @@ class Rule:
 
 RULES = {'class': Rule(.4, above=.12, lift=1.8, gate=.12), 'hypernym': Rule(.4, above=.2, lift=1.8, gate=.12),
          'word': Rule(.4, above=.3, lift=1.8, gate=.12), 'look': Rule(.5, quantile=.8, gate=.28),
-         'cluster': Rule(.6, quantile=.9, gate=.18), 'middle cluster': Rule(.6, quantile=.9, gate=.18),
+         'cluster': Rule(.6, quantile=.9, gate=.17), 'middle cluster': Rule(.6, quantile=.9, gate=.17),
          'item': Rule(.6, quantile=.95, gate=.25)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
