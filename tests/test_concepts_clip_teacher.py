@@ -4,7 +4,11 @@ from milan.config import MilanError
 from milan.concepts.clip_teacher import (
     load_clip_teacher,
     patch_vectors,
+    read_words,
 )
+
+import tempfile
+from pathlib import Path
 
 import torch
 from fastcore.test import test_close, test_eq
@@ -75,6 +79,16 @@ def test_the_teacher():
     assert load_clip_teacher(clip, COLOUR_PHRASES[::-1], prompt='{}').identity() != teacher.identity()
 
 
+# 12_clip_teacher.ipynb, section "A list of words"
+def test_a_list_of_words():
+    path = Path(tempfile.mkdtemp())/'words.txt'
+    path.write_text('red\n\nfire engine \nred\n')
+    read_words(path)
+
+    test_eq(read_words(path), ['red', 'fire engine'])
+    test_eq(read_words(['sea', 'sky', 'sea']), ['sea', 'sky'])
+
+
 # 12_clip_teacher.ipynb, section "Errors"
 def test_errors():
     global MilanError
@@ -87,3 +101,11 @@ def test_errors():
                                 (['red'], '{}', '1 names: give at least two'),
                                 (['red', 'blue'], 'a photo', "'a photo' has no {}")):
         with pytest.raises(MilanError, match=said): load_clip_teacher(untrained, names, prompt)
+
+    folder = Path(tempfile.mkdtemp())
+    (folder/'picture.txt').write_bytes(b'\xff\xd8\xff\xe0')
+    (folder/'one.txt').write_text('red\nred\n')
+    for words, said in ((folder/'none.txt', 'cannot be read: give a text file'), (folder, 'cannot be read'),
+                        (folder/'picture.txt', 'is not UTF-8 text'), (folder/'one.txt', 'one.txt has 1 words'),
+                        ([], 'the list of words has 0 words')):
+        with pytest.raises(MilanError, match=said): read_words(words)

@@ -7,27 +7,38 @@ __all__ = ['NAMES', 'Describer', 'require_table', 'OwnDescriber', 'CaptionerDesc
 
 # %% ../../nbs/10_describers/20_registry.ipynb #d1bfa90c
 import difflib
+import functools
+import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 
+from ..captioner.clip import NAME as USUAL_CLIP
+from ..captioner.clip import Clip
+from ..captioner.clip import load as load_clip
 from ..captioner.grammar import SILENT
+from ..concepts.clip_teacher import load_clip_teacher, read_words
 from ..concepts.clusters import named_clusters
 from ..concepts.observations import observe, pack_concepts
 from ..concepts.probes import item_probes
 from ..concepts.segmentations import Segmentations
 from ..concepts.teacher import TEACHER, load_teacher
 from ..config import MilanError
-from ..exemplars.fingerprints import network_hash
+from ..exemplars.fingerprints import images_hash, network_hash
 from ..exemplars.store import Exemplars
+from ..files import file_hash
 from ..networks.registry import as_network
-from .assessment import rows_of
+from .assessment import halves_of, rows_of
+from .clip_dissect import ClipDissectDescriber
 from .concepts import ConceptsDescriber
 from .dissection import compexp, netdissect
 from .endpoints import Endpoint
+from .linear import LinearDescriber
 from .local_vlm import LocalVLM
 from .verified import Verified
 from .vlm import VLMDescriber
@@ -68,6 +79,7 @@ class OwnDescriber:
     "A function from one unit's exemplars to a text, as a describer."
     name: str # how results refer to it
     function: Callable[[Any], str] # gets an `Exemplar`, with .images (k, 3, h, w) and .masks (k, 1, h, w)
+    version: str = '' # of the function, such as the hash of its file
 
     def describe(self,
                  exemplars: Exemplars, # of the units
@@ -81,8 +93,8 @@ class OwnDescriber:
         return wanted.assign(description=[self.function(one) for one in found], score=float('nan'))
 
     def settings(self) -> dict[str, Any]:
-        "Its name; a changed function needs another name."
-        return {'name': self.name}
+        "Name and version; a changed function needs another of either."
+        return {'name': self.name} | ({'version': self.version} if self.version else {})
 
 # %% ../../nbs/10_describers/20_registry.ipynb #c2d55fdc
 @dataclass
@@ -158,10 +170,6 @@ def _captioner(name: str, device: str | None = None, **search: Any) -> Describer
     return CaptionerDescriber(milan.pretrained(name, device), f'milan:{name}', search)
 
 
-def _verified(name: str, **settings: Any) -> Describer: # settings of `_concepts`
-    return Verified(load(name), _concepts(**settings))
-
-
 def _concepts(images: Any, # map-style data set
               teacher: Any = 'usual', # a `Teacher`, a key of `milan.networks`, or None
               clusters: Any = 'usual', # family → `Clusters` of the teacher's features, or None
@@ -184,6 +192,61 @@ def _concepts(images: Any, # map-style data set
     describer.teacher = teacher
     return describer
 
+# %% ../../nbs/10_describers/20_registry.ipynb #08f37b83
+def _with_words(images: Any, words: Any = None, clip: Any = USUAL_CLIP, device: str | None = None,
+                **settings: Any) -> ConceptsDescriber: # settings of `_concepts`
+    if words is not None:
+        halves_of(images, settings.get('groups'), settings.get('sources')) # an error before CLIP is read
+        settings['teacher'] = load_clip_teacher(clip, read_words(words), device=device)
+    return _concepts(images, device=device, **settings)
+
+
+def _clip_dissect(images: Any, words: Any, clip: Any = USUAL_CLIP, device: str | None = None,
+                  **settings: Any) -> ClipDissectDescriber:
+    read = read_words(words)
+    return ClipDissectDescriber(images, read, clip if isinstance(clip, Clip) else load_clip(clip, device),
+                                **settings)
+
+
+def _linear(images: Any, words: Any = None, **settings: Any) -> LinearDescriber:
+    own = {one.name for one in fields(LinearDescriber) if one.init} - {'concepts'}
+    mine = {name: value for name, value in settings.items() if name in own}
+    if words is not None:
+        mine.setdefault('families', ['class'])
+    others = {name: value for name, value in settings.items() if name not in own}
+    return LinearDescriber(_with_words(images, words, **others), **mine)
+
+
+def _by_labels(name: str, network: Any, segmentations: Segmentations, device: str | None = None,
+               **options: Any) -> LabelDescriber: # the network is where it is
+    return LabelDescriber(name, network, segmentations, options)
+
+# %% ../../nbs/10_describers/20_registry.ipynb #0c3a005a
+_OF_CONCEPTS = {'teacher', 'clusters', 'probes', 'groups', 'sources', 'rules', 'k', 'seed'}
+_LOOKS = ('clip-dissect', 'linear') # at the images that the evidence is measured on
+
+
+def _verified(name: str, images: Any, device: str | None = None,
+              **settings: Any) -> Verified: # settings of `_concepts`, and of the describer
+    mine = {one: value for one, value in settings.items() if one in _OF_CONCEPTS}
+    others = {one: value for one, value in settings.items() if one not in _OF_CONCEPTS}
+    if name == 'concepts' or name.startswith('verified:'):
+        raise MilanError(f'the describer {name!r} is verified already: leave out verified:')
+    if name not in NAMES and ':' not in name:
+        load(name) # its error says what there is
+    halves = halves_of(images, mine.get('groups'), mine.get('sources'), mine.get('seed', 0))
+    if name == 'clip-dissect':
+        others['pictures'] = np.flatnonzero(~halves.out)
+    if name in _LOOKS:
+        others['images'] = images
+    if name == 'linear':
+        others |= {one: value for one, value in mine.items() if one in ('groups', 'sources', 'seed')}
+    labelled = others.get('segmentations')
+    if labelled is not None and images_hash(getattr(labelled, 'images', labelled)) == images_hash(images):
+        others['segmentations'] = labelled.subset(~halves.out)
+    describer = load(name, **others, **({} if device is None else {'device': device}))
+    return Verified(describer, _concepts(images, device=device, **mine))
+
 # %% ../../nbs/10_describers/20_registry.ipynb #cc49deb7
 def _endpoint(rest: str, device: str | None = None, **settings: Any) -> Endpoint: # the device is the server's
     model, at, url = re.fullmatch(r'(.*?)(?:(@)(https?://.*))?', rest, re.S).groups() # type: ignore[union-attr]
@@ -203,35 +266,68 @@ def _vlm(make: Callable[..., Any], rest: str, **settings: Any) -> VLMDescriber: 
         raise MilanError(f'{error}; settings of the describer are {", ".join(sorted(own))}') from error
     return VLMDescriber(model, **mine)
 
+# %% ../../nbs/10_describers/20_registry.ipynb #1b294315
+def _is_file(name: str) -> bool: # 'FILE.py:FUNCTION'
+    return re.fullmatch(r'.+\.py:[A-Za-z_]\w*', name, re.S) is not None
+
+
+def _from_file(name: str, trust: bool = False, **settings: Any) -> OwnDescriber: # other settings are not used
+    place, _, function = name.rpartition(':')
+    path = Path(place).expanduser()
+    if not path.is_file():
+        raise MilanError(f'the describer {name!r} needs the file {path}, which does not exist')
+    if not trust:
+        raise MilanError(f'{path} is code, and could do anything. If you have read it and trust it, say so: '
+                         'milan.describers.load(name, trust=True), or milan --trust …')
+    found = getattr(_module_of(path), function, None)
+    if not callable(found):
+        raise MilanError(f'{path} has no function {function!r}, from an `Exemplar` to a text')
+    return OwnDescriber(f'{path.stem}:{function}', found, file_hash(path))
+
+
+def _module_of(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader # a .py file has both
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error: # other people's code fails in any way
+        raise MilanError(f'{path} cannot be run ({type(error).__name__}: {str(error)[:200]})') from error
+    return module
+
 # %% ../../nbs/10_describers/20_registry.ipynb #f2fb03a0
-NAMES = ('concepts', 'milan:CAPTIONER', 'openai:MODEL[@URL]', 'hf:REPO_OR_FOLDER', 'verified:DESCRIBER',
-         'netdissect', 'compexp')
+NAMES = ('concepts', 'milan:CAPTIONER', 'openai:MODEL[@URL]', 'hf:REPO_OR_FOLDER', 'clip-dissect', 'linear',
+         'netdissect', 'compexp', 'verified:DESCRIBER', 'FILE.py:FUNCTION')
 _MODELS: dict[str, Callable[..., Any]] = {'openai': _endpoint, 'hf': _local}
-_NEEDS = {'concepts': ['images'], 'netdissect': ['network', 'segmentations'],
-          'compexp': ['network', 'segmentations']}
+_MAKERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = { # name → what makes it, and what it needs
+    'concepts': (_with_words, ('images',)), 'clip-dissect': (_clip_dissect, ('images', 'words')),
+    'linear': (_linear, ('images',)),
+    'netdissect': (functools.partial(_by_labels, 'netdissect'), ('network', 'segmentations')),
+    'compexp': (functools.partial(_by_labels, 'compexp'), ('network', 'segmentations'))}
+_WHAT = {'images': 'the pictures, which it measures itself', 'network': 'the network, which it runs',
+         'words': 'a text file with one word on each line, or a list',
+         'segmentations': 'labelled pictures, as from milan.concepts.segmentations.load'}
 
 
 def load(name: str, # one of `NAMES`, with the name or path of a captioner behind 'milan:'
-         **settings: Any, # 'concepts' and 'verified:…' need images=, labels network= and segmentations=; of
-                          # `VLMDescriber`, and of `Endpoint` or `LocalVLM`: all may be left out
+         **settings: Any, # 'concepts', 'linear' and 'verified:…' need images=, 'clip-dissect' also words=,
+                          # labels network= and segmentations=, a file of code trust=True; further ones, which
+                          # may be left out, are those of the class that is returned
         ) -> Describer:
     "A describer by name. Raises `MilanError` for an unknown one, and where something it needs is missing."
     kind, colon, rest = name.partition(':')
-    needed = ['images'] if kind == 'verified' else _NEEDS.get(name, [])
-    if missing := [one for one in needed if settings.get(one) is None]:
-        raise MilanError(f'the describer {name!r} needs {" and ".join(missing)}=: it measures the images '
-                         'itself')
-    if kind == 'milan' and colon:
-        return _captioner(rest, **settings)
-    if kind in _MODELS and colon:
+    make, needed = _MAKERS.get(name, (None, ('images',) if kind == 'verified' else ()))
+    for one in needed:
+        if settings.get(one) is None:
+            raise MilanError(f'the describer {name!r} needs {one}=: {_WHAT[one]}')
+    if make:
+        return make(**settings) # type: ignore[no-any-return]
+    if _is_file(name):
+        return _from_file(name, **settings)
+    if colon and kind in ('milan', 'verified'):
+        return (_captioner if kind == 'milan' else _verified)(rest, **settings)
+    if colon and kind in _MODELS:
         return _vlm(_MODELS[kind], rest, **settings)
-    if kind == 'verified' and colon:
-        return _verified(rest, **settings)
-    if name == 'concepts':
-        return _concepts(**settings)
-    if name in ('netdissect', 'compexp'):
-        network, segmentations = settings.pop('network'), settings.pop('segmentations')
-        return LabelDescriber(name, network, segmentations, settings)
     near = difflib.get_close_matches(name, NAMES, 1)
     raise MilanError(f'no describer {name!r}' + (f'; did you mean {near[0]!r}?' if near else '')
                      + f'; there are {", ".join(NAMES)}, and any object with name, describe and settings')
