@@ -322,10 +322,10 @@ def load(name: str, # one of `NAMES`, with the name or path of a captioner behin
             raise MilanError(f'the describer {name!r} needs {one}=: {_WHAT[one]}')
     if make:
         return make(**settings) # type: ignore[no-any-return]
-    if _is_file(name):
-        return _from_file(name, **settings)
     if colon and kind in ('milan', 'verified'):
         return (_captioner if kind == 'milan' else _verified)(rest, **settings)
+    if _is_file(name):
+        return _from_file(name, **settings)
     if colon and kind in _MODELS:
         return _vlm(_MODELS[kind], rest, **settings)
     near = difflib.get_close_matches(name, NAMES, 1)

@@ -100,17 +100,22 @@ class Verified:
     def __post_init__(self) -> None:
         self.name = f'verified {self.describer.name}'
 
+    def shown(self,
+              exemplars: Exemplars, # best with k=45
+             ) -> Exemplars: # of the discovery half where there are enough, one of each source
+        "What the describer sees."
+        halves = self.concepts.halves
+        return exemplars.distinct(halves.groups, self.concepts.k, ~halves.out)
+
     def candidates(self,
                    exemplars: Exemplars, # best with k=45
                    *,
                    units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
                    progress: bool = True, # show bars
                   ) -> pd.DataFrame: # layer, unit, description, score; perhaps several rows for a unit
-        "What the describer says of the exemplars of the discovery half, one of each source."
-        halves = self.concepts.halves
-        shown = exemplars.distinct(halves.groups, self.concepts.k, ~halves.out)
+        "What the describer says of these exemplars, and of those alone."
         make = getattr(self.describer, 'candidates', self.describer.describe)
-        return make(shown, units=units, progress=progress)
+        return make(self.shown(exemplars), units=units, progress=progress)
 
     def describe(self,
                  exemplars: Exemplars, # made with keep_maxima=True and, best, k=45
