@@ -254,7 +254,7 @@ def segmentations_of(name: str | None, # of labelled pictures, a folder like Bro
 
     if name is not None or (Path(images)/'index.csv').is_file():
         return segmentations.load(name or images)
-    known = hasattr(pictures, 'concepts') # generated scenes know their regions, other sets have people's words
+    known = hasattr(pictures, 'concepts') # of generated scenes; others need people's words
     if not known and not (isinstance(pictures, ImageSet) and (pictures.table['description'] != '').any()):
         raise MilanError(f'{images} has no labelled regions: name labelled pictures with --segmentations, a '
                          'folder like Broden, or stamps or shapes')

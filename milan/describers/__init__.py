@@ -11,7 +11,7 @@ __all__ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect', '
            'OwnDescriber', 'load', 'require_table', 'evidence_rows', 'evidence_table', 'random_units', 'top_auc',
            'OrElse', 'Verified', 'assess_phrases', 'either', 'evidence_of', 'phrases_table', 'PictureQuestion',
            'pictures_of', 'question_of', 'read_prompt', 'Answer', 'Model', 'ModelReply', 'Unanswered', 'ask_all',
-           'read_answer', 'Estimate', 'VLMDescriber', 'estimate', 'Endpoint', 'require_server', 'LocalVLM']
+           'read_answer', 'Estimate', 'VLMDescriber', 'estimate', 'Endpoint', 'require_server', 'LocalVLM', 'vlm_judge']
 
 # %% ../../nbs/10_describers/00_describers.ipynb #872e6ce2
 from .dissection import compexp, ious, netdissect, read_compexp, read_netdissect
@@ -29,6 +29,7 @@ from .answers import Answer, Model, ModelReply, Unanswered, ask_all, read_answer
 from .vlm import Estimate, VLMDescriber, estimate
 from .endpoints import Endpoint, require_server
 from .local_vlm import LocalVLM
+from .vlm_judge import vlm_judge
 from .registry import CaptionerDescriber, Describer, LabelDescriber, OwnDescriber
 from .registry import load, require_table
 
@@ -43,4 +44,5 @@ _all_ = ['compexp', 'ious', 'netdissect', 'read_compexp', 'read_netdissect',
          'evidence_rows', 'evidence_table', 'random_units', 'top_auc', 'OrElse', 'Verified',
          'assess_phrases', 'either', 'evidence_of', 'phrases_table', 'PictureQuestion', 'pictures_of',
          'question_of', 'read_prompt', 'Answer', 'Model', 'ModelReply', 'Unanswered', 'ask_all',
-         'read_answer', 'Estimate', 'VLMDescriber', 'estimate', 'Endpoint', 'require_server', 'LocalVLM']
+         'read_answer', 'Estimate', 'VLMDescriber', 'estimate', 'Endpoint', 'require_server', 'LocalVLM',
+         'vlm_judge']

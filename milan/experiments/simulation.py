@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import MilanError
+from ..describers.linear import read_linear
 from ..evaluation.agreement import bag_constant, measure
 from ..evaluation.intervals import bootstrap, detectable_effect
 
@@ -48,6 +49,8 @@ def _simulated_layer(path: Path, layer: str) -> pd.DataFrame:
     text = 'description' if 'description' in table else 'concept0'
     if missing := {'unit', text, 'sim correlation'} - set(table.columns):
         raise MilanError(f'{path} has no column {", ".join(sorted(missing))}')
+    if text == 'concept0':
+        table = read_linear(path, layer).rename(columns={'score': 'sim correlation'})
     found = table[['unit', text, 'sim correlation']].set_axis(['unit', 'description', 'correlation'], axis=1)
     found['correlation'] = pd.to_numeric(found.correlation, errors='coerce')
     found.insert(0, 'layer', layer)
