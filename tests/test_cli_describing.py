@@ -58,10 +58,23 @@ def test_checks_before_the_pass():
     test_eq([describer_name(None, None), describer_name(None, 'shapes'), describer_name('milan:shapes', None)],
             ['concepts', 'milan:shapes', 'milan:shapes'])
     with expect_fail(MilanError, contains='disagree'): describer_name('concepts', 'shapes')
-    with expect_fail(MilanError, contains='choose concepts'): describer_name('concept', None)
+    for wrong in ('concept', 'verified:concept', 'openai:', 'own.txt:name'):
+        with expect_fail(MilanError, contains='choose concepts'): describer_name(wrong, None)
+    for again in ('verified:concepts', 'verified:verified:linear'):
+        with expect_fail(MilanError, contains='leave out verified:'): describer_name(again, None)
+    with expect_fail(MilanError, contains="did you mean 'stamps'"): describer_name('verified:milan:stamp', None)
+    for good in ('clip-dissect', 'verified:openai:toy', 'verified:linear', 'a/own.py:f', 'verified:own.py:f'):
+        test_eq(describer_name(good, None), good)
     test_eq(describer_name('openai:toy@http://127.0.0.1:1/v1', None), 'openai:toy@http://127.0.0.1:1/v1')
     test_eq(check_options('hf:a', milan={'beam_size': None}, vlm={'limit': 3, 'dry_run': False}), {'limit': 3})
+    test_eq(check_options('verified:hf:a', vlm={'limit': 3}), {'limit': 3})
+    test_eq(check_options('linear', words={'words': 'a.txt', 'clip': None}), {'words': 'a.txt'})
+    test_eq(check_options('own.py:name', words={'words': None}), {})
     for name, named, said in (('concepts', {'vlm': {'dry_run': True}}, '--dry-run is an option of vision'),
+                              ('clip-dissect', {}, 'clip-dissect needs --words FILE'),
+                              ('linear', {'words': {'clip': 'a'}}, 'on each line, for --clip to read'),
+                              ('netdissect', {'words': {'words': 'a'}}, '--words is an option of describers'),
+                              ('own.py:name', {'labels': {'segmentations': 'a'}}, '--segmentations is an option'),
                               ('openai:a', {'milan': {'beam_size': 3}}, '--beam-size is an option of captioners'),
                               ('hf:a', {'vlm': {'concurrency': 3}}, '--concurrency is an option of servers')):
         with expect_fail(MilanError, contains=said): check_options(name, **{'milan': {}, 'vlm': {}, **named})
@@ -147,6 +160,56 @@ def test_descriptions_slow():
     shutil.rmtree(home)
     print('\n'.join(one.stderr.strip() for one in failures).replace(str(home), '…'))
 
+
+# 07_describing.ipynb, section "Other describers"
+@pytest.mark.slow
+def test_other_describers_slow():
+    from milan.testing import small_clip
+
+    home = Path(tempfile.mkdtemp())
+    os.environ.update(MILAN_RESULTS_DIR=str(home/'results'), MILAN_DATA_DIR=str(home/'data'))
+    for part in small_clip(): part.save_pretrained(home/'clip')
+    (home/'words.txt').write_text('red\ngreen\na blue ring\n')
+    (home/'own.py').write_text('def brightest(one):\n    parts = (one.images * one.masks).sum((0, 2, 3))\n'
+                               '    return ("red", "green", "blue")[int(parts.argmax())]\n')
+    common = ('describe', 'planted/shapes', 'shapes', '--units', 'colours:0,3,5', '--device', 'cpu')
+    asked = {'netdissect': (), 'clip-dissect': ('--words', home/'words.txt', '--clip', home/'clip'), 'linear': (),
+             f'{home}/own.py:brightest': (), f'verified:{home}/own.py:brightest': ()}
+    tables = {}
+    for name, extra in asked.items():
+        done = run_command('--trust', *common, '--describer', name, *extra, '--out', home/str(len(tables)))
+        test_eq((name, done.exit_code, done.stderr if done.exit_code else ''), (name, 0, ''))
+        tables[name.replace(f'{home}/', '')] = pd.read_csv(home/str(len(tables))/'descriptions.csv',
+                                                           keep_default_na=False)
+    pd.DataFrame({name: table.description for name, table in tables.items()})
+
+    test_eq(tables['netdissect'].description.tolist(), ['red', 'green', 'blue'])
+    assert set(tables['clip-dissect'].description) <= {'red', 'green', 'a blue ring'}
+    assert [text.split()[1] for text in tables['linear'].description] == ['red', 'green', 'blue']
+    test_eq(tables['own.py:brightest'].description.tolist(), ['red', 'green', 'blue'])
+    test_eq(tables['verified:own.py:brightest'].description.tolist(), ['red', 'green', 'blue'])
+    from milan.describers.linear import read_linear
+
+    test_eq([one.split()[0] for one in read_linear(home/'2'/'linear').concept0], ['red', 'green', 'blue'])
+    assert (home/'2'/'gallery'/'index.html').is_file()
+    Image.new('RGB', (70, 70)).save(home/'1.png')
+    words = home/'nowords.txt'
+    failures = [run_command(*common, '--describer', f'{home}/own.py:brightest'),
+                run_command(*common, '--describer', 'clip-dissect', '--words', words),
+                run_command(*common, '--describer', 'clip-dissect', *asked['clip-dissect'][:3], 'nobody/it'),
+                run_command(*common[:2], home, '--k', '1', '--device', 'cpu', '--describer', 'netdissect')]
+    test_eq([(one.exit_code, 'Traceback' in one.stderr) for one in failures], [(1, False)] * 4)
+    for one, said in zip(failures, ('milan --trust', 'one word or phrase on each line', 'give the folder',
+                                    'name labelled pictures')):
+        assert said in ' '.join(one.stderr.split())
+    for name in ('MILAN_RESULTS_DIR', 'MILAN_DATA_DIR'): del os.environ[name]
+    shutil.rmtree(home)
+    print('\n'.join(' '.join(one.stderr.split()).replace(str(home), '…')[:160] for one in failures))
+
+
+# 07_describing.ipynb, section "Before long work"
+@pytest.mark.slow
+def test_before_long_work_slow():
     def never(*given, **named): raise AssertionError('this must not be reached')
 
 
@@ -205,18 +268,25 @@ def test_a_vision_language_model_slow():
                 '--device', 'cpu', '--describer', f'openai:toy@{server.url}')
         runs = [run_command(*asks, '--dry-run', '--prices', '2,8'), run_command(*asks, '--limit', '2'),
                 run_command(*asks), run_command(*asks, '--prompt', home/'prompt.txt', '--show', 'cropped')]
-        counts = len(server.asked)
+        counts, last = len(server.asked), server.asked[-1]
+        sure = [run_command(*asks[:-1], f'verified:openai:toy@{server.url}', '--out', home/'sure', *more)
+                for more in (['--dry-run'], [])]
         gone = run_command(*asks[:-1], 'openai:toy@http://127.0.0.1:9/v1')
     print('\n'.join(line for one in runs[:2] for line in one.stdout.splitlines()[:1] if 'results' not in line))
     test_eq([one.exit_code for one in runs], [0, 0, 0, 0])
     test_eq(counts, 8 + 8) # nothing twice, and nothing by the dry run
-    test_eq([server.asked[-1].text, len(server.asked[-1].pictures), server.asked[-1].key],
+    test_eq([last.text, len(last.pictures), last.key],
             ['Each of the 15 pictures shows one region, cut out of a larger image. Which colour?', 15,
              'Bearer sk-planted-0123456789'])
     found = (home/'results').rglob('descriptions.csv')
     tables = sorted((pd.read_csv(path, keep_default_na=False) for path in found), key=len)
     test_eq([len(one) for one in tables], [2, 8, 8])
     test_eq(tables[0].description.tolist(), ['red things', 'orange things'])
+    test_eq([one.exit_code for one in sure], [0, 0])
+    assert '8 units' in sure[0].stdout
+    sure = pd.read_csv(home/'sure'/'descriptions.csv', keep_default_na=False)
+    assert set(sure.description[:4]) <= {'', 'red things', 'orange things', 'yellow things', 'green things'}
+    assert (sure.description[:4] != '').any() and set(sure.source) <= {'', 'openai:toy'}
     test_eq((gone.exit_code, 'no server answers at http://127.0.0.1:9/v1' in gone.stderr), (1, True))
     kept = [path.read_bytes() for path in home.rglob('*') if path.is_file()]
     assert not any(b'sk-planted' in one for one in kept) and 'sk-planted' not in str([one.output for one in runs])

@@ -138,7 +138,7 @@ def test_files_of_linear_explanations_oracle():
             test_eq(again.to_numpy().tolist(), published.drop(columns='score').to_numpy().tolist())
         test_eq((path.name, len(published)), ('resnet50_imagenet_layer4.csv', 2048))
         lengths = explanation_rows(published).groupby('unit').size()
-        assert 4.5 < lengths.mean() < 5 and lengths.max() == 10
+        assert 4.6 < lengths.mean() < 4.75 and lengths.max() <= 10
 
 
 # 08_linear.ipynb, section "Errors"

@@ -25,9 +25,10 @@ from milan.config import oracle_dir
 def written(folder, layers=('layer1',), units=6): # five methods on a few units, the last one without a score
     for place in METHODS.values():
         (folder/place).mkdir(parents=True)
-        text = 'concept0' if 'ours' in place else 'description'
+        text = 'bias,weight0,concept0' if 'ours' in place else 'description'
+        before = '0,.5,' if 'ours' in place else ''
         for layer in layers:
-            rows = [f'{unit},thing {unit % 3},{unit / 10 if unit < units - 1 else ""}'
+            rows = [f'{unit},{before}thing {unit % 3},{unit / 10 if unit < units - 1 else ""}'
                     for unit in range(units)]
             (folder/place/f'resnet50_imagenet_{layer}.csv').write_text(
                 '\n'.join([f'unit,{text},sim correlation', *rows]))
