@@ -4,6 +4,7 @@ from milan.concepts.segmentations import Concept
 from milan.concepts.segmentations import shrink
 from milan.config import MilanError
 from milan.exemplars.masks import upsample
+from milan.exemplars.passes import Pass
 from milan.hooks.layers import layers_of
 from milan.networks.registry import as_network
 from pathlib import Path
@@ -16,7 +17,6 @@ from milan.concepts.observations import (
     _masks,
     _masks_from,
     _measured_thresholds,
-    _Pass,
     ConceptMasks,
     count,
     Masks,
@@ -131,7 +131,7 @@ def test_units_on_images():
     test_eq(_masks_from(_mask_arrays(Masks.of(full))).areas(), [5])
 
     network, scenes = networks.load('planted/shapes', pretrained=False), Scenes(ShapeScenes(64))
-    run = _Pass(as_network(network), layers_of(network.module, 'colours'), scenes, 64, True)
+    run = Pass(as_network(network), layers_of(network.module, 'colours'), scenes, 64, True)
     with torch.inference_mode(): maps = next(run.run(''))[1]['colours']
     limit = _measured_thresholds(run, {}, .995)['colours'][1][0]
     image = int(maps[:, 0].amax((1, 2)).argmax())

@@ -12,9 +12,9 @@ __all__ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'pr
            'ALL_MEASURES', 'held_out', 'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates',
            'minimum_detectable', 'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
            'readable', 'shares', 'nearest_rows', 'search_descriptions', 'search_pictures', 'sentence_vectors',
-           'clarity_table', 'polysemanticity', 'redundancy', 'QUESTION_KINDS', 'Question', 'Shown', 'questions',
-           'Judge', 'OwnJudge', 'clip_judge', 'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'exchanged',
-           'judge_scores', 'one_of_each', 'score_details', 'with_scores', 'write_records']
+           'clarity_table', 'meanings', 'polysemanticity', 'redundancy', 'QUESTION_KINDS', 'Question', 'Shown',
+           'questions', 'Judge', 'OwnJudge', 'clip_judge', 'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask',
+           'exchanged', 'judge_scores', 'one_of_each', 'score_details', 'with_scores', 'write_records']
 
 # %% ../../nbs/09_evaluation/00_evaluation.ipynb #47d348a2
 from .intervals import Scores, bootstrap, detectable_effect, difference, holm
@@ -34,7 +34,7 @@ from .evidence import correlation_intervals, covariates, minimum_detectable
 from .evidence import partial_correlations, residuals
 from .readings import ANYTHING, as_candidates, predicted, read, readable, shares
 from .search import nearest_rows, search_descriptions, search_pictures, sentence_vectors
-from .clarity import clarity_table, polysemanticity, redundancy
+from .clarity import clarity_table, meanings, polysemanticity, redundancy
 from .questions import QUESTION_KINDS, Question, Shown, one_of_each, questions
 from .judges import Judge, OwnJudge, clip_judge, concept_judge, label_judge
 from .judging import NEURONPEDIA, ask, exchanged, judge_scores, score_details, with_scores
@@ -52,8 +52,8 @@ _all_ = ['Scores', 'bootstrap', 'detectable_effect', 'difference', 'holm', 'prop
          'unit_scores', 'verify', 'wins', 'correlation_intervals', 'covariates', 'minimum_detectable',
          'partial_correlations', 'residuals', 'ANYTHING', 'as_candidates', 'predicted', 'read',
          'readable', 'shares', 'nearest_rows', 'search_descriptions',
-         'search_pictures', 'sentence_vectors', 'clarity_table', 'polysemanticity', 'redundancy',
-         'QUESTION_KINDS', 'Question', 'Shown', 'questions', 'Judge', 'OwnJudge', 'clip_judge',
+         'search_pictures', 'sentence_vectors', 'clarity_table', 'meanings', 'polysemanticity',
+         'redundancy', 'QUESTION_KINDS', 'Question', 'Shown', 'questions', 'Judge', 'OwnJudge', 'clip_judge',
          'concept_judge', 'label_judge', 'NEURONPEDIA', 'ask', 'exchanged',
          'judge_scores', 'one_of_each',
          'score_details', 'with_scores', 'write_records']

@@ -9,16 +9,19 @@ __all__ = ['write']
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from tqdm import tqdm
 
 from ..config import MilanError
-from ..exemplars.show import check_sizes, strip
+from ..exemplars.deciles import DecileSamples
+from ..exemplars.show import Exemplar, check_sizes, strip
 from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint, require_replaceable
 
@@ -105,8 +108,8 @@ def _words(description: str) -> str: # HTML; a describer may say nothing of a un
 
 
 def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str,
-          size: tuple[int, int], shown: int, near: Sequence[str] = ()) -> str:
-    "One unit on its layer's page; `near`: links to its neighbours."
+          size: tuple[int, int], shown: int, near: Sequence[str] = (), opened: str = '') -> str:
+    "One unit on its layer's page; `near`: links to its neighbours; `opened`: from `_opened`."
     unit, words = row['unit'], _words(row['description'])
     facts = ''.join(f'<span>{fact}</span>' for fact in [*_facts(row, numbers, texts), *near])
     alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, '
@@ -114,7 +117,7 @@ def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], ima
     return (f'<article id="unit-{unit}" {_data(row, numbers, texts)}>\n<h2>{words}</h2>\n'
             f'<p class="facts"><a href="#unit-{unit}">unit {unit}</a>{facts}</p>\n'
             f'<div class="strip"><img src="{image}" width="{size[0]}" height="{size[1]}" loading="lazy" '
-            f'alt="{alternative}"></div>\n</article>\n')
+            f'alt="{alternative}"></div>\n{opened}</article>\n')
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #c667ed71
 _STYLE = '''
@@ -147,6 +150,8 @@ h2 { font-size: 1.05rem; margin: 0; line-height: 1.35; overflow-wrap: anywhere; 
 .facts span::before { content: "·"; margin: 0 .45em; }
 .strip { overflow-x: auto; } .strip img { display: block; height: auto; min-width: 36rem; max-width: 100%;
   border-radius: 4px; }
+summary { cursor: pointer; color: var(--link); font-size: .875rem; margin-top: .5rem; }
+details .strip img { min-width: 0; }
 .layers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; padding: 0;
   list-style: none; }
 .layers article { margin: 0; height: 100%; overflow: hidden; } .layers .strip { overflow: hidden; }
@@ -291,28 +296,82 @@ def _neighbour_links(neighbours: pd.DataFrame, table: pd.DataFrame) -> dict[tupl
                 f'near: <a href="{place}">{words}</a> {_figure(row.r)}')
     return found
 
+# %% ../../nbs/12_gallery/01_pages.ipynb #d4bfbc12
+@dataclass
+class _More:
+    "What cards show besides their units' strips; (layer, unit) → …"
+    near: Mapping[tuple[str, int], list[str]] = field(default_factory=dict) # links to neighbours
+    meanings: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict) # bool (k,)
+    samples: DecileSamples | None = None
+
+    def strips(self, layer: str, unit: int, exemplar: Exemplar) -> Iterator[tuple[str, str, Exemplar]]:
+        "Ending of the file's name, caption and pictures of each further strip."
+        second = self.meanings.get((layer, unit))
+        for name, rows in () if second is None else (('first', ~second), ('second', second)):
+            yield name, f'{name} meaning: {rows.sum()} of {len(rows)} exemplars', _some(exemplar, rows)
+        if self.samples is not None:
+            yield from _weaker(self.samples, layer, unit)
+
+
+_STRENGTHS = {0: 'strong', 4: 'middle', 9: 'weak'}
+
+
+def _weaker(samples: DecileSamples, layer: str, unit: int) -> Iterator[tuple[str, str, Exemplar]]:
+    for decile in samples.deciles:
+        one = samples.lookup(layer, unit, decile)
+        if one is not None and one.activations is not None:
+            high, low = (_figure(value) for value in one.activations[[0, -1]])
+            name, whole = _STRENGTHS.get(decile, 'other'), '' if samples.maps else ', whole pictures'
+            caption = f'{name} activation: {high} to {low}, decile {decile + 1} of 10{whole}'
+            yield f'decile-{decile + 1}', caption, one
+
+
+def _some(exemplar: Exemplar, rows: np.ndarray) -> Exemplar: # those that `rows`, bool (k,), names
+    return replace(exemplar, images=exemplar.images[rows], masks=exemplar.masks[rows], ids=None,
+                   activations=None)
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #7b0ed096
+def _save_strip(exemplar: Exemplar, file: Path, width: int, shown: int) -> tuple[Image.Image, int]:
+    "The picture, and its bytes."
+    picture = strip(exemplar, width, shown)
+    picture.save(file, quality=82, optimize=True)
+    return picture, file.stat().st_size
+
+
+def _opened(strips: Sequence[tuple[str, str, tuple[int, int]]]) -> str: # path, caption, size
+    "The part of a card that is shown when it is opened, as HTML; empty without strips."
+    shown = ''.join(f'<p class="facts">{_text(caption)}</p>\n<div class="strip"><img src="{path}" '
+                    f'width="{size[0]}" height="{size[1]}" loading="lazy" alt="{_text(caption)}"></div>\n'
+                    for path, caption, size in strips)
+    named = ', '.join(caption.partition(':')[0] for _, caption, _ in strips)
+    return f'<details><summary>{named}</summary>\n{shown}</details>\n' if strips else ''
+
 # %% ../../nbs/12_gallery/01_pages.ipynb #78bd6aed
 def _write_layer(folder: Path, exemplars: Exemplars, rows: pd.DataFrame, columns: tuple[list[str], list[str]],
-                 title: str, layers: Sequence[str], shown: int, width: int, bar: Any,
-                 near: dict[tuple[str, int], list[str]]) -> int:
+                 title: str, layers: Sequence[str], shown: int, width: int, bar: Any, more: _More) -> int:
     "Write a layer's page and pictures; returns the bytes that the pictures take."
-    layer, size, cards = rows['layer'].iloc[0], 0, []
-    (folder/'images'/_slug(layer)).mkdir(parents=True)
+    layer, total, cards = rows['layer'].iloc[0], 0, []
+    place = folder/'images'/_slug(layer)
+    place.mkdir(parents=True)
     for row in rows.to_dict('records'):
-        picture = strip(exemplars.lookup(layer, row['unit']), width, shown)
-        file = folder/'images'/_slug(layer)/f'{row["unit"]}.jpg'
-        picture.save(file, quality=82, optimize=True)
-        size += file.stat().st_size
-        cards.append(_card(row, *columns, f'../images/{_slug(layer)}/{file.name}', picture.size, shown,
-                           near.get((layer, row['unit']), [])))
+        unit, strips = row['unit'], []
+        exemplar = exemplars.lookup(layer, unit)
+        picture, size = _save_strip(exemplar, place/f'{unit}.jpg', width, shown)
+        for name, caption, one in more.strips(layer, unit, exemplar):
+            further, extra = _save_strip(one, place/f'{unit}-{name}.jpg', width, shown)
+            strips.append((f'../images/{place.name}/{unit}-{name}.jpg', caption, further.size))
+            size += extra
+        total += size
+        cards.append(_card(row, *columns, f'../images/{place.name}/{unit}.jpg', picture.size, shown,
+                           more.near.get((layer, unit), []), _opened(strips)))
         bar.update()
     page = _layer_page(title, layer, layers, ''.join(cards), columns[0], len(rows))
     (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8', errors='replace')
-    return size
+    return total
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #440829a4
 def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title: str, note: str, shown: int,
-                 width: int, bar: Any, near: dict[tuple[str, int], list[str]]) -> None:
+                 width: int, bar: Any, more: _More) -> None:
     "Write the pages of all layers, and the index."
     (folder/'layers').mkdir(parents=True)
     layers = [layer for layer in exemplars.layers if layer in set(table['layer'])]
@@ -323,13 +382,24 @@ def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title:
             order = rows.assign(silent=rows.description == '').sort_values(
                 ['silent', columns[0][0]], ascending=[True, False], kind='stable').index
             rows = rows.loc[order]
-        size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar, near)
+        size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar, more)
         parts.append((layer, rows, _preview(layer, rows)))
     (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
     (folder/'style.css').write_text(_STYLE, encoding='utf-8')
     (folder/'gallery.js').write_text(_SCRIPT, encoding='utf-8')
     facts = {'units': len(table), 'layers': list(layers), 'picture_bytes': size}
     (folder/_MARK).write_text(json.dumps(facts) + '\n')
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #99202843
+def _strip_count(table: pd.DataFrame, more: _More, k: int) -> int: # raises `MilanError`
+    "How many strips as long as a unit's own all pictures are. Checks the meanings."
+    for (layer, unit), second in more.meanings.items():
+        if np.shape(second) != (k,):
+            raise MilanError(f'the meanings of unit {unit} of {layer} have the shape {np.shape(second)}, and '
+                             f'there are {k} exemplars: take them from the same set')
+    divided = sum(unit in more.meanings for unit in zip(table['layer'], table['unit'], strict=True))
+    deciles = 0 if more.samples is None else len(more.samples.deciles)
+    return len(table) + divided + len(table) * deciles // 2
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #1e38e80f
 def _require_gallery(folder: Path) -> None: # raises `MilanError`
@@ -349,6 +419,8 @@ def write(exemplars: Exemplars, # the units' images and masks
           megabytes: float = 60., # aim for the pictures' size; with many units fewer images of each are shown
           quiet: bool = True, # no progress bar
           neighbours: pd.DataFrame | None = None, # from `exemplars.neighbours`, to be linked; None: none
+          meanings: Mapping[tuple[str, int], np.ndarray] | None = None, # from `evaluation.meanings`
+          samples: DecileSamples | None = None, # from `exemplars.sample_deciles`; None: no other pictures
          ) -> Path: # index.html
     """Write the pages; the folder appears as a whole.
 
@@ -356,13 +428,14 @@ def write(exemplars: Exemplars, # the units' images and masks
     folder = Path(folder)
     check_sizes(width, count, megabytes)
     table = _checked(table, exemplars.layers)
-    near = {} if neighbours is None else _neighbour_links(neighbours, table)
-    shown = _shown(len(table), min(count, exemplars.k), width, megabytes)
+    more = _More({} if neighbours is None else _neighbour_links(neighbours, table), meanings or {}, samples)
+    strips = _strip_count(table, more, exemplars.k)
+    shown = _shown(strips, min(count, exemplars.k), width, megabytes)
     try:
         _require_gallery(folder)
         with (atomic(folder, listed=True) as beside,
               tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar):
-            _write_pages(beside, exemplars, table, title, note, shown, width, bar, near)
+            _write_pages(beside, exemplars, table, title, note, shown, width, bar, more)
     except OSError as error:
         raise MilanError(
             f'the gallery cannot be written to {folder} ({error.strerror or error}); give another folder'

@@ -7,8 +7,8 @@ __all__ = ['THREE', 'COLOUR_PHRASES', 'SCENES_GROUPS_EPOCHS', 'some_units', 'cou
            'batch_of_squares', 'seeing_network', 'Residual', 'Counting', 'deep_network', 'disc', 'made_up_folder',
            'made_up_exemplars', 'smooth_maps', 'made_up_set', 'user_folder', 'forget', 'write_manifest',
            'saved_tensors', 'same_files', 'published_by_hand', 'block_network', 'annotated_set', 'plain_pictures',
-           'small_clip', 'colour_clip', 'colour_units', 'untaught_captioner', 'small_notebook', 'MOVES', 'Site',
-           'killed', 'started']
+           'small_clip', 'colour_clip', 'EitherColour', 'colour_units', 'untaught_captioner', 'small_notebook', 'MOVES',
+           'Site', 'killed', 'started']
 
 # %% ../../nbs/15_command/01_testing.ipynb #525ea8b5
 import functools
@@ -415,6 +415,23 @@ def colour_clip() -> Any: # a `milan.captioner.clip.Clip`
     clip = load(folder, 'cpu')
     remove(folder)
     return clip
+
+# %% ../../nbs/15_command/01_testing.ipynb #b0ded806
+class EitherColour(nn.Module):
+    "A unit per colour, then a unit for every two that follow each other."
+
+    def __init__(self) -> None:
+        super().__init__()
+        from milan.images.scenes import COLOURS
+        from milan.networks.planted import ColourUnits
+
+        self.colours, self.count = ColourUnits(), len(COLOURS)
+
+    def forward(self,
+                images: torch.Tensor, # (batch, 3, height, width) in [0, 1]
+               ) -> torch.Tensor: # (batch, 2 · colours, height / 2, width / 2)
+        single = self.colours(images)[:, :self.count]
+        return torch.cat([single, torch.maximum(single, single.roll(1, 1))], 1)
 
 # %% ../../nbs/15_command/01_testing.ipynb #2594d2cb
 @functools.cache
