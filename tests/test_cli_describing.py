@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from milan.cli.describing import (
+    _further,
     check_captioner,
     check_options,
     check_out,
@@ -96,6 +97,26 @@ def test_descriptions():
 
     made = default_folder(results_dir()/'exemplars'/'resnet18'/'stamps', 'base', None, None, None)
     test_eq(made, results_dir()/'descriptions'/'resnet18'/'stamps'/'base')
+
+    from milan import networks
+    from milan.exemplars.compute import compute
+    from milan.hooks.layers import layers_of
+    from milan.images.sets import ShapeScenes
+
+    home = Path(tempfile.mkdtemp())
+    network, scenes = networks.load('planted/shapes', pretrained=False), ShapeScenes(100)
+    layers, settings = layers_of(network.module, ['colours']), {'k': 5, 'size': 64, 'quiet': True}
+    with_maxima = compute(network, scenes, layers, keep_maxima=True, out=home/'with', **settings)
+    without = compute(network, scenes, layers, out=home/'without', **settings)
+    table = pd.DataFrame(with_maxima.units[:3], columns=['layer', 'unit'])
+    more = _further(with_maxima, with_maxima, table, network, scenes, layers, None, range(100))
+    len(more['meanings']), more['samples'].deciles, more['samples'].table.unit.nunique()
+
+    test_eq(more['samples'].table.unit.unique(), [0, 1, 2])
+    said = _further(without, without, table, network, scenes, layers, None, range(100))
+    test_eq(list(said), ['meanings']) # and why there is no more
+    test_eq(_further(without.select(k=1), None, table, network, scenes, layers, None, range(100)), {})
+    shutil.rmtree(home)
 
     print_help(run_process('describe', '--help').stdout)
 

@@ -1,19 +1,20 @@
 # Generated from nbs/12_clarity.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
-from pathlib import Path
 from torch.nn import functional as F
 import torch
 from milan.evaluation.clarity import (
     clarity,
     clarity_table,
+    meanings,
     polysemanticity,
     redundancy,
     two_clusters,
 )
 
-import shutil
+import functools
 import tempfile
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,9 +24,19 @@ from torch import nn
 
 from milan.captioner.encoder import PyramidEncoder
 from milan.exemplars.compute import compute
+from milan.exemplars.show import grid
 from milan.images.scenes import COLOURS
 from milan.images.sets import ShapeScenes
 from milan.networks.planted import ColourUnits
+from milan.testing import EitherColour
+
+
+@functools.cache
+def either_colours(count=150):
+    "Exemplars of units for one planted colour, and of units for either of two; an encoder of colours."
+    found = compute(nn.Sequential(EitherColour()), ShapeScenes(count), ['0'], k=15, size=64, quiet=True,
+                    out=Path(tempfile.mkdtemp())/'set')
+    return found, PyramidEncoder(nn.Sequential(ColourUnits()), ['0'])
 
 
 def toy_features():
@@ -72,20 +83,7 @@ def test_redundancy():
 
 # 12_clarity.ipynb, section "As columns of a table"
 def test_as_columns_of_a_table():
-    class EitherColour(nn.Module):
-        "A unit per colour, then a unit for every two that follow each other."
-        def __init__(self):
-            super().__init__()
-            self.colours = ColourUnits()
-
-        def forward(self, images):
-            single = self.colours(images)[:, :len(COLOURS)]
-            return torch.cat([single, torch.maximum(single, single.roll(1, 1))], 1)
-
-    folder = Path(tempfile.mkdtemp())
-    found = compute(nn.Sequential(EitherColour()), ShapeScenes(150), ['0'], k=15, size=None, quiet=True,
-                    out=folder/'set')
-    measured = clarity_table(found, PyramidEncoder(nn.Sequential(ColourUnits()), ['0']))
+    measured = clarity_table(*either_colours())
     measured['planted'] = np.where(measured.unit < len(COLOURS), 'one colour', 'either of two')
     measured.groupby('planted')[['clarity', 'polysemanticity', 'redundancy']].median().round(2)
 
@@ -98,7 +96,26 @@ def test_as_columns_of_a_table():
     either = measured.planted == 'either of two'
     assert measured.polysemanticity[~either].max() < .2 < .8 < measured.polysemanticity[either].min()
     assert measured.clarity[~either].min() > .8 > measured.clarity[either].max()
-    shutil.rmtree(folder)
+
+
+# 12_clarity.ipynb, section "Two meanings"
+def test_two_meanings():
+    found, encoder = either_colours()
+    divided = meanings(found, encoder)
+    {unit.unit: f'{(~second).sum()} + {second.sum()}' for unit, second in divided.items()}
+
+    test_eq([unit for _, unit in divided], range(len(COLOURS), 2 * len(COLOURS))) # all that are either, no other
+    assert not any(second[0] for second in divided.values())
+    test_eq(meanings(found, encoder, least=2.), {})
+
+    unit = found.units[len(COLOURS) + 1]
+    exemplar, second = found.lookup(*unit), divided[unit]
+    shown = exemplar.masked()[np.argsort(second, kind='stable')]
+    grid(shown, columns=int((~second).sum()), width=48)
+
+    colours = encoder.encode(exemplar.images, exemplar.masks)[:, :len(COLOURS)].argmax(1).numpy()
+    test_eq([len(set(colours[rows])) for rows in (second, ~second)], [1, 1])
+    assert colours[second][0] != colours[~second][0]
 
 
 # 12_clarity.ipynb, section "Errors"

@@ -19,5 +19,5 @@ def test_one_pass():
     with torch.inference_mode(): batches = list(run.run('maps'))
     [(ids.tolist(), tuple(maps['colours'].shape)) for ids, maps in batches]
 
-    images = torch.stack([scenes[number] for number in range(5)])
+    images = torch.stack([scenes[number] for number in range(5)]) / 255
     test_eq(torch.cat([maps['colours'] for _, maps in batches]), network.module.colours(images))

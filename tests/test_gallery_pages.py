@@ -12,7 +12,9 @@ from milan.gallery.pages import (
     _figure,
     _index,
     _layer_page,
+    _More,
     _neighbour_links,
+    _opened,
     _page,
     _preview,
     _require_gallery,
@@ -20,6 +22,7 @@ from milan.gallery.pages import (
     _shown,
     _shown_text,
     _slug,
+    _strip_count,
     _STYLE,
     _tile,
     _unit_numbers,
@@ -37,11 +40,20 @@ import numpy as np
 import pandas as pd
 import torch
 from fastcore.test import expect_fail, test_eq
+from PIL import Image
+from torch import nn
 
+from milan.captioner.encoder import PyramidEncoder
 from milan.config import MilanError
+from milan.evaluation.clarity import meanings
+from milan.exemplars.compute import compute
+from milan.exemplars.deciles import sample_deciles
 from milan.exemplars.show import Exemplar
 from milan.exemplars.store import Exemplars
-from milan.testing import made_up_exemplars
+from milan.images.scenes import COLOURS
+from milan.images.sets import ShapeScenes
+from milan.networks.planted import ColourUnits
+from milan.testing import EitherColour, made_up_exemplars
 
 
 def temporary():
@@ -136,12 +148,25 @@ def test_the_pages():
     with expect_fail(MilanError, contains='no column near_layer'): _neighbour_links(rows, rows)
 
     found = Exemplars.open(made_up_exemplars())
+    more = _More(meanings={('blocks.2', 0): np.arange(found.k) % 2 == 1})
+    [(name, caption, len(one.images)) for name, caption, one in more.strips('blocks.2', 0, found[0])]
+
+    test_eq(list(more.strips('blocks.2', 1, found[1])), [])
+
+    print(_opened([('3-first.jpg', 'first meaning: 3 of 5 exemplars', (9, 9))]))
+
+    found = Exemplars.open(made_up_exemplars())
     place, table = temporary(), described(found).query('layer == "blocks.2"')
     (place/'layers').mkdir()
     with tqdm(disable=True) as bar:
-        size = _write_layer(place, found, table, _columns(table), 'Units', ['blocks.2'], 3, 48, bar, {})
+        size = _write_layer(place, found, table, _columns(table), 'Units', ['blocks.2'], 3, 48, bar, _More())
     test_eq(size, sum(path.stat().st_size for path in place.rglob('*.jpg')))
     shutil.rmtree(place)
+
+    table = described(Exemplars.open(made_up_exemplars()))
+    more = _More(meanings={('blocks.2', 0): np.ones(4, bool), ('blocks.7', 0): np.ones(4, bool)})
+    test_eq(_strip_count(table, more, 4), len(table) + 1)
+    with expect_fail(MilanError, contains='unit 0 of blocks.2 have the shape (4,)'): _strip_count(table, more, 5)
 
     place = temporary()
     _require_gallery(place)
@@ -171,6 +196,49 @@ def test_the_pages():
         folder/'layers/layer-blocks.2.html').read_text()
     assert 'purity 0.4' in page and 'rated: yes' in page and 'Nobody looked' in index.read_text()
     test_eq(json.loads((folder/'gallery.json').read_text())['units'], 8)
+
+
+# 01_pages.ipynb, section "Several meanings"
+def test_several_meanings():
+    units = nn.Sequential(EitherColour())
+    scenes, place = ShapeScenes(200), temporary()
+    found = compute(units, scenes, ['0'], k=12, size=64, quiet=True, keep_maxima=True, out=place/'set')
+    divided = meanings(found, PyramidEncoder(nn.Sequential(ColourUnits()), ['0']))
+    samples = sample_deciles(found, scenes, units, deciles=[4, 9])
+    plain = write(found, described(found), place/'plain', width=48)
+    index = write(found, described(found), place/'gallery', width=48, meanings=divided, samples=samples)
+    page = (place/'gallery/layers/layer-0.html').read_text()
+    [part.split('<')[0] for part in page.split('<article id="unit-10"')[1].split('<p class="facts">')[2:6]]
+
+    pictures = place/'gallery/images/layer-0'
+    for card in page.split('<article ')[1:]:
+        unit = int(card.partition('data-unit="')[2].partition('"')[0])
+        test_eq(('second meaning' in card, (pictures/f'{unit}-second.jpg').exists()), (unit >= len(COLOURS),) * 2)
+        assert 'middle activation' in card and 'weak activation' in card
+    size = {name: sum(path.stat().st_size for path in (place/name).rglob('*.jpg'))
+            for name in ('plain', 'gallery')}
+    assert size['gallery'] < 3 * size['plain']
+    test_eq(json.loads((place/'gallery/gallery.json').read_text())['picture_bytes'], size['gallery'])
+    for image in Links(place/'gallery/layers/layer-0.html').links:
+        assert image.startswith('#') or ((place/'gallery/layers')/image).exists(), image
+    size
+
+    def stacked(paths):
+        "Pictures below each other."
+        parts = [Image.open(path) for path in paths]
+        whole = Image.new('RGB', (max(one.width for one in parts), sum(one.height + 4 for one in parts)), 'white')
+        for row, one in enumerate(parts): whole.paste(one, (0, sum(part.height + 4 for part in parts[:row])))
+        return whole
+
+
+    stacked(pictures/f'10-{name}.jpg' for name in ('first', 'second', 'decile-5', 'decile-10'))
+
+    whole = sample_deciles(found, scenes, deciles=[9], each=2)
+    write(found, described(found)[:2], place/'gallery', width=64, samples=whole)
+    assert ', whole pictures' in (place/'gallery/layers/layer-0.html').read_text()
+    with expect_fail(MilanError, contains='take them from the same set'):
+        write(found.select(k=5), described(found), place/'gallery', meanings=divided)
+    shutil.rmtree(place)
 
 
 # 01_pages.ipynb, section "Text stays text"

@@ -15,6 +15,7 @@ from milan.testing import (
     Counting,
     deep_network,
     disc,
+    EitherColour,
     forget,
     made_up_exemplars,
     made_up_folder,
@@ -171,6 +172,10 @@ def test_folders_files_and_manifests():
         @ text_vectors(colour_clip(), COLOUR_PHRASES).T
     )
     test_eq(closest.argmax(1).tolist(), [1, 0])
+
+    maps = EitherColour()(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    assert (maps.unflatten(1, (2, -1))[:, 1] >= maps.unflatten(1, (2, -1))[:, 0]).all()
+    maps.shape
 
     test_eq(len(colour_units().found.layers), 1)
 

@@ -16,13 +16,13 @@ import pandas as pd
 import torch
 
 from ..config import MilanError
+from ..hooks.layers import Layers, layers_of
+from ..networks.registry import as_network
 from .inputs import image_of, in_eval
-from .masks import MaskRule, mask_of, read_rule, resized
+from .masks import mask_of, read_rule, resized
 from .passes import Pass
 from .show import Exemplar
 from .store import Exemplars
-from ..hooks.layers import Layers, layers_of
-from ..networks.registry import as_network
 
 # %% ../../nbs/05_exemplars/20_deciles.ipynb #349e43da
 DECILES = 10 # parts of the active pictures

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from .inputs import Items, call, dtype_of, prepared, size_of, stack
 from ..hooks.layers import Layer, prefix_tokens
 from ..hooks.recording import record
 from ..networks.network import Network
+from .inputs import Items, call, dtype_of, prepared, size_of, stack
 
 # %% ../../nbs/05_exemplars/19_passes.ipynb #be705062
 Batch = tuple[np.ndarray, dict[str, torch.Tensor]] # numbers of images; layer → maps (images, units, h, w)

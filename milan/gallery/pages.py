@@ -151,7 +151,7 @@ h2 { font-size: 1.05rem; margin: 0; line-height: 1.35; overflow-wrap: anywhere; 
 .strip { overflow-x: auto; } .strip img { display: block; height: auto; min-width: 36rem; max-width: 100%;
   border-radius: 4px; }
 summary { cursor: pointer; color: var(--link); font-size: .875rem; margin-top: .5rem; }
-details .strip img { min-width: 0; }
+details .strip img { min-width: 0; max-width: none; width: auto; height: 6rem; }
 .layers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; padding: 0;
   list-style: none; }
 .layers article { margin: 0; height: 100%; overflow: hidden; } .layers .strip { overflow: hidden; }
