@@ -343,6 +343,31 @@ def _estimate(describer: Any, found: 'Exemplars', prices: tuple[float, float] | 
         return estimate(describer.describer, describer.shown(found), prices=prices)
     return estimate(describer, found, prices=prices)
 
+# %% ../../nbs/15_command/07_describing.ipynb #11a27e51
+def _further(shown: 'Exemplars', found: 'Exemplars | None', table: Any, network: 'LoadedNetwork', images: Any,
+             layers: list[Any], model: Any, groups: Sequence[Any]) -> dict[str, Any]: # of `gallery.write`
+    "What pages show besides exemplars; `found`: with maxima."
+    from milan.captioner.encoder import PyramidEncoder
+    from milan.config import MilanError
+    from milan.evaluation.clarity import meanings
+    from milan.exemplars.deciles import sample_deciles
+
+    more: dict[str, Any] = {}
+    if network.to_image is not None: # images come from a generator
+        return more
+    try:
+        if shown.k > 1:
+            place = next((one.device for one in network.module.state_dict().values()), 'cpu')
+            own = getattr(model, 'encoder', None)
+            more['meanings'] = meanings(shown, own or PyramidEncoder(network, layers[-1:]).to(place))
+        if found is not None:
+            units = zip(table['layer'], table['unit'], strict=True)
+            more['samples'] = sample_deciles(found, images, network, layers, units=units, groups=groups,
+                                             deciles=(4, 9))
+    except (MilanError, RuntimeError) as error:
+        typer.echo(f'the pages show exemplars only: {error}', err=True)
+    return more
+
 # %% ../../nbs/15_command/07_describing.ipynb #fe6d2a81
 def describe(context: typer.Context, # with the rule of masks, see `MaskCommand`
              network: options.Network, # key
@@ -417,10 +442,13 @@ def describe(context: typer.Context, # with the rule of masks, see `MaskCommand`
     folder = out or default_folder(found.folder, saved, *own_settings(model, search))
     sources = getattr(getattr(pictures, 'table', None), 'group', range(len(pictures)))
     shown = found.distinct(sources, k) if verified else found
-    _write(shown, model.describe(found), folder)
+    table = model.describe(found)
+    with_maxima = found if verified or keep_maxima else None
+    _write(shown, table, folder, **_further(shown, with_maxima, table, loaded, pictures, chosen, model,
+                                            sources))
 
 # %% ../../nbs/15_command/07_describing.ipynb #20907e76
-def _write(found: 'Exemplars', table: Any, folder: Path) -> None:
+def _write(found: 'Exemplars', table: Any, folder: Path, **pages: Any) -> None: # as of `gallery.write`
     "Write the page and the table, and say where."
     import milan
     from milan.describers.assessment import for_pages
@@ -429,7 +457,7 @@ def _write(found: 'Exemplars', table: Any, folder: Path) -> None:
     linear = 'weight0' in table # a description says the weights already
     shown = for_pages(table) if 'nearest' in table else table
     milan.gallery.write(found, shown[[one for one in shown if not re.match(r'(weight|concept)\d', one)]],
-                        folder/'gallery')
+                        folder/'gallery', **pages)
     milan.files.write_table(table, folder/'descriptions.csv')
     if linear:
         write_linear(table, folder/'linear')
