@@ -11,6 +11,7 @@ from milan.exemplars.command import (
     find,
     load_inputs,
     mask_options,
+    parse_ranking,
     parse_units,
     read_arguments,
     take_rule,
@@ -89,6 +90,14 @@ def test_options_of_masks():
     assert all(option.help for option in mask_options())
 
 
+# 13_command.ipynb, section "Ranked by relevance"
+def test_ranked_by_relevance():
+    parse_ranking('relevance', '3', 'gradient'), parse_ranking('activation', None, 'epsilon_plus')
+
+    test_eq(parse_ranking('relevance', 'predicted', 'gradient')['rank_by'].target, 'predicted')
+    with expect_fail(MilanError, contains="'-1'"): parse_ranking('relevance', '-1', 'gradient')
+
+
 # 13_command.ipynb, section "The command"
 def test_the_command():
     folder = noise_folder()
@@ -99,6 +108,15 @@ def test_the_command():
 
     assert (folder.parent/'set'/'exemplars.json').exists()
     test_eq(len(list((folder.parent/'set').glob('*/maxima.npy'))), 4)
+    shutil.rmtree(folder.parent)
+
+    folder = noise_folder()
+    with contextlib.redirect_stdout(io.StringIO()):
+        find('planted/shapes', str(folder), ['shapes'], k=2, random_weights=True, device='cpu',
+             rank_by='relevance', target='3', relevance_rule='gradient', out=folder.parent/'set')
+    assert '"rule": "gradient"' in (folder.parent/'set'/'exemplars.json').read_text()
+    with expect_fail(MilanError, contains='target='):
+        find('planted/shapes', str(folder), random_weights=True, device='cpu', rank_by='relevance')
     shutil.rmtree(folder.parent)
 
     test_eq(_option('k', 15), {'type': int, 'default': 15})

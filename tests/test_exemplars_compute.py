@@ -2,9 +2,11 @@
 
 from milan.exemplars.masks import MaskRule
 from milan.exemplars.store import Exemplars
+from milan.hooks.relevance import Relevance
 from milan.exemplars.compute import (
     _layers,
     _memory_format,
+    _ranking,
     _require_readable,
     _rule,
     as_data_set,
@@ -64,6 +66,11 @@ def test_arguments():
     for odd, said in ((torch.jit.trace(nn.ReLU(), torch.rand(1)), 'TorchScript'), (nn.LazyConv2d(4, 1), 'lazy'),
                       (nn.Conv2d(3, 4, 1, device='meta'), 'meta device')):
         with expect_fail(MilanError, contains=said): _require_readable(odd)
+
+    test_eq([_ranking('activation', None), _ranking('relevance', 2)], [None, Relevance(2)])
+    for arguments, said in ((('relevance', None), 'needs the output'), (('activation', 2), 'only'),
+                            (('lrp', 2), "'lrp'"), ((Relevance(1), 2), 'contradicts')):
+        with expect_fail(MilanError, contains=said): _ranking(*arguments)
 
     network = small_network()
     with _memory_format(network, channels_last=True): inside = network.conv1.weight.is_contiguous()

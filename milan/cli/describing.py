@@ -50,6 +50,9 @@ def exemplars(context: typer.Context, # with the rule of masks, see `MaskCommand
               keep_maxima: options.KeepMaxima = False, # of every image
               out: options.Out = None, # folder
               export: options.Export = False, # the published layout too
+              rank_by: options.RankBy = 'activation', # or 'relevance'
+              target: options.Target = None, # number of an output, or 'predicted'
+              relevance_rule: options.RelevanceRule = 'epsilon_plus_flat', # of zennit, or 'gradient'
              ) -> None:
     """Find the images that activate each unit most, and where in them.
 
@@ -61,13 +64,14 @@ def exemplars(context: typer.Context, # with the rule of masks, see `MaskCommand
     $ milan exemplars torchvision:resnet18 ~/pictures --layers "layer?.?" --device cpu
     $ milan exemplars planted/shapes shapes --units shapes:0-7
     $ milan exemplars timm:vit_base_patch16_224 ~/pictures --layers blocks.9 --dictionary ~/my_sae
+    $ milan exemplars efficientnet_lite0/imagenet stamps --rank-by relevance --target predicted
     $ torchrun --nproc-per-node 4 -m milan.exemplars torchvision:resnet18 ~/pictures --device cuda
     """
     from milan.exemplars.command import find
 
     find(network, images, layers, units, dictionary, k, context.obj, bottom, drop_tokens, skip_broken,
          random_weights, batch_size, workers, device, seed, channels_last, save_every, fresh, keep_maxima,
-         out, export, group_options['trust'])
+         out, export, group_options['trust'], rank_by, target, relevance_rule)
 
 # %% ../../nbs/15_command/07_describing.ipynb #0df56163
 _CAPTIONER = 'The describer'

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_UNSHOWN', 'Network', 'Images', 'Random', 'SkipBroken', 'Layers', 'Units', 'Dictionary', 'Top', 'Bottom',
-           'DropTokens', 'BatchSize', 'Workers', 'Device', 'Seed', 'ChannelsLast', 'SaveEvery', 'Fresh', 'KeepMaxima',
-           'Out', 'Export', 'AsJson', 'option', 'MaskCommand']
+           'DropTokens', 'RankBy', 'Target', 'RelevanceRule', 'BatchSize', 'Workers', 'Device', 'Seed', 'ChannelsLast',
+           'SaveEvery', 'Fresh', 'KeepMaxima', 'Out', 'Export', 'AsJson', 'option', 'MaskCommand']
 
 # %% ../../nbs/15_command/04_options.ipynb #7fba2571
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -59,6 +59,17 @@ Bottom = Annotated[bool, option(
 DropTokens = Annotated[int | None, option(
     _READ, '--drop-tokens', min=0, **DEFAULT_UNSHOWN,
     help='Class and register tokens of a transformer. Default: as it declares, or found from their number.')]
+
+# %% ../../nbs/15_command/04_options.ipynb #29536248
+RankBy = Annotated[Literal['activation', 'relevance'], option(
+    _READ, '--rank-by', help='What images are ranked by: how active a unit is, or how much of the output that '
+    '--target names passes through it.')]
+Target = Annotated[str | None, option(
+    _READ, '--target', **DEFAULT_UNSHOWN,
+    help="For --rank-by relevance: number of an output (a class), or predicted: each image's own highest.")]
+RelevanceRule = Annotated[str, option(
+    _READ, '--relevance-rule', help='epsilon_plus_flat, epsilon_plus, epsilon_alpha2_beta1_flat, '
+    'epsilon_alpha2_beta1 (of zennit, for convolutional networks), or gradient, for any network.')]
 
 # %% ../../nbs/15_command/04_options.ipynb #d94dc040
 class MaskCommand(typer.core.TyperCommand):

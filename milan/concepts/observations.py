@@ -309,6 +309,9 @@ def _given_thresholds(given: Exemplars | Mapping[str, np.ndarray], layers: Seque
     found = {}
     for name in layers:
         if isinstance(given, Exemplars):
+            if given.about.get('rank_by'):
+                raise MilanError(f'{given.folder} is ranked by relevance, so its thresholds are none of '
+                                 'activations; give exemplars that are ranked by activation')
             numbers, lowest = np.asarray(given.unit_numbers(name)), given.view(quantile=0.).levels(name)
             values = safe_thresholds(given.levels(name), lowest, given.activations(name)[:, 0])
         elif name in given:

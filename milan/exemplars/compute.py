@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ from torch import nn
 from ..config import MilanError, results_dir, versions
 from ..config import device as find_device
 from ..files import disk_full_explained, fingerprint, remove
-from ..hooks.layers import Layer, Layers, layers_of
+from ..hooks.layers import Layer, Layers, channels_last, layers_of
+from ..hooks.relevance import Relevance, zennit_version
 from ..networks.registry import as_network
 from .fingerprints import images_hash, network_hash, readout_hash, transform_hash
 from .inputs import Items, in_eval, name_of, named_errors, stack
@@ -81,6 +82,8 @@ def _require_valid(run: Run) -> None: # arguments, before they are converted
     if run.autocast is not None and not run.autocast.is_floating_point:
         raise MilanError(f'autocast={run.autocast}: give a floating-point type, such as torch.bfloat16')
     _require_units(run)
+    if run.rank_by is not None:
+        _require_relevance(run)
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #fc63a9d6
 def _require_units(run: Run) -> None:
@@ -92,6 +95,33 @@ def _require_units(run: Run) -> None:
     names = [layer.name for layer in run.layers]
     for name in set(run.units) - set(names):
         raise MilanError(f'units were given for layer {name!r}, which is not among the layers {names}')
+
+# %% ../../nbs/05_exemplars/12_compute.ipynb #58ba5ea8
+def _ranking(rank_by: Any, target: int | str | None) -> Relevance | None: # None: by activation
+    if isinstance(rank_by, Relevance):
+        if target not in (None, rank_by.target):
+            raise MilanError(f'target={target!r} contradicts rank_by={rank_by}')
+        return rank_by
+    if rank_by not in ('activation', 'relevance'):
+        raise MilanError(f"rank_by={rank_by!r}: choose 'activation' or 'relevance', or give a "
+                         'milan.hooks.Relevance')
+    if rank_by == 'activation' and target is not None:
+        raise MilanError(f"target={target!r} is used with rank_by='relevance' only")
+    if rank_by == 'relevance' and target is None:
+        raise MilanError("rank_by='relevance' needs the output that is meant: give its number, or "
+                         "'predicted', as target=")
+    return None if target is None else Relevance(target)
+
+
+def _require_relevance(run: Run) -> None: # settings that it can be computed with
+    if run.to_image is not None:
+        raise MilanError('relevance is for networks with one row of outputs per image, not for generators')
+    if run.autocast is not None:
+        raise MilanError(f'autocast={run.autocast}: relevance is computed in the precision of the weights')
+    for layer in run.layers:
+        if layer.readout not in (None, channels_last):
+            raise MilanError(f'layer {layer.name!r} has a readout, and relevance is known for what a module '
+                             'itself computes; leave the readout out')
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #9263fc14
 def _layers(module: nn.Module, layers: Any, drop_tokens: int | None, bottom: bool) -> list[Layer]:
@@ -131,6 +161,8 @@ def inputs_of(run: Run, # the settings
               'readings': {layer.name: _reading(layer) for layer in run.layers},
               'units': {layer.name: sorted(set(map(int, chosen))) for layer in run.layers
                         if (chosen := run.units_of(layer)) is not None}}
+    if run.rank_by is not None: # keys of sets that are ranked by activation are as they always were
+        inputs['rank_by'] = asdict(run.rank_by)
     return json.loads(json.dumps(inputs, default=lambda number: number.item())) # of NumPy's numbers
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #c5ba998f
@@ -166,7 +198,8 @@ def _is_finished(out: Path, key: str, inputs: dict[str, Any], resume: bool, maxi
         if not complete: # it will be replaced by one that also has the maxima
             require_ours(out)
         return complete
-    others = dict.fromkeys(name.removesuffix('_hash') for name in inputs if about.get(name) != inputs[name])
+    others = dict.fromkeys(name.removesuffix('_hash') for name in [*inputs, 'rank_by']
+                           if about.get(name) != inputs.get(name))
     raise MilanError(f'{out} holds finished exemplars of other inputs ({", ".join(others)}); they are left '
                      'alone: give another folder as out=, or replace them with resume=False (--fresh)')
 
@@ -183,7 +216,7 @@ def _result(run: Run, out: str | Path | None, name: str | None, resume: bool) ->
     if not finished:
         about = inputs | rule_fields(run.masks) | {
             'layers': [layer.name for layer in run.layers], 'fingerprint': key, 'batch_size': run.batch_size,
-            'versions': versions()}
+            'versions': versions() | (zennit_version() if run.rank_by is not None else {})}
         with disk_full_explained(out, 'what was saved before is kept'):
             work(run, out, progress, state_key, about, resume)
     elif first:
@@ -214,6 +247,9 @@ def _remove_leftovers(out: Path, progress: Path, key: str) -> None: # of an inte
 # %% ../../nbs/05_exemplars/12_compute.ipynb #add3a846
 def _warn_of_ties(found: Exemplars) -> None:
     "Of units whose top images tie: which of them are shown means nothing."
+    remedy = 'read the layer before its activation function'
+    if found.about.get('rank_by'):
+        remedy = "on these images nothing speaks for the target through them (in '.bottom': against it)"
     for layer in found.layers:
         best = found.activations(layer)
         chances, quantiles = (np.load(found.folder/layer/f'{name}.npy') for name in FILES[-2:])
@@ -225,8 +261,8 @@ def _warn_of_ties(found: Exemplars) -> None:
         some = ', '.join(map(str, units[:5])) + ', …' * (len(units) > 5)
         warnings.warn(f'layer {layer!r}: {len(units)} of {len(best)} units ({some}) tie at their maximum on '
                       f'all of their top {best.shape[1]} images (on {np.median(shares):.0%} of all '
-                      'positions, the median unit), so the choice among them is arbitrary; read the layer '
-                      'before its activation function', stacklevel=4)
+                      f'positions, the median unit), so the choice among them is arbitrary; {remedy}',
+                      stacklevel=4)
 
 # %% ../../nbs/05_exemplars/12_compute.ipynb #3c7db8f1
 def _rule(named: MaskRule, whole: MaskRule | None) -> MaskRule: # of the arguments of `compute`
@@ -262,6 +298,8 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
             truncate: bool = False, # round float images down to bytes, as in the original
             channels_last: bool = False, # memory format; many processors compute convolutions faster with it
             autocast: torch.dtype | None = None, # precision of the forward pass, such as torch.bfloat16
+            rank_by: Literal['activation', 'relevance'] | Relevance = 'activation', # 'relevance' for `target`
+            target: int | str | None = None, # an output, from 0; 'predicted': each image's own highest
             save_every: float = 60., # seconds between two saved states, from which a run resumes
             quiet: bool = False, # no progress bar
            ) -> Exemplars:
@@ -278,7 +316,7 @@ def compute(network: Any, # a torch module, an entry of `milan.networks`, or the
         rule = _rule(MaskRule(quantile, borders, size), masks)
         run = Run(entry, data, chosen, k, rule, wanted, batch_size, workers, torch.device('cpu'), seed,
                   transform or entry.transform, to_image or entry.to_image, truncate, channels_last, autocast,
-                  save_every, quiet, bool(keep_maxima))
+                  save_every, quiet, bool(keep_maxima), _ranking(rank_by, target))
         _require_valid(run)
         for part in (module, *(layer.readout for layer in chosen)):
             opened.enter_context(in_eval(part))

@@ -124,6 +124,7 @@ class NativeLayer:
     activations: np.ndarray # (units, k), descending
     quantiles: np.ndarray # (units,) the quantile of each unit's activations that is its threshold
     maps: np.ndarray      # (units, k, h, w); mapped into memory
+    summed: bool = False  # whether `activations` are sums of maps, see `milan.hooks.Relevance`
 
     @property
     def k(self) -> int: # images per unit
@@ -144,10 +145,13 @@ class NativeLayer:
 
     def threshold(self, row: int) -> float:
         "The activation above which a position of the unit in this `row` is active."
-        quantile, highest = self.quantiles[row:row + 1], self.activations[row:row + 1, 0]
+        quantile, highest = self.quantiles[row:row + 1], self.highest()[row:row + 1]
         if highest[0] > quantile[0]:
             return float(quantile[0])
         return float(thresholds(quantile, self.table()[row:row + 1, 0], highest)[0])
+
+    def highest(self) -> np.ndarray: # (units,) the largest value of each unit's maps
+        return self.table()[:, -1] if self.summed else self.activations[:, 0]
 
     def table(self) -> np.ndarray: # (units, p) of quantiles, mapped into memory
         return _load(self.folder/'quantiles.npy', mapped=True)
@@ -165,6 +169,7 @@ def open_native(folder: Path, # of the layer
                 images: np.ndarray, # (n, 3, height, width), from `open_images`
                 image_ids: np.ndarray, # (n,)
                 rule: MaskRule, # how masks are made
+                summed: bool = False, # whether images are ranked by the sums of maps
                ) -> NativeLayer:
     "Open one layer. Raises `MilanError` for files that are damaged or do not belong together."
     arrays = {name: _load(folder/f'{name}.npy', mapped=name == 'maps') for name in _KINDS}
@@ -176,7 +181,7 @@ def open_native(folder: Path, # of the layer
     units, ids, activations, quantiles, maps = arrays.values()
     _require_matching(folder, units, ids, activations, quantiles, maps)
     _require(folder/'ids.npy', np.isin(ids, image_ids).all(), 'asks for images that images.npy does not hold')
-    return NativeLayer(folder, images, image_ids, rule, units, ids, activations, quantiles, maps)
+    return NativeLayer(folder, images, image_ids, rule, units, ids, activations, quantiles, maps, summed)
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #c256f580
 def _require_matching(folder: Path, units: np.ndarray, ids: np.ndarray, activations: np.ndarray,
@@ -393,8 +398,8 @@ def open_layers(folder: Path, # of a set in either layout
     "Open all layers. Raises `MilanError` where the folder holds no exemplars."
     if (folder/'exemplars.json').exists():
         about, (images, ids) = read_about(folder), open_images(folder)
-        rule = read_rule(about)
-        return {name: open_native(folder/name, images, ids, rule) for name in about['layers']}, about
+        rule, summed = read_rule(about), (about.get('rank_by') or {}).get('pool') == 'sum'
+        return {name: open_native(folder/name, images, ids, rule, summed) for name in about['layers']}, about
     layers = sorted((path.parent.name for path in folder.glob('*/masks.npy')), key=_natural)
     names = ('images.npy', 'ids.csv', 'activations.csv')
     parts = {path.parent for name in names for path in folder.glob(f'*/{name}')}

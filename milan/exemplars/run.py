@@ -24,6 +24,7 @@ from ..config import MilanError
 from ..files import remove, require_space
 from ..hooks.layers import Layer, prefix_tokens
 from ..hooks.recording import record
+from ..hooks.relevance import Relevance, check_rules, relevances
 from ..networks.network import Network
 from .inputs import Items, call, dtype_of, prepared, size_of, stack
 from .layouts import FILES, MAXIMA, read_about, write_about, write_layer
@@ -55,6 +56,7 @@ class Run:
     save_every: float # seconds between two saved states
     quiet: bool # no progress bar
     keep_maxima: bool = False # every image's maximum of each unit
+    rank_by: Relevance | None = None # None: activations
 
     def units_of(self, layer: Layer) -> Sequence[int] | None:
         "Unit numbers of a `layer`; None: all. A unit's negative has its number."
@@ -63,11 +65,20 @@ class Run:
     def layer_states(self) -> dict[str, LayerState]: # new ones, by layer name
         settings = self.k, self.masks.quantile, len(self.images), self.seed
         prefix = prefix_tokens(self.network.module)
-        return {layer.name: LayerState(layer, *settings, self.units_of(layer), prefix)
+        return {layer.name: LayerState(layer, *settings, self.units_of(layer), prefix, self.rank_by)
                 for layer in self.layers}
 
     def batches(self) -> int: # how many there are
         return -(-len(self.images) // self.batch_size)
+
+# %% ../../nbs/05_exemplars/11_run.ipynb #0347b591
+def _relevance_pass(run: Run, inputs: Any, visit: Callable[[str, Any], None], first: bool) -> None:
+    "One batch, forward and backward; `visit` gets each layer's relevance."
+    assert run.rank_by is not None
+    if first:
+        check_rules(run.network.module, inputs, run.rank_by.rule, call)
+    for name, found in relevances(run.network.module, inputs, run.layers, run.rank_by, call).items():
+        visit(name, found)
 
 # %% ../../nbs/05_exemplars/11_run.ipynb #f8e5f271
 def forward(run: Run, # the settings
@@ -90,8 +101,11 @@ def forward(run: Run, # the settings
         won.logical_or_(state.layers[name].add(output, ids, size).cpu())
 
     precision = torch.autocast(run.device.type, run.autocast, enabled=run.autocast is not None)
-    with record(module, run.layers, visit), precision:
-        output = call(module, inputs)
+    if run.rank_by is None:
+        with record(module, run.layers, visit), precision:
+            output = call(module, inputs)
+    else:
+        output = _relevance_pass(run, inputs, visit, first=not state.batches)
     if missing := sorted(set(state.layers) - ran):
         raise MilanError(f'layers {missing} did not run in the forward pass; name layers that the network '
                          'uses')

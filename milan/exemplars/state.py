@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from ..config import MilanError
 from ..files import StrictModel, atomic
 from ..hooks.layers import Layer
+from ..hooks.relevance import Relevance, pooled, scaled
 from .maxima import MaximaFile, size_of_maxima
 from .quantiles import RunningQuantile, merge_quantile, quantile_state, restore_quantile
 from .topk import RunningTopK, merge_top, restore_top, top_state
@@ -42,8 +43,9 @@ class LayerState:
                  seed: int, # non-negative integer, of the sample of activations
                  units: Sequence[int] | None, # numbers of the units to keep; None: all
                  prefix: int | None, # class and register tokens that the network declares; None: unknown
+                 rank_by: Relevance | None = None, # what is added is relevance; None: activations
                 ) -> None:
-        self.layer, self.prefix = layer, prefix
+        self.layer, self.prefix, self.rank_by = layer, prefix, rank_by
         self.units = None if units is None else torch.tensor(sorted(set(map(int, units))), dtype=torch.int64)
         self.top, self.quantile = RunningTopK(k), RunningQuantile(quantile, rows, seed=seed)
         self.peaks = torch.empty(0, 0) # (rows, units) maxima of the last batch
@@ -54,14 +56,16 @@ class LayerState:
             size: tuple[int, int] | None, # height and width of the network's input, for token grids
            ) -> torch.Tensor: # (rows,) bool: images that are, for now, among the top k of some unit
         "Add a batch. Raises `MilanError` for activations that are not finite, or of another shape."
-        maps = _chosen(self, self.layer.maps(output, size, self.prefix).detach(), ids)
+        maps = self.layer.maps(output, size, self.prefix).detach()
+        maps = _chosen(self, maps if self.rank_by is None else scaled(maps, self.rank_by), ids)
         maps = maps if maps.is_floating_point() else maps.float()
         # maps in half precision are not cast: a copy of them would cost more than all the rest
         peaks, lowest = maps.amax((2, 3)).float(), maps.amin((2, 3)).float()
         _require_finite(self, peaks.isfinite() & lowest.isfinite(), ids)
         self.peaks = peaks
         self.quantile.add(maps, ids)
-        return self.top.add(peaks, ids.to(maps.device), maps)
+        scores = peaks if self.rank_by is None else pooled(maps, self.rank_by)
+        return self.top.add(scores, ids.to(maps.device), maps)
 
 # %% ../../nbs/05_exemplars/09_state.ipynb #59bf3f4f
 def _chosen(state: LayerState, maps: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

@@ -123,10 +123,14 @@ class _Tables(_Units):
 
     def dead(self) -> list[Unit]:
         "Units that never exceed their threshold, such as those that are always 0: their masks are empty."
-        rows = [(name, part, int(row)) for name, part in self._stored.items()
-                for row in np.flatnonzero(self.activations(name)[:, 0] <= self.levels(name))]
-        return [Unit(name, int(part.units[row])) for name, part, row in rows
-                if isinstance(part, NativeLayer) and part.activations[row, 0] <= part.threshold(row)]
+        found = []
+        for name, part in self._stored.items():
+            levels = self.levels(name)
+            assert isinstance(part, NativeLayer) # or `levels` has raised
+            highest = part.highest()
+            found += [Unit(name, int(part.units[row])) for row in np.flatnonzero(highest <= levels)
+                      if highest[row] <= part.threshold(row)]
+        return found
 
 # %% ../../nbs/05_exemplars/08_store.ipynb #86926ae5
 class _Lookup(_Tables):
