@@ -80,7 +80,8 @@ def _with_clip(name: str, # 'base+clip', '/models/mine+clip:some/clip', …
 
 # %% ../nbs/15_command/03_milan.ipynb #4a6fa7ec
 def pretrained(
-    name_or_path: 'str | Path', # one of `TRAINED_HERE`, a published name, a .pth of the original, or a folder
+    name_or_path: 'str | Path', # one of `TRAINED_HERE`, a published name, a .pth of the original, a folder,
+                                # or 'hf:user/name' or 'hf:user/name@revision' on a hub
     device: 'str | torch.device | None' = None, # where it runs; None: a GPU where there is one
 ) -> 'Captioner':
     """A captioner, ready to describe exemplars.
@@ -98,10 +99,14 @@ def pretrained(
         from milan.captioner.clip import load as load_clip
         from milan.captioner.reranking import Reranked
 
-        if base not in (*TRAINED_HERE, *PUBLISHED) and not Path(base).exists():
+        if base not in (*TRAINED_HERE, *PUBLISHED) and not base.startswith('hf:') and not Path(base).exists():
             _checkpoint(base) # says what is wrong
         judge = load_clip(clip or NAME, place) # first, as it is sooner known to be missing
         return Reranked(pretrained(base, place), judge)
+    if name.startswith('hf:') and not Path(name).exists():
+        from milan.captioner.saving import fetch_captioner
+
+        name = str(fetch_captioner(name))
     if name in TRAINED_HERE:
         from milan.captioner.demo import train
 

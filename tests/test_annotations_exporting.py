@@ -3,18 +3,15 @@
 from milan.config import MilanError
 from milan.exemplars.store import Exemplars
 from pathlib import Path
-import numpy as np
-import pandas as pd
-import warnings
 from milan.annotations.exporting import (
-    credits_of,
     export_zip,
-    may_be_shared,
 )
 
 import tempfile
+import warnings
 import zipfile
 
+import pandas as pd
 import torch
 from fastcore.test import expect_fail, test_eq, test_warns
 
@@ -37,28 +34,6 @@ def opened(packed, **settings):
     folder.mkdir(parents=True)
     unpack_zip(zipfile.ZipFile(packed), folder, holds='annotations.csv')
     return load(folder, **settings)
-
-
-# 09_exporting.ipynb, section "Which pictures may be passed on?"
-def test_which_pictures_may_be_passed_on():
-    some = ('CC-BY-SA-4.0', 'GPL-2+ or GFDL-1.2', 'CC-BY-NC-4.0', 'NOASSERTION')
-    {licence: may_be_shared(licence) for licence in some}
-
-    for licence in ('CC0-1.0', 'CC-BY-2.0', 'CC-PDDC', 'public-domain', 'MIT', 'LGPL-3',
-                    'OFL-1.1 AND Unicode-DFS-2016'):
-        assert may_be_shared(licence), licence
-    for licence in ('', 'unknown', 'CC-BY-ND-4.0', 'CC-BY-NC-SA-4.0', 'CC-BY-4.0 AND NOASSERTION',
-                    'All rights reserved'):
-        assert not may_be_shared(licence), licence
-
-    folder = made_up_set()
-    found = Exemplars.open(folder) # pictures 1 to 27
-    credits_of(found, ShapeScenes(40)).head(3)
-
-    test_eq(credits_of(found, ShapeScenes(40)).image.tolist(), np.unique(found.ids('conv1')).tolist())
-    with expect_fail(MilanError, contains='shows picture 27'): credits_of(found, ShapeScenes(5))
-    with expect_fail(MilanError, contains='licences'): credits_of(found, [1, 2])
-    remove(folder.parent)
 
 
 # 09_exporting.ipynb, section "The zip"

@@ -60,3 +60,7 @@ def test_its_content():
     bare = model_card(Captioner(tiny.decoder)) # a captioner without documentation
     for line in ('* data: not stated', 'licence: not stated', 'Not documented.', 'Not measured.',
                  'language model: none'): assert line in bare, line
+
+    print(model_card(tiny, 'user/tiny').partition('## Data')[0])
+
+    test_eq(model_card(tiny, 'hf:user/tiny').partition('## Data')[2], model_card(tiny).partition('## Data')[2])

@@ -14,11 +14,14 @@ from milan.files import read_tensors
 from pathlib import Path
 from safetensors.torch import save_file
 import json
+import tempfile
 import torch
+from milan.captioner.saving import (
+    fetch_captioner,
+)
 
 import os
 import shutil
-import tempfile
 from unittest.mock import patch
 import numpy as np
 import pandas as pd
@@ -26,6 +29,7 @@ from fastcore.test import expect_fail, test_close, test_eq
 from milan.captioner.card import model_card
 from milan.captioner.encoder import normalize
 from milan.captioner.model import Captioner
+from milan.testing.hub import HubServer
 
 
 # 10_saving.ipynb, section "Saving"
@@ -87,6 +91,38 @@ def test_saving():
         test_close(Captioner.load(folder, 'cpu').encode(images), whole.encode(images), 1e-6)
         test_eq(type(Captioner.load(folder, 'cpu').encoder), type(encoder))
     shutil.rmtree(folder.parent)
+
+
+# 10_saving.ipynb, section "On a hub"
+def test_on_a_hub():
+    words = Vocabulary(['red', 'things'])
+    tiny_one = Captioner(Decoder(words, features=2, embedding_size=4, hidden_size=4), card={'licence': 'CC0-1.0'})
+    with HubServer() as hub:
+        pushed = tiny_one.push('user/tiny')
+        folder = fetch_captioner('hf:user/tiny')
+        back, sent = Captioner.load(folder, 'cpu'), hub.files('user/tiny')
+        test_eq(fetch_captioner(pushed), folder)
+    sorted(sent), back
+
+    test_eq((back.card, back.vocabulary.words), (tiny_one.card, words.words))
+    for name, value in tiny_one.decoder.state_dict().items(): test_eq(back.decoder.state_dict()[name], value)
+    test_eq(sent['README.md'].decode(), model_card(tiny_one, 'user/tiny'))
+
+    home = Path(tempfile.mkdtemp())
+    test_eq(tiny_one.push(home/'ours'), str(home/'ours')) # a folder, as by `save`
+    test_eq((home/'ours'/'README.md').read_text(), model_card(tiny_one))
+    shutil.rmtree(home)
+    with HubServer({'user/other': {'README.md': b'', 'captioner.pkl': b''}}) as hub:
+        with expect_fail(MilanError, contains='weights.safetensors missing'): fetch_captioner('hf:user/other')
+        assert not any('pkl' in path for path in hub.asked)
+        for licence, private in (('CC-BY-NC-ND-4.0', True), ('of ImageNet, for research', True), ('', False)):
+            tiny_one.card['licence'] = licence
+            with expect_fail(MilanError, contains="card['licence']"): tiny_one.push('user/tiny', private=private)
+        test_eq(list(hub.commits), ['user/other'])
+        tiny_one.card = {}
+        tiny_one.push('hf:user/tiny') # private, and nothing is known
+        hub.sent['captioner.json'] = b'{"format": 1}'
+        with expect_fail(MilanError, contains='captioner.json'): fetch_captioner('hf:user/tiny')
 
 
 # 10_saving.ipynb, section "Errors"

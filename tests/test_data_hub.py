@@ -5,6 +5,7 @@ from pathlib import Path
 import os
 from milan.data.hub import (
     fetch_repository,
+    front_matter,
     is_hub,
     push_folder,
     repository,
@@ -100,3 +101,11 @@ def test_pushing():
         os.environ['MILAN_OFFLINE'] = '1'
         with expect_fail(MilanError, contains='MILAN_OFFLINE'): push_folder(folder, 'user/name', PATTERNS)
     remove(folder)
+
+
+# 07_hub.ipynb, section "Its page"
+def test_its_page():
+    front_matter('CC-BY-SA-4.0', tags=['interpretability'])
+
+    test_eq(front_matter('GPL-2+ or CC0'), '---\nlibrary_name: milan\nlicense: other\n---\n\n')
+    assert 'license' not in front_matter('') and 'cc0-1.0' in front_matter('CC0')

@@ -24,6 +24,7 @@ from milan.captioner.decoder import Decoder
 from milan.captioner.encoder import PyramidEncoder
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError, import_torchvision
+from milan.testing.hub import HubServer
 
 # transformers asks for a widget that nothing here shows
 warnings.filterwarnings('ignore', message='IProgress not found')
@@ -78,6 +79,21 @@ def test_captioners_by_name():
     for one in [loaded, *published]:
         for name, value in one.decoder.state_dict().items(): test_eq(value, decoder.state_dict()[name])
     forget(folder)
+
+    folder = user_folder()
+    del os.environ['MILAN_OFFLINE']
+    with HubServer() as hub:
+        Captioner(decoder, card={'licence': 'CC0'}).push('user/name', private=False)
+        loaded = milan.pretrained('hf:user/name', 'cpu')
+        asked = [path for path in hub.asked if path.startswith('GET') and 'resolve' in path]
+        with expect_fail(MilanError, contains='no such repository'): milan.pretrained('hf:user/nobody+clip')
+        with expect_fail(MilanError, contains='no such revision'): milan.pretrained('hf:user/name@v2')
+        with expect_fail(MilanError, contains='no name on the hub'): milan.pretrained('hf:name')
+    os.environ['MILAN_OFFLINE'] = '1'
+    forget(folder)
+    sorted(path.rpartition('/')[2] for path in asked)
+
+    test_eq(loaded.decoder.state_dict()['embedding.weight'], decoder.state_dict()['embedding.weight'])
 
     before = sys.modules.get('milan.captioner.demo')
     sys.modules['milan.captioner.demo'] = types.SimpleNamespace(train=lambda name, device: (name, device))

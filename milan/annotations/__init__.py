@@ -20,7 +20,8 @@ __all__ = ['ABSTAIN', 'ADJECTIVES', 'AnnotatedExemplar', 'AnnotatedExemplars', '
 from .sets import BASE, GROUPS, SETS, AnnotatedExemplar, AnnotatedExemplars
 from .splits import FORMAT, read_split, write_split
 from .sets import annotate, concatenate, load, present, read_annotations, require, resolve
-from .exporting import credits_of, export_zip, may_be_shared
+from .exporting import export_zip
+from ..exemplars.licences import credits_of, may_be_shared
 from .images import IMAGENET, PIECE, RECORD, TRANSFORMS, check_imagenet, compare, complete
 from .images import numbered, squash
 from .language import KEPT, MODELS, PACKED, PARTS, PROPERTIES, SPACY_VECTORS, WordVectors

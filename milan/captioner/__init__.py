@@ -12,17 +12,17 @@ __all__ = ['AnnotatedGroups', 'Attention', 'Automaton', 'BeamState', 'Captioner'
            'SpatialEncoder', 'State', 'TEXT', 'TrainConfig', 'Trained', 'TrainingData', 'VERSION', 'Vocabulary',
            'alternatives', 'as_float', 'attention_loss', 'automaton', 'beam', 'check_features', 'check_images',
            'check_rules', 'choices', 'collect', 'concept_groups', 'concept_phrases', 'copied_phrases',
-           'encode_exemplars', 'encode_regions', 'encoder_key', 'examine', 'exemplars_key', 'figure', 'fit', 'forms_of',
-           'held_out_pictures', 'image_vectors', 'lettered', 'likelihood', 'load', 'load_lm', 'look_key', 'mentions',
-           'mix', 'model_card', 'nearest_groups', 'next_states', 'normalize', 'object_regions', 'original_encoder',
-           'original_spatial_encoder', 'patch_weights', 'phrase_weights', 'plot_tree', 'pool', 'prefix_log_prob',
-           'prepare', 'probe', 'random_directions', 'read', 'read_captioner', 'recipe', 'reconstruct', 'region_groups',
-           'rerank', 'sample', 'search', 'shape_regions', 'shares_words', 'silent_groups', 'small_captioner',
-           'small_training_data', 'some_units', 'speaking_threshold', 'split_units', 'stamp_words', 'stamps_captioner',
-           'support', 'table', 'teachers_of', 'text_vectors', 'three_annotators', 'tokenize', 'tokenizer_rules',
-           'train', 'train_decoder', 'train_lm', 'train_on', 'training_vocabulary', 'unit_groups', 'unit_regions',
-           'unit_vectors', 'usual_by_layer', 'verdict', 'weights_hash', 'well_formed', 'with_silence', 'word_groups',
-           'word_loss', 'words', 'words_for', 'write_captioner']
+           'encode_exemplars', 'encode_regions', 'encoder_key', 'examine', 'exemplars_key', 'fetch_captioner', 'figure',
+           'fit', 'forms_of', 'held_out_pictures', 'image_vectors', 'lettered', 'likelihood', 'load', 'load_lm',
+           'look_key', 'mentions', 'mix', 'model_card', 'nearest_groups', 'next_states', 'normalize', 'object_regions',
+           'original_encoder', 'original_spatial_encoder', 'patch_weights', 'phrase_weights', 'plot_tree', 'pool',
+           'prefix_log_prob', 'prepare', 'probe', 'push_captioner', 'random_directions', 'read', 'read_captioner',
+           'recipe', 'reconstruct', 'region_groups', 'rerank', 'sample', 'search', 'shape_regions', 'shares_words',
+           'silent_groups', 'small_captioner', 'small_training_data', 'some_units', 'speaking_threshold', 'split_units',
+           'stamp_words', 'stamps_captioner', 'support', 'table', 'teachers_of', 'text_vectors', 'three_annotators',
+           'tokenize', 'tokenizer_rules', 'train', 'train_decoder', 'train_lm', 'train_on', 'training_vocabulary',
+           'unit_groups', 'unit_regions', 'unit_vectors', 'usual_by_layer', 'verdict', 'weights_hash', 'well_formed',
+           'with_silence', 'word_groups', 'word_loss', 'words', 'words_for', 'write_captioner']
 
 # %% ../../nbs/07_captioner/00_captioner.ipynb #10e11f7c
 from .model import Captioner, Descriptions, Output, SearchSettings, load, train, train_on
@@ -65,7 +65,7 @@ from .explain import END, FITS, INK, ORDINARY, SOFT, Reading, alternatives, choi
 from .explain import plot_tree, table, verdict, words
 from .card import CaptionerFile, DecoderSettings, Defaults, LanguageModelSettings, model_card
 from .card import weights_hash
-from .saving import read_captioner, write_captioner
+from .saving import fetch_captioner, push_captioner, read_captioner, write_captioner
 from .grammar import SILENT, Automaton, automaton, forms_of, next_states
 from .grammar import speaking_threshold, well_formed
 from .nearest import copied_phrases, nearest_groups
@@ -82,16 +82,16 @@ _all_ = ['AnnotatedGroups', 'Attention', 'Automaton', 'BeamState', 'Captioner', 
          'TrainingData', 'VERSION', 'Vocabulary', 'alternatives', 'as_float', 'attention_loss',
          'automaton', 'beam', 'check_features', 'check_images', 'check_rules', 'choices', 'collect',
          'concept_groups', 'concept_phrases', 'copied_phrases', 'encode_exemplars',
-         'encode_regions', 'encoder_key', 'examine', 'exemplars_key', 'figure', 'fit', 'forms_of',
-         'held_out_pictures', 'image_vectors', 'lettered', 'likelihood', 'load', 'load_lm',
-         'look_key', 'mentions', 'mix', 'model_card', 'nearest_groups', 'next_states', 'normalize',
-         'object_regions', 'original_encoder', 'original_spatial_encoder', 'patch_weights',
-         'phrase_weights', 'plot_tree', 'pool', 'prefix_log_prob', 'prepare', 'probe',
-         'random_directions', 'read', 'read_captioner', 'recipe', 'reconstruct', 'region_groups',
-         'rerank', 'sample', 'search', 'shape_regions', 'shares_words', 'silent_groups',
-         'small_captioner', 'small_training_data', 'some_units', 'speaking_threshold',
-         'split_units', 'stamp_words', 'stamps_captioner', 'support', 'table', 'teachers_of',
-         'text_vectors', 'three_annotators', 'tokenize', 'tokenizer_rules', 'train',
+         'encode_regions', 'encoder_key', 'examine', 'exemplars_key', 'fetch_captioner', 'figure',
+         'fit', 'forms_of', 'held_out_pictures', 'image_vectors', 'lettered', 'likelihood', 'load',
+         'load_lm', 'look_key', 'mentions', 'mix', 'model_card', 'nearest_groups', 'next_states',
+         'normalize', 'object_regions', 'original_encoder', 'original_spatial_encoder',
+         'patch_weights', 'phrase_weights', 'plot_tree', 'pool', 'prefix_log_prob', 'prepare',
+         'probe', 'push_captioner', 'random_directions', 'read', 'read_captioner', 'recipe',
+         'reconstruct', 'region_groups', 'rerank', 'sample', 'search', 'shape_regions',
+         'shares_words', 'silent_groups', 'small_captioner', 'small_training_data', 'some_units',
+         'speaking_threshold', 'split_units', 'stamp_words', 'stamps_captioner', 'support', 'table',
+         'teachers_of', 'text_vectors', 'three_annotators', 'tokenize', 'tokenizer_rules', 'train',
          'train_decoder', 'train_lm', 'train_on', 'training_vocabulary', 'unit_groups',
          'unit_regions', 'unit_vectors', 'usual_by_layer', 'verdict', 'weights_hash', 'well_formed',
          'with_silence', 'word_groups', 'word_loss', 'words', 'words_for', 'write_captioner']

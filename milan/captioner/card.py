@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field
 from torch import nn
 
 from ..config import versions
+from ..data.hub import front_matter
 from ..files import StrictModel, fingerprint
 from .encoder import SpatialEncoder
 from .features import look_key
@@ -150,6 +151,7 @@ LIMITS = (
 
 
 def model_card(captioner: Any, # a `Captioner`
+               hub: str | None = None, # 'user/name', where it is pushed to a hub
               ) -> str: # Markdown
     "Training data, measures, parts and limits of a captioner; saved as README.md."
     content = file_content(captioner)
@@ -162,8 +164,14 @@ def model_card(captioner: Any, # a `Captioner`
                 'Measures': _measure_lines(card.get('measures') or []) or ['Not measured.'],
                 'Parts': _part_lines(content),
                 'What this captioner is not': [f'* {limit}' for limit in [*card.get('limits', []), *LIMITS]]}
-    title = (f'# Captioner\n\nDescribes units of vision networks in {len(content["words"])} words. '
-             'Load it with `milan.pretrained(folder)`.\n')
+    title = f'# Captioner\n\nDescribes units of vision networks in {len(content["words"])} words. '
+    if hub is None:
+        title += 'Load it with `milan.pretrained(folder)`.\n'
+    else:
+        load = f"milan.pretrained('hf:{hub.removeprefix('hf:')}')"
+        title = front_matter(str(licence) if 'licence' in card else '', tags=['interpretability']) + title
+        title += f'Load it and use it on `milan.exemplars`:\n\n```python\nimport milan\n' \
+                 f'table = {load}.describe(exemplars)\n```\n'
     return title + ''.join('\n'.join(['', f'## {name}', '', *lines, '']) for name, lines in sections.items())
 
 # %% ../../nbs/07_captioner/09_card.ipynb #03302e4f

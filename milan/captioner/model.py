@@ -25,7 +25,7 @@ from .encoder import Encoder
 from .features import encode_exemplars, exemplars_key
 from .grammar import SILENT, next_states
 from .lm import LanguageModel
-from .saving import read_captioner, write_captioner
+from .saving import push_captioner, read_captioner, write_captioner
 from .search import Found, likelihood, search
 from .text import Vocabulary
 from .training import split_units, train_decoder, train_lm, training_vocabulary
@@ -134,6 +134,14 @@ class CaptionerParts:
             ) -> Path: # the folder
         "Write weights (safetensors), settings (JSON) and a model card."
         return write_captioner(self, folder)
+
+    def push(self,
+             place: str | Path, # 'user/name' on a hub, or a folder as for `save`
+             private: bool = True, # seen by its owner only
+             token: str | None = None, # None: HF_TOKEN, or that of `hf auth login`
+            ) -> str: # 'hf:user/name@commit' for `milan.pretrained`, or the folder
+        "Push it to a hub, with its card. Raises `MilanError` where the card's licence does not allow it."
+        return push_captioner(self, place, private, token)
 
     @classmethod
     def load(cls,

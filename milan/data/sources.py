@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..config import MilanError
-from .downloads import Interrupted, download, downloads_dir, is_local, is_web
+from .downloads import Interrupted, download, downloads_dir, hub_address, is_local, is_web
 
 # %% ../../nbs/01_data/03_sources.ipynb #f7be6d13
 class FetchOptions(NamedTuple):
@@ -52,6 +52,8 @@ def addresses(source: dict[str, Any], # its entry in the manifest: `address`, or
              ) -> list[str]:
     "The addresses to try, in order; https before http."
     published = source.get('address') or f'https://drive.google.com/uc?export=download&id={source["id"]}'
+    if source.get('kind') == 'hf':
+        published = hub_address(published)
     wanted = [published]
     if mirror:
         path = urllib.parse.urlsplit(published).path.lstrip('/') if 'address' in source else source['file']
@@ -140,7 +142,8 @@ def _all_failures(failures: dict[str, str], mirror: str | None) -> str:
 
 # %% ../../nbs/01_data/03_sources.ipynb #57afdb50
 _KINDS: dict[str, Callable[[dict[str, Any], Path, FetchOptions], Path]] = {
-    'local': _from_local, 'apt': _from_apt, 'url': _from_url, 'drive': _from_url, 'package': _from_package}
+    'local': _from_local, 'apt': _from_apt, 'url': _from_url, 'drive': _from_url, 'hf': _from_url,
+    'package': _from_package}
 
 # %% ../../nbs/01_data/03_sources.ipynb #f7271949
 def get_file(source: dict[str, Any], # its entry in the manifest

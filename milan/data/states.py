@@ -112,7 +112,7 @@ def _looks_right(manifest: dict[str, Any], place: Path) -> bool:
 def _progress(manifest: dict[str, Any]) -> str: # 'partial 43 %' if a download has begun, else ''
     for source in sources_of(manifest):
         partial = PartialDownload(downloads_dir()/f'{source["file"]}.partial')
-        if source['kind'] in ('url', 'drive') and partial.size():
+        if source['kind'] in ('url', 'drive', 'hf') and partial.size():
             total = source.get('size') or partial.read().get('total')
             return f'partial {100 * partial.size() // total} %' if total else 'partial'
     return ''

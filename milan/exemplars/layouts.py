@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'FILES', 'MAXIMA', 'StoredLayer', 'write_layer', 'write_about', 'read_about', 'open_images', 'NativeLayer',
-           'open_native', 'open_maxima', 'view_native', 'PublishedLayer', 'open_published', 'first_images', 'view_key',
-           'of_different_sources', 'open_layers', 'view_layer']
+           'open_native', 'open_maxima', 'view_native', 'PublishedLayer', 'open_published', 'read_thresholds',
+           'first_images', 'view_key', 'of_different_sources', 'open_layers', 'view_layer']
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #c89e7283
 import hashlib
@@ -318,6 +318,16 @@ def _require_tables(folder: Path, ids: np.ndarray, activations: np.ndarray | Non
         row, column = np.argwhere(ids < 0)[0]
         raise MilanError(f'{folder/"ids.csv"}, row {row + 1}: image number {ids[row, column]} is below 0; '
                          'fetch the set again')
+
+# %% ../../nbs/05_exemplars/07_layouts.ipynb #010c73d2
+def read_thresholds(layer: PublishedLayer, # with thresholds.csv, as `Exemplars.export` writes it
+                   ) -> np.ndarray: # (units,) float32
+    "Each unit's threshold. Raises `MilanError` for a file that is damaged."
+    found = _read_csv(layer.folder/'thresholds.csv', np.float32)
+    if found.shape != (len(layer.units), 1) or not np.isfinite(found).all():
+        raise MilanError(f'{layer.folder/"thresholds.csv"} does not hold one finite number for each of the '
+                         f'{len(layer.units)} units; fetch the set again')
+    return found[:, 0]
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #fbac7802
 def _from_source(layer: PublishedLayer, row: int) -> torch.Tensor: # (k, 3, height, width)

@@ -22,6 +22,7 @@ from milan.exemplars.layouts import (
     first_images,
     of_different_sources,
     open_layers,
+    read_thresholds,
     view_key,
     view_layer,
 )
@@ -29,6 +30,7 @@ from milan.exemplars.layouts import (
 from ..config import MilanError, data_dir, results_dir
 from ..files import atomic, fingerprint
 from ..hooks.layers import Unit
+from .parquet import push_exemplars, unpacked
 from .show import Exemplar, as_html
 
 # %% ../../nbs/05_exemplars/08_store.ipynb #eb91fa2d
@@ -106,10 +108,20 @@ class _Tables(_Units):
                    layer: str | int, # module path, or the number that names it
                   ) -> np.ndarray: # (units,) float32
         """The activation above which each unit is active: its level, or just below it for a unit that never
-        exceeds it. Raises `MilanError` for a published set."""
-        levels, part = self.levels(layer), self._layer(layer)
+        exceeds it. Raises `MilanError` for a published set without thresholds.csv."""
+        part = self._layer(layer)
+        if self.has_thresholds(layer) and not isinstance(part, NativeLayer):
+            return read_thresholds(part)
+        levels = self.levels(layer)
         found = [part.threshold(row) for row in range(len(levels))] if isinstance(part, NativeLayer) else []
         return np.array(found, np.float32)
+
+    def has_thresholds(self,
+                       layer: str | int, # module path, or the number that names it
+                      ) -> bool:
+        "Whether `thresholds` knows them."
+        part = self._layer(layer)
+        return isinstance(part, NativeLayer) or (part.folder/'thresholds.csv').is_file()
 
     def maxima(self,
                layer: str | int, # module path, or the number that names it
@@ -188,11 +200,12 @@ class Exemplars(_Lookup):
 
     @classmethod
     def open(cls,
-             folder: str | Path, # a result of `compute`, or a set in the published layout
+             folder: str | Path, # of `compute`, of `push`, or in the published layout; or 'hf:user/name'
              source: Any = None, # data set from which missing images are taken; None: there is none
             ) -> 'Exemplars':
         "Open a folder; nothing large is read. Raises `MilanError` if it holds no exemplars."
-        return cls(Path(folder), *open_layers(Path(folder), source))
+        place = unpacked(folder)
+        return cls(place, *open_layers(place, source))
 
     @property
     def fingerprint(self) -> str | None: # None where images come from a source
@@ -233,6 +246,13 @@ class Exemplars(_Lookup):
               ) -> Path: # the folder
         "Write the published layout. Raises `MilanError` where the folder exists."
         return _export(self, folder, truncate)
+
+    def push(self,
+             place: str | Path, # 'user/name' on a hub, or a folder: made, or replaced if we wrote it
+             **settings: Any, # pictures, images, quality, private, token: see `push_exemplars`
+            ) -> str: # 'hf:user/name@commit', or the folder; both for `open`
+        "Write the set as Parquet, WebP and PNG, for a hub. Pictures without a licence for it are left out."
+        return push_exemplars(self, place, **settings)
 
     def __repr__(self) -> str:
         parts = [f'{layer}: {len(part.units)}' for layer, part in self._stored.items()]
