@@ -94,19 +94,20 @@ def pretrained(
         raise MilanError(f'the captioner is {name!r}: give a .pth, a folder, or one of'
                          f' {", ".join([*TRAINED_HERE, *PUBLISHED])}')
     base, clip = _with_clip(name)
+    if base.startswith('hf:'):
+        from milan.captioner.saving import fetch_captioner
+
+        base = str(fetch_captioner(base))
+        name = base if clip is None else f'{base}+clip'
     if clip is not None and not Path(name).exists():
         from milan.captioner.clip import NAME
         from milan.captioner.clip import load as load_clip
         from milan.captioner.reranking import Reranked
 
-        if base not in (*TRAINED_HERE, *PUBLISHED) and not base.startswith('hf:') and not Path(base).exists():
+        if base not in (*TRAINED_HERE, *PUBLISHED) and not Path(base).exists():
             _checkpoint(base) # says what is wrong
         judge = load_clip(clip or NAME, place) # first, as it is sooner known to be missing
         return Reranked(pretrained(base, place), judge)
-    if name.startswith('hf:') and not Path(name).exists():
-        from milan.captioner.saving import fetch_captioner
-
-        name = str(fetch_captioner(name))
     if name in TRAINED_HERE:
         from milan.captioner.demo import train
 

@@ -4,6 +4,7 @@ from milan.config import MilanError
 from milan.exemplars.store import Exemplars
 from pathlib import Path
 import numpy as np
+import os
 import pandas as pd
 import warnings
 from milan.annotations.sets import (
@@ -22,11 +23,14 @@ import json
 import shutil
 import tempfile
 
+import pytest
+import torch
 from fastcore.test import expect_fail, test_eq
 from IPython.display import display
 
 from milan.config import oracle_dir
 from milan.testing import THREE, annotated_set
+from milan.testing.hub import HubServer
 
 
 # 01_sets.ipynb, section "Names of the published sets"
@@ -139,6 +143,27 @@ def test_loading():
     other = annotated_set('fc6,0,grass')
     with expect_fail(MilanError, contains='layers fc6 against 3, conv1'): load(other)
     shutil.rmtree(other)
+    shutil.rmtree(home)
+
+
+# 01_sets.ipynb, section "On a hub"
+def test_on_a_hub():
+    pytest.importorskip('pyarrow') # the extra `hub`
+    home = Path(tempfile.mkdtemp())
+    os.environ['MILAN_RESULTS_DIR'] = str(home/'results')
+    own = load(annotated_set(*THREE, 'conv1,0,"a ""dog"", or two"', folder=home/'net'/'photos'))
+    with HubServer() as hub:
+        own.push('user/photos', pictures=True, quality=None)
+        back, sent = load('hf:user/photos'), sorted(hub.files('datasets/user/photos'))
+    back, sent
+
+    test_eq((back.sets, back.units, back.annotations), (['user/photos'], own.units, own.annotations))
+    for one, other in zip(back, own, strict=True):
+        test_eq((one.images, one.masks, one.ids), (other.images, other.masks, other.ids))
+    again = load(own.push(home/'pushed', pictures=False), source=[torch.zeros(3, 8, 8)], count=None)
+    test_eq((again.units, again.annotations), (own.units, own.annotations))
+    with expect_fail(MilanError, contains='take one set'): concatenate([own, back]).push(home/'both')
+    del os.environ['MILAN_RESULTS_DIR']
     shutil.rmtree(home)
 
 

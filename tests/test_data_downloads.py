@@ -3,6 +3,7 @@
 from milan.config import MilanError
 from pathlib import Path
 import http.client
+import os
 import socket
 import time
 import urllib.request
@@ -16,6 +17,7 @@ from milan.data.downloads import (
     download,
     downloads_dir,
     failure_reason,
+    hub_address,
     Interrupted,
     is_local,
     is_web,
@@ -50,6 +52,16 @@ def test_addresses():
             [True, False, False])
     assert not is_local('http://127.0.0.1.example.org/') and not is_local('http://127.0.0.1@example.org/')
     is_local('http://127.0.0.1:8000/x')
+
+    os.environ['HF_ENDPOINT'] = 'https://example.org/'
+    names = ('hf:user/name/a b/weights.pth@v1', 'hf:datasets/user/name/all.zip')
+    examples = [hub_address(name) for name in names]
+    del os.environ['HF_ENDPOINT']
+    examples
+
+    test_eq(examples[1], 'https://example.org/datasets/user/name/resolve/main/all.zip')
+    for wrong in ('hf:user/name', 'hf:user/name/../x', 'https://example.org/a.zip', 'hf:user/name/x@a/b'):
+        with expect_fail(MilanError, contains='no file on the hub'): hub_address(wrong)
 
 
 # 02_downloads.ipynb, section "Requests"

@@ -1,6 +1,7 @@
 # Generated from nbs/04_formats.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
+from pydantic import ValidationError
 import os
 import yaml
 from milan.data.formats import (
@@ -34,6 +35,13 @@ def test_the_folder_of_manifests():
 # 04_formats.ipynb, section "The format"
 def test_the_format():
     Manifest.model_json_schema()['required'], sorted(Source.model_fields)
+
+    source = dict(file='x.pth', sha256='ab' * 32, unpack='none')
+    Source(kind='hf', address='hf:user/name/x.pth@v1', **source).address
+
+    wrong = (('url', 'hf:user/name/x.pth'), ('hf', 'https://example.org/x.pth'), ('hf', 'hf:user/name'))
+    for kind, address in wrong:
+        with expect_fail(ValidationError, contains='address'): Source(kind=kind, address=address, **source)
 
     with expect_fail(yaml.YAMLError, contains='a duplicate field'):
         yaml.load('{<<: {a: 1}, title: x, title: y}', _Loader)

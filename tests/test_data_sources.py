@@ -111,6 +111,16 @@ def test_kinds_of_source():
 
     remove(folder)
 
+    folder, path = user_folder('data'), '/user/name/resolve/v1/a.zip'
+    source = dict(kind='hf', address='hf:user/name/a.zip@v1', file='a.zip')
+    with Site({path: f'{path}-2', f'{path}-2': BODY}) as site: # the hub redirects to where large files are
+        os.environ['HF_ENDPOINT'] = site.address
+        test_eq(get_file(source, folder, FetchOptions()).read_bytes(), BODY)
+        missing = dict(kind='hf', address='hf:user/name/b.zip', file='b.zip')
+        with expect_fail(MilanError, contains='404'): get_file(missing, folder, FetchOptions())
+        del os.environ['HF_ENDPOINT']
+    remove(folder)
+
 
 # 03_sources.ipynb, section "Errors"
 def test_errors():

@@ -147,7 +147,7 @@ def test_with_few_libraries_slow():
     FEW = '''
 import sys
 extras = set("""seaborn spacy sacrebleu rouge_score srsly jupyterlab ipykernel papermill nbformat IPython timm
-    efficientnet_lite_pytorch transformers huggingface_hub boto3 spellchecker bert_score sklearn scipy nbdev
+    efficientnet_lite_pytorch transformers huggingface_hub pyarrow boto3 spellchecker bert_score sklearn scipy nbdev
     openai fastcore pytest sphinx""".split())
 from importlib.machinery import PathFinder
 found = PathFinder.find_spec
@@ -169,6 +169,7 @@ features = torch.rand(4, 2, 3)
 needs = {"text": lambda: milan.captioner.text.tokenize("a dog"),
          "demo": lambda: milan.networks.load("timm:resnet18"),
          "clip": lambda: milan.networks.load("hf:me/mine"),
+         "hub": lambda: milan.pretrained("hf:me/mine"),
          "notebooks": lambda: milan.experiments.find(),
          "experiments": lambda: milan.evaluation.bert_score(["a"], [["a"]]),
          "vlm": lambda: milan.describers.load("openai:any@http://127.0.0.1:9/v1"),
@@ -182,5 +183,5 @@ for name, work in needs.items():
                          env={**os.environ, 'MILAN_RESULTS_DIR': f'{folder}/results'})
     shutil.rmtree(folder)
     assert run.returncode == 0, run.stderr
-    test_eq([line.split()[1] for line in run.stdout.splitlines()], ['True'] * 7)
+    test_eq([line.split()[1] for line in run.stdout.splitlines()], ['True'] * 8)
     print(run.stdout)
