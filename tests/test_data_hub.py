@@ -13,7 +13,7 @@ from milan.data.hub import (
 
 import tempfile
 
-from fastcore.test import expect_fail, test_eq
+from fastcore.test import expect_fail, test_eq, test_warns
 
 from milan.files import remove
 from milan.testing.hub import HubServer
@@ -44,6 +44,8 @@ def test_fetching():
         again = hub.asked[first:]
         os.environ['MILAN_OFFLINE'] = '1'
         test_eq(fetch_repository('hf:user/name', PATTERNS), folder)
+        os.environ.update(MILAN_OFFLINE='0', HF_ENDPOINT='http://127.0.0.1:9')
+        test_warns(lambda: test_eq(fetch_repository('hf:user/name', PATTERNS), folder))
         test_eq(len(hub.asked), first + len(again))
     found
 

@@ -72,6 +72,7 @@ def test_opening():
     assert not Exemplars.open(bare).has_images('conv1')
     sourced = Exemplars.open(bare, source=[torch.zeros(3, 8, 8)] * 40)
     test_eq((sourced[0].images.max(), sourced[0].masks), (0, found[0].masks))
+    assert "open('bare', source=images)" in (home/'bare'/'README.md').read_text()
     str(told[0].message)
 
     print((home/'exact'/'README.md').read_text())

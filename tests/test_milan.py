@@ -147,8 +147,8 @@ def test_with_few_libraries_slow():
     FEW = '''
 import sys
 extras = set("""seaborn spacy sacrebleu rouge_score srsly jupyterlab ipykernel papermill nbformat IPython timm
-    efficientnet_lite_pytorch transformers huggingface_hub pyarrow boto3 spellchecker bert_score sklearn scipy nbdev
-    openai fastcore pytest sphinx""".split())
+    efficientnet_lite_pytorch transformers huggingface_hub pyarrow boto3 spellchecker bert_score sklearn
+    scipy nbdev openai fastcore pytest sphinx""".split())
 from importlib.machinery import PathFinder
 found = PathFinder.find_spec
 def without(name, path=None, target=None):

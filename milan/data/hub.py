@@ -11,6 +11,7 @@ import fnmatch
 import hashlib
 import os
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +54,9 @@ def _settings() -> tuple[Any, str, str]: # the library, the hub's address, the c
     return huggingface_hub, address, cache
 
 
+_UNREACHED = {'OfflineModeIsEnabled', 'ConnectError', 'TimeoutException'} # of the library and its client
+
+
 def _remedy(error: Exception, address: str, cache: str) -> str:
     kinds = {one.__name__ for one in type(error).__mro__}
     status = getattr(getattr(error, 'response', None), 'status_code', None)
@@ -63,7 +67,7 @@ def _remedy(error: Exception, address: str, cache: str) -> str:
     if 'RepositoryNotFoundError' in kinds or status in (401, 403):
         return (f'{address} has no such repository, or HF_TOKEN does not open it: correct the name, '
                 'or set HF_TOKEN to a token that may')
-    if kinds & {'LocalEntryNotFoundError', 'OfflineModeIsEnabled', 'ConnectError', 'TimeoutException'}:
+    if kinds & {'LocalEntryNotFoundError', *_UNREACHED}:
         return (f'{address} is not reached (or MILAN_OFFLINE or HF_HUB_OFFLINE is set), and the cache '
                 f'{cache} lacks it: fetch it once with a connection, or give the folder of a copy')
     return f'{(str(error).strip().splitlines() or [type(error).__name__])[0][:300]}; try again later'
@@ -99,6 +103,19 @@ def _wanted(name: str, entries: Any, patterns: Sequence[str], at_most: int) -> l
     return found
 
 # %% ../../nbs/01_data/07_hub.ipynb #94d2cf1f
+def _info(api: Any, name: str, kind: str) -> Any: # None: offline, or the hub is not reached
+    repo, revision = repository(name)
+    if fetch_options().offline:
+        return None
+    try:
+        return api.repo_info(repo, repo_type=kind, revision=revision, files_metadata=True)
+    except Exception as error: # of the library's HTTP client
+        if not {one.__name__ for one in type(error).__mro__} & _UNREACHED:
+            raise
+        warnings.warn(f'{api.endpoint} is not reached: {name} is looked for in the cache', stacklevel=4)
+        return None
+
+
 def fetch_repository(name: str, # 'hf:user/name' or 'hf:user/name@revision'
                      patterns: Sequence[str], # paths, or patterns of paths; no other file is fetched
                      kind: Literal['model', 'dataset'] = 'model',
@@ -107,15 +124,12 @@ def fetch_repository(name: str, # 'hf:user/name' or 'hf:user/name@revision'
     "Fetch files, or find them in the cache, and check them. Raises `MilanError` with the remedy."
     repo, revision = repository(name)
     library, address, cache = _settings()
-    offline, entries = fetch_options().offline or library.constants.HF_HUB_OFFLINE, []
     with _explained(name, address, cache):
-        if not offline:
-            api = library.HfApi(address)
-            info = api.repo_info(repo, repo_type=kind, revision=revision, files_metadata=True)
-            entries = _wanted(name, info.siblings, patterns, at_most)
+        info = _info(library.HfApi(address), name, kind)
+        entries = _wanted(name, info.siblings, patterns, at_most) if info else []
         folder = Path(library.snapshot_download(repo, repo_type=kind, revision=revision, cache_dir=cache,
                                                 endpoint=address, allow_patterns=list(patterns),
-                                                local_files_only=offline))
+                                                local_files_only=info is None))
         if entries and folder.name != info.sha:
             raise MilanError(f'{name} was changed while it was fetched; fetch it again')
         for entry in entries:

@@ -104,18 +104,20 @@ def _write_layers(found: Any, folder: Path, pictures: bool, quality: int | None)
 _FILES = ('data/*.parquet', 'annotations.parquet', 'credits.csv', 'README.md')
 
 
-def _page(found: Any, name: str, credits: pd.DataFrame | None, annotated: bool) -> str: # Markdown
+def _page(found: Any, name: str, pictures: bool, credits: pd.DataFrame | None,
+          annotated: bool) -> str: # Markdown
     licences = sorted(set(credits['licence'])) if credits is not None else []
     sets = [{'config_name': 'exemplars', 'data_files': 'data/*.parquet', 'default': True}]
     sets += [{'config_name': 'annotations', 'data_files': 'annotations.parquet'}] * annotated
     keys = ('network', 'images', 'quantile')
     about = [f'* {key}: {found.about[key]}' for key in keys if key in found.about]
-    opened = f"annotations.load('{name}')" if annotated else f"exemplars.Exemplars.open('{name}')"
+    opened = 'annotations.load' if annotated else 'exemplars.Exemplars.open'
+    call = f'milan.{opened}({name!r}{"" if pictures else ", source=images"})'
     return front_matter('; '.join(licences), configs=sets) + '\n'.join([
         f'# Exemplars of {len(found)} units', '', f'The {found.k} images that excite each unit most, and the '
         'regions in them where it is above its threshold.', '',
         *about, f'* layers: {", ".join(found.layers)}', f'* licences: {", ".join(licences) or "not stated"}',
-        '', '```python', 'import milan', f'units = milan.{opened}', '```', '',
+        '', '```python', 'import milan', f'units = {call}', '```', '',
         'One row is one image: `rank` 0 has the highest `activation`; `image_id` is its number in the data '
         'set; `mask` is where the activation is above `threshold`. Credits of the pictures, where known, are '
         'in `credits.csv`.', ''])
@@ -128,7 +130,7 @@ def _write_set(found: Any, folder: Path, name: str, pictures: bool, quality: int
         write_table(annotations.astype({'layer': str}), folder/'annotations.parquet')
     if pictures and credits is not None:
         write_table(credits, folder/'credits.csv')
-    page = _page(found, name, credits if pictures else None, annotations is not None)
+    page = _page(found, name, pictures, credits if pictures else None, annotations is not None)
     (folder/'README.md').write_text(page, encoding='utf-8')
 
 
@@ -151,7 +153,7 @@ def push_exemplars(found: Any, # an `Exemplars`
     if not hub:
         require_replaceable(place)
         with atomic(place, listed=True) as beside:
-            _write_set(found, beside, str(place), *settings)
+            _write_set(found, beside, Path(place).name, *settings)
         return str(place)
     results_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results_dir(), prefix='.push-') as scratch:
