@@ -1,4 +1,4 @@
-# Generated from nbs/20_deciles.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/21_deciles.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.deciles import (
     active_deciles,
@@ -32,7 +32,7 @@ def colours(count=300):
     return network, scenes, found
 
 
-# 20_deciles.ipynb, section "Tenths of the active pictures"
+# 21_deciles.ipynb, section "Tenths of the active pictures"
 def test_tenths_of_the_active_pictures():
     maxima = np.random.default_rng(1).normal(size=1000)
     parts, others = active_deciles(maxima, 1.)
@@ -45,7 +45,7 @@ def test_tenths_of_the_active_pictures():
     test_eq([len(part) for part in active_deciles(maxima[:3], -9.)[0]], [1] * 3 + [0] * 7)
 
 
-# 20_deciles.ipynb, section "Drawn pictures"
+# 21_deciles.ipynb, section "Drawn pictures"
 def test_drawn_pictures():
     network, scenes, found = colours()
     drawn = draw_deciles(found)
@@ -60,7 +60,7 @@ def test_drawn_pictures():
     assert not pairs.assign(source=pairs.picture // 2).duplicated(['unit', 'source']).any()
 
 
-# 20_deciles.ipynb, section "With their regions"
+# 21_deciles.ipynb, section "With their regions"
 def test_with_their_regions():
     network, scenes, found = colours()
     samples = sample_deciles(found, scenes, network)
@@ -84,7 +84,7 @@ def test_with_their_regions():
     test_eq(whole.lookup('colours', 3, 0), None)
 
 
-# 20_deciles.ipynb, section "Errors"
+# 21_deciles.ipynb, section "Errors"
 def test_errors():
     network, scenes, found = colours()
     with expect_fail(MilanError, contains='sources of 2 pictures'): draw_deciles(found, groups=['a', 'b'])

@@ -1,4 +1,4 @@
-# Generated from nbs/19_licences.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/22_licences.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np
@@ -18,7 +18,7 @@ from milan.images.sets import ShapeScenes
 from milan.testing import made_up_set
 
 
-# 19_licences.ipynb, section "By licence"
+# 22_licences.ipynb, section "By licence"
 def test_by_licence():
     some = ('CC-BY-SA-4.0', 'GPL-2+ or GFDL-1.2', 'CC-BY-NC-4.0', 'NOASSERTION')
     {licence: may_be_shared(licence) for licence in some}

@@ -1,4 +1,4 @@
-# Generated from nbs/20_parquet.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/23_parquet.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from milan.config import MilanError
@@ -28,7 +28,7 @@ parquet = pytest.importorskip('pyarrow.parquet') # the extra `parquet`
 os.environ['MILAN_RESULTS_DIR'] = tempfile.mkdtemp()
 
 
-# 20_parquet.ipynb, section "Rows"
+# 23_parquet.ipynb, section "Rows"
 def test_rows():
     folder = made_up_set()
     found = Exemplars.open(folder)
@@ -43,7 +43,7 @@ def test_rows():
     remove(folder.parent); remove(out)
 
 
-# 20_parquet.ipynb, section "Opening"
+# 23_parquet.ipynb, section "Opening"
 def test_opening():
     folder = made_up_set()
     found = Exemplars.open(folder)
@@ -86,7 +86,7 @@ def test_opening():
     test_eq(Exemplars.open(home/'exact').k, 2)
 
 
-# 20_parquet.ipynb, section "Errors"
+# 23_parquet.ipynb, section "Errors"
 def test_errors():
     folder, home = made_up_set(['conv1']), Path(tempfile.mkdtemp())
     found = Exemplars.open(folder)

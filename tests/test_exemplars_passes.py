@@ -1,4 +1,4 @@
-# Generated from nbs/19_passes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/20_passes.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.passes import (
     Pass,
@@ -12,7 +12,7 @@ from milan.hooks.layers import layers_of
 from milan.images.sets import ShapeScenes
 
 
-# 19_passes.ipynb, section "One pass"
+# 20_passes.ipynb, section "One pass"
 def test_one_pass():
     network, scenes = networks.load('planted/shapes', pretrained=False), ShapeScenes(5)
     run = Pass(network, layers_of(network.module, ['colours']), scenes, 3, True)

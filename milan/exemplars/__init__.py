@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['DecileSamples', 'Exemplar', 'Exemplars', 'Items', 'MaskRule', 'RunningQuantile', 'RunningTopK', 'active', 'as_html',
-           'as_picture', 'call', 'check_sizes', 'compare', 'compute', 'draw_deciles', 'dtype_of', 'exclusive',
-           'export_maia', 'first_process_first', 'grid', 'image_of', 'images_hash', 'in_eval', 'latent_of', 'mask_of',
-           'name_of', 'neighbours', 'network_hash', 'prepared', 'processes', 'quantile_at', 'quantile_table',
-           'rank_and_count', 'readout_hash', 'renamed', 'responses', 'sample_deciles', 'size_of', 'stack', 'strip',
-           'thresholds', 'transform_hash', 'upsample']
+           'as_picture', 'call', 'check_sizes', 'compare', 'compute', 'credits_of', 'draw_deciles', 'dtype_of',
+           'exclusive', 'export_maia', 'first_process_first', 'grid', 'image_of', 'images_hash', 'in_eval', 'latent_of',
+           'mask_of', 'may_be_shared', 'name_of', 'neighbours', 'network_hash', 'prepared', 'processes',
+           'push_exemplars', 'quantile_at', 'quantile_table', 'rank_and_count', 'readout_hash', 'renamed', 'responses',
+           'sample_deciles', 'size_of', 'stack', 'strip', 'thresholds', 'transform_hash', 'upsample']
 
 # %% ../../nbs/05_exemplars/00_exemplars.ipynb #29768df0
 from .masks import MaskRule, active, mask_of, thresholds, upsample
@@ -19,6 +19,8 @@ from .inputs import name_of, prepared, size_of, stack
 from .fingerprints import images_hash, network_hash, readout_hash, transform_hash
 from .show import Exemplar, as_html, as_picture, check_sizes, grid, strip
 from .store import Exemplars
+from .licences import credits_of, may_be_shared
+from .parquet import push_exemplars
 from .sharing import exclusive, first_process_first, processes, rank_and_count
 from .compute import compute
 from .deciles import DecileSamples, draw_deciles, sample_deciles
@@ -27,9 +29,9 @@ from .neighbours import compare, neighbours, renamed, responses
 
 # %% ../../nbs/05_exemplars/00_exemplars.ipynb #c75d40a2
 _all_ = ['DecileSamples', 'Exemplar', 'Exemplars', 'Items', 'MaskRule', 'RunningQuantile', 'RunningTopK',
-         'active', 'as_html', 'as_picture', 'call', 'check_sizes', 'compare', 'compute', 'draw_deciles',
-         'dtype_of', 'exclusive', 'export_maia', 'first_process_first', 'grid', 'image_of', 'images_hash',
-         'in_eval', 'latent_of', 'mask_of', 'name_of', 'neighbours', 'network_hash', 'prepared',
-         'processes', 'quantile_at', 'quantile_table', 'rank_and_count', 'readout_hash', 'renamed',
-         'responses', 'sample_deciles', 'size_of', 'stack', 'strip', 'thresholds', 'transform_hash',
-         'upsample']
+         'active', 'as_html', 'as_picture', 'call', 'check_sizes', 'compare', 'compute', 'credits_of',
+         'draw_deciles', 'dtype_of', 'exclusive', 'export_maia', 'first_process_first', 'grid', 'image_of',
+         'images_hash', 'in_eval', 'latent_of', 'mask_of', 'may_be_shared', 'name_of', 'neighbours',
+         'network_hash', 'prepared', 'processes', 'push_exemplars', 'quantile_at', 'quantile_table',
+         'rank_and_count', 'readout_hash', 'renamed', 'responses', 'sample_deciles', 'size_of', 'stack',
+         'strip', 'thresholds', 'transform_hash', 'upsample']
