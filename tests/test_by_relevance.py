@@ -172,8 +172,7 @@ def test_as_zennit_crp_finds_them():
     compared = {case: agreement(case) for case in cases}
     [f'{case}: {clear} of {units} units without ties' for case, (clear, units, _) in compared.items()]
 
-    assert all(clear > units / 3 for clear, units, _ in compared.values())
-    max(largest for *_, largest in compared.values())
+    assert all(clear > units / 3 and largest < 1e-5 for clear, units, largest in compared.values())
 
 
 # 19_by_relevance.ipynb, section "Other networks"
@@ -187,7 +186,7 @@ def test_other_networks_slow():
                     rank_by='relevance', target='predicted', out=folder/'resnet', quiet=True)
     for name, value in resnet.state_dict().items(): assert torch.equal(value, before[name]), name
     shutil.rmtree(folder)
-    found
+    repr(found)
 
 
 # 19_by_relevance.ipynb, section "Other networks"
@@ -213,9 +212,7 @@ def test_other_networks():
             compute(network, Squares(), rank_by='relevance', target=0, out=folder/'set', **settings)
     found = compute(network, Squares(), rank_by=Relevance(0, 'gradient'), out=folder/'set', **settings)
     shutil.rmtree(folder)
-    found
-
-    test_eq(len(found), 16)
+    repr(found)
 
 
 # 19_by_relevance.ipynb, section "Kept apart, and resumed"

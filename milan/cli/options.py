@@ -62,8 +62,8 @@ DropTokens = Annotated[int | None, option(
 
 # %% ../../nbs/15_command/04_options.ipynb #29536248
 RankBy = Annotated[Literal['activation', 'relevance'], option(
-    _READ, '--rank-by', help='What images are ranked by: how active a unit is, or how much of the output that '
-    '--target names passes through it.')]
+    _READ, '--rank-by', help='What images are ranked by: how active a unit is, or how much of the output '
+    'that --target names passes through it.')]
 Target = Annotated[str | None, option(
     _READ, '--target', **DEFAULT_UNSHOWN,
     help="For --rank-by relevance: number of an output (a class), or predicted: each image's own highest.")]
