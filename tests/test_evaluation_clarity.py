@@ -107,6 +107,14 @@ def test_two_meanings():
     test_eq([unit for _, unit in divided], range(len(COLOURS), 2 * len(COLOURS))) # all that are either, no other
     assert not any(second[0] for second in divided.values())
     test_eq(meanings(found, encoder, least=2.), {})
+    test_eq(meanings(found, encoder, alike=1.01), {})
+    for unit in found.units[:3]: # the clarity of a part, from its centre
+        [values] = encoder.encode(found.lookup(*unit).images[None], found.lookup(*unit).masks[None])
+        label, centres = two_clusters(values[None])
+        for side, rows in enumerate((~label[0], label[0])):
+            if rows.sum() > 1:
+                own = (rows.sum() * centres[0, side].square().sum() - 1) / (rows.sum() - 1)
+                test_close(own, clarity(values[None, rows])[0], 1e-4)
 
     unit = found.units[len(COLOURS) + 1]
     exemplar, second = found.lookup(*unit), divided[unit]

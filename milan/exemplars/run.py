@@ -105,7 +105,8 @@ def forward(run: Run, # the settings
         with record(module, run.layers, visit), precision:
             output = call(module, inputs)
     else:
-        output = _relevance_pass(run, inputs, visit, first=not state.batches)
+        output = None # a generator's image is not ranked by relevance
+        _relevance_pass(run, inputs, visit, first=not state.batches)
     if missing := sorted(set(state.layers) - ran):
         raise MilanError(f'layers {missing} did not run in the forward pass; name layers that the network '
                          'uses')

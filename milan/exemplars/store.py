@@ -140,7 +140,7 @@ class _Tables(_Units):
             levels = self.levels(name)
             assert isinstance(part, NativeLayer) # or `levels` has raised
             highest = part.highest()
-            found += [Unit(name, int(part.units[row])) for row in np.flatnonzero(highest <= levels)
+            found += [Unit(name, int(part.units[row])) for row in np.flatnonzero(highest <= levels).tolist()
                       if highest[row] <= part.threshold(row)]
         return found
 

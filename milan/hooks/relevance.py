@@ -35,8 +35,8 @@ class Relevance:
     normed: bool = False # divide by the sum of the absolute values of all the layer's units on that image
 
     def __post_init__(self) -> None:
-        is_number = hasattr(self.target, '__index__') and not isinstance(self.target, bool)
-        if not (is_number and self.target >= 0) and self.target != 'predicted':
+        is_number = hasattr(self.target, '__index__') and not isinstance(self.target, bool | str)
+        if not (is_number and int(self.target) >= 0) and self.target != 'predicted':
             raise MilanError(f"target {self.target!r}: give the number of an output, from 0, or 'predicted'")
         object.__setattr__(self, 'target', int(self.target) if is_number else self.target)
         for name, known in (('rule', RELEVANCE_RULES), ('pool', ('max', 'sum'))):
