@@ -26,7 +26,7 @@ def _modules() -> list[str]:
     places = importlib.import_module('milan').__path__
     return [module.name for module in pkgutil.iter_modules(places) if not module.name.startswith('_')]
 
-
+# %% ../nbs/15_command/03_milan.ipynb #f209de79
 def __getattr__(name: str, # a module of the package
                ) -> Any: # the module
     "Import a module of the package when it is first asked for."

@@ -88,7 +88,7 @@ def module_of(network: nn.Module | Network, # either
                          'milan.networks.load returns')
     return network.module if isinstance(network, Network) else network
 
-
+# %% ../../nbs/11_ablation/01_units.ipynb #11bdbfa9
 def grouped(network: nn.Module | Network, # that has the units
             units: Units, # `Unit`s, {layer: [unit, …]}, or a table with the columns layer and unit
             readings: Layers | None = None, # `Layer`s that units may name

@@ -272,7 +272,7 @@ KEPT = 'all-MiniLM-L6-v2' # the same model as a folder of the models folder
 _TABLES = ('embeddings.word_embeddings.weight', 'bert.embeddings.word_embeddings.weight',
            'roberta.embeddings.word_embeddings.weight')
 
-
+# %% ../../nbs/06_annotations/04_language.ipynb #ba7bf854
 @dataclass(frozen=True)
 class WordVectors:
     "A vector for a word; call it."

@@ -52,7 +52,7 @@ class LanguageModelSettings(StrictModel):
     dropout: Share
     outer_dropout: Share = 0.
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #d0501596
 class Defaults(StrictModel):
     "Default settings of a captioner's search."
     strategy: Literal['greedy', 'sample', 'beam', 'rerank']
@@ -149,7 +149,7 @@ LIMITS = (
     'Agreement with annotations means little by itself: compare it with one constant description for all '
     'units, and with descriptions assigned to the wrong units.')
 
-
+# %% ../../nbs/07_captioner/09_card.ipynb #10c0c965
 def model_card(captioner: Any, # a `Captioner`
                hub: str | None = None, # 'user/name', where it is pushed to a hub
               ) -> str: # Markdown

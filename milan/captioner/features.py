@@ -147,7 +147,7 @@ def _packed(
     return (tuple(mask.shape), binary,
             zlib.compress((np.packbits(values > 0) if binary else values).tobytes(), 1))
 
-
+# %% ../../nbs/07_captioner/03_features.ipynb #ef9bd25e
 def _unpacked(packed: tuple[tuple[int, ...], bool, bytes]) -> torch.Tensor:
     shape, binary, data = packed
     content = zlib.decompress(data)

@@ -49,7 +49,7 @@ def _opened(forms: Sequence[Sequence[Sequence[tuple[str, ...]]]], items: Iterabl
             left += [(form, slot + 1, text) for text in forms[form][slot]]
     return frozenset(found)
 
-
+# %% ../../nbs/07_captioner/20_grammar.ipynb #6c370340
 def automaton(forms: Sequence[Form], # from `forms_of`
              ) -> Automaton: # a phrase begins in state 0
     "Which word may follow in each state."

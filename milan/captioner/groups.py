@@ -67,7 +67,7 @@ def _measure(views: Views, ids: torch.Tensor, masks: torch.Tensor) -> torch.Tens
     ]
     return torch.cat(parts) if parts else torch.zeros(0, len(QUALITIES), dtype=torch.bool)
 
-
+# %% ../../nbs/07_captioner/14_groups.ipynb #2e08dfb1
 def _joined(*regions: Regions) -> Regions:
     return Regions(
         *(

@@ -71,7 +71,7 @@ def _our_bytes() -> bytes:
 def _our_rules() -> dict[str, Any]:
     return tokenizer_rules(_our_bytes())
 
-
+# %% ../../nbs/07_captioner/11_tokenizer.ipynb #c2dcfa64
 def _nested(value: Any, *names: str) -> dict[str, Any]:
     "The properties of an object, or of one inside it; none where it is missing."
     for key in ('properties', *(part for name in names for part in (name, 'properties'))):

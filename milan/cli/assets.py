@@ -45,7 +45,7 @@ data = typer.Typer(
     no_args_is_help=True, help='List, fetch, add and verify the data and weights that the project uses.')
 app.add_typer(data, name='data')
 
-
+# %% ../../nbs/15_command/10_assets.ipynb #d027cf30
 @data.command('list')
 def list_data(names: Names = None, # of assets; None: all
               as_json: AsJson = False, # for programs
@@ -171,7 +171,7 @@ Truncation = Annotated[float | None, typer.Option(
 LatentsOut = Annotated[Path | None, typer.Option(
     '--out', '-o', help='A new folder. Default: $MILAN_DATA_DIR/NAME.', **DEFAULT_UNSHOWN)]
 
-
+# %% ../../nbs/15_command/10_assets.ipynb #bb8212da
 @data.command('latents')
 def draw_data(name: LatentsName, # of the latents
               count: LatentCount = 100_000, # pairs

@@ -182,7 +182,7 @@ _OWNERS = {'milan': 'captioners: name one with --captioner',
            'words': 'describers that read words: --describer clip-dissect, linear or concepts',
            'labels': 'describers that compare regions: --describer netdissect or compexp'}
 
-
+# %% ../../nbs/15_command/07_describing.ipynb #71321258
 def option_group(name: str, # from `describer_name`
                 ) -> str: # 'milan', 'vlm', 'words', 'labels', or '': it has none
     "Which options a describer has; a verified one has those of the one that is verified."
@@ -264,7 +264,7 @@ def segmentations_of(name: str | None, # of labelled pictures, a folder like Bro
                          'folder like Broden, or stamps or shapes')
     return segmentations.Scenes(pictures) if known else segmentations.Pictures(pictures) # type: ignore[arg-type]
 
-
+# %% ../../nbs/15_command/07_describing.ipynb #bd48c62c
 def _needed(describer: str, settings: dict[str, Any], network: Any, images: str, pictures: Any,
             device: str | None) -> dict[str, Any]:
     "All that a describer is loaded with."

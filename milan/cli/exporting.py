@@ -93,7 +93,7 @@ ScoreColumn = Annotated[str | None, typer.Option(
     '--score', help='The column with the score. Default: evidence or else score, where there is one.',
     **DEFAULT_UNSHOWN)]
 
-
+# %% ../../nbs/15_command/15_exporting.ipynb #f7680d53
 @export.command('neuronpedia')
 def export_to_neuronpedia(folder: Described, # with descriptions.csv
                           out: Out, # .json, .jsonl or .jsonl.gz

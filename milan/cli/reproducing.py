@@ -72,7 +72,7 @@ def _print_estimate(names: list[str], device: Any) -> None: # none: all that hav
 
     typer.echo(estimate_text(names or rehearsed_notebooks(), device or None))
 
-
+# %% ../../nbs/15_command/11_reproducing.ipynb #ae3c2a68
 def _rehearsed(names: list[str], given: dict[str, Any], out: Path | None) -> list[Any]:
     from milan.config import MilanError
     from milan.experiments.rehearsal import rehearse

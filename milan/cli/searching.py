@@ -76,7 +76,7 @@ def by_text(query: str, # a few words
     found = search_descriptions(open_table(folder), query, chosen, count)
     return found[['layer', 'unit', 'description', 'similarity']]
 
-
+# %% ../../nbs/15_command/14_searching.ipynb #5bc48abc
 def by_clip(query: str, # a few words
             folder: Path, # with exemplars
             count: int, # rows wanted
@@ -133,7 +133,7 @@ def _peaks(found: 'Exemplars', picture: Path, device: str | None) -> dict[str, A
                        units=units, quiet=True, out=Path(folder)/'exemplars')
         return {layer: seen.activations(layer)[:, 0] for layer in layers}
 
-
+# %% ../../nbs/15_command/14_searching.ipynb #0df66513
 def by_picture(query: str, # file of a picture
                folder: Path, # with exemplars of a network that `milan networks` knows
                count: int, # rows wanted
@@ -219,7 +219,7 @@ def _require_free(folder: Path) -> None: # raises `MilanError`
         raise MilanError(f'{folder} exists and was not written by `milan compare`; it is left alone: give '
                          'another folder as --out')
 
-
+# %% ../../nbs/15_command/14_searching.ipynb #62c518ea
 def _write_comparison(folder: Path, before: 'Exemplars', after: 'Exemplars',
                       changes: 'pd.DataFrame') -> None:
     "The table, and the pages of the newer units and of those that are gone."

@@ -63,7 +63,7 @@ _SIDES = ('above', 'at the upper left of', 'to the left of', 'at the lower left 
           'below', 'at the lower right of', 'to the right of', 'at the upper right of')
 _DIRECTIONS = {'vertical': 0, 'horizontal': math.pi / 2, 'rising': math.pi / 4, 'falling': -math.pi / 4}
 
-
+# %% ../../nbs/08_concepts/06_appearance.ipynb #f34e2fb8
 def edges(gray: torch.Tensor, # (n, h, w) in [0, 1]
          ) -> Looks:
     "Edges by their light side."

@@ -96,7 +96,7 @@ def _dimmed(picture: Image.Image, cosines: torch.Tensor, threshold: float, side:
     bright = larger.numpy()[..., None] > threshold
     return Image.fromarray((pixels * np.where(bright, 1, .35)).astype(np.uint8))
 
-
+# %% ../../nbs/08_concepts/07_clusters.ipynb #4897b669
 def sheet(pictures: Any, # an `ImageSet`
           groups: np.ndarray, # (pictures,) names of sources; each is shown once
           maps: np.ndarray, # float (pictures, clusters, h, w), from `Clusters.maps`

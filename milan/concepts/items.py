@@ -267,7 +267,7 @@ def hull(drawn: np.ndarray, # bool (height, width), true somewhere
         inside &= (along >= along[drawn].min()) & (along <= along[drawn].max())
     return inside
 
-
+# %% ../../nbs/08_concepts/10_items.ipynb #662faee5
 def _lit(item: Image.Image, random: np.random.Generator) -> np.ndarray: # float (side, side, 4), 0 … 255
     pixels, ramp = np.asarray(item, np.float32).copy(), np.linspace(-1, 1, item.width)
     angle, depth = random.uniform(0, 2 * np.pi), random.uniform(0, .35)

@@ -49,7 +49,7 @@ class Examples:
     features: torch.Tensor # (positions, channels)
     kinds: np.ndarray # str (positions,); '' where there is no item
 
-
+# %% ../../nbs/08_concepts/11_probes.ipynb #3fad86a2
 def read_examples(teacher: Teacher, # reads the layers
                   backgrounds: Sequence[np.ndarray], # uint8 (side, side, 3) each; drawn from at random
                   layers: Sequence[str], # paths of the teacher's layers

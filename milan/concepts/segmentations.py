@@ -196,7 +196,7 @@ def _csv(path: Path, *columns: str) -> pd.DataFrame: # all columns as text
         raise MilanError(f'{path} has no column {", ".join(missing)}: it has {", ".join(map(str, table))}')
     return table
 
-
+# %% ../../nbs/08_concepts/01_segmentations.ipynb #2ed498d1
 def _integer(path: Path, column: str, text: str, most: int = 10**9) -> int:
     if not re.fullmatch('[0-9]{1,9}', text) or int(text) > most:
         raise MilanError(f'{path}: {column} {text[:50]!r} is not an integer from 0 to {most:,}; '

@@ -86,7 +86,7 @@ class Batch:
     reading: Any # a `teacher.Reading`; None without a teacher
     rows: Sequence[int] = () # numbers of the pictures
 
-
+# %% ../../nbs/08_concepts/08_sweep.ipynb #8db3bc6b
 @dataclass
 class Family:
     "Concepts that are measured in one way."
@@ -173,7 +173,7 @@ def _saved_part(path: Path) -> dict[str, np.ndarray] | None: # None where there 
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
 
-
+# %% ../../nbs/08_concepts/08_sweep.ipynb #eac09542
 def sweep(images: Any, # map-style data set of images
           regions: Regions, # on these images
           families: Sequence[Family], # with different names

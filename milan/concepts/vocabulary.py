@@ -169,7 +169,7 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.names)
 
-
+# %% ../../nbs/08_concepts/09_vocabulary.ipynb #12872a2c
 def candidates(measured: Mapping[str, Values], # by family, from `sweep`
                regions: Regions, # the same
                rules: Mapping[str, Rule] = RULES, # by family

@@ -72,7 +72,7 @@ def _remedy(error: Exception, address: str, cache: str) -> str:
                 f'{cache} lacks it: fetch it once with a connection, or give the folder of a copy')
     return f'{(str(error).strip().splitlines() or [type(error).__name__])[0][:300]}; try again later'
 
-
+# %% ../../nbs/01_data/07_hub.ipynb #00eff9b2
 @contextlib.contextmanager
 def _explained(name: str, address: str, cache: str) -> Iterator[None]:
     try:
@@ -115,7 +115,7 @@ def _info(api: Any, name: str, kind: str) -> Any: # None: offline, or the hub is
         warnings.warn(f'{api.endpoint} is not reached: {name} is looked for in the cache', stacklevel=4)
         return None
 
-
+# %% ../../nbs/01_data/07_hub.ipynb #2ce29f11
 def fetch_repository(name: str, # 'hf:user/name' or 'hf:user/name@revision'
                      patterns: Sequence[str], # paths, or patterns of paths; no other file is fetched
                      kind: Literal['model', 'dataset'] = 'model',

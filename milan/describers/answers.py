@@ -36,7 +36,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]: # JSON objects of a text, i
             end = place + 1
         place = text.find('{', end)
 
-
+# %% ../../nbs/10_describers/12_answers.ipynb #30669feb
 def _phrase(text: str) -> str: # on one line, without a full stop
     return ' '.join(text.split()).strip(' "\'').rstrip('.')[:LONGEST].strip()
 

@@ -190,7 +190,7 @@ def names_table(layer: Layer, # any
               'silent': [one.silent for one in layer.choices]}
     return pd.DataFrame(said | truth | others)
 
-
+# %% ../../nbs/10_describers/06_assessment.ipynb #58a098de
 def layer_table(layer: Layer, # any
                 options: Candidates, # all concepts
                 halves: Halves, # of the pictures

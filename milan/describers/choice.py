@@ -91,7 +91,7 @@ class Combination(NamedTuple):
     concepts: tuple[int, ...]
     weights: tuple[float, ...] # of standardised concepts, positive
 
-
+# %% ../../nbs/10_describers/05_choice.ipynb #da84a310
 def _fitted(target: np.ndarray, columns: np.ndarray) -> np.ndarray: # non-negative weights by least squares
     kept = np.arange(columns.shape[1])
     weights = np.zeros(len(kept))

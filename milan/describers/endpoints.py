@@ -133,7 +133,7 @@ def _reply(endpoint: Endpoint, question: PictureQuestion) -> ModelReply:
         return ModelReply('')
     return _read(done)
 
-
+# %% ../../nbs/10_describers/14_endpoints.ipynb #1bec5d0e
 def _read(done: Any) -> ModelReply: # of what the client makes of a body
     try:
         text, usage = done.choices[0].message.content or '', done.usage

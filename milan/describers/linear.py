@@ -37,7 +37,7 @@ class LinearExplanation(NamedTuple):
         "The activations that the sum says."
         return values[:, list(self.concepts)] @ np.array(self.weights) + self.bias
 
-
+# %% ../../nbs/10_describers/08_linear.ipynb #60aa2205
 def fit_linear(activations: np.ndarray, # float (pictures, units)
                values: np.ndarray, # float (pictures, concepts)
                most: int = 10, # concepts of a unit, as in the original

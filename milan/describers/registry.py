@@ -256,7 +256,7 @@ def _endpoint(rest: str, device: str | None = None, **settings: Any) -> Endpoint
 def _local(rest: str, **settings: Any) -> LocalVLM:
     return LocalVLM(rest, **settings)
 
-
+# %% ../../nbs/10_describers/20_registry.ipynb #1bc2193c
 def _vlm(make: Callable[..., Any], rest: str, **settings: Any) -> VLMDescriber: # settings of both
     own = {one.name for one in fields(VLMDescriber)} - {'model'}
     mine = {name: value for name, value in settings.items() if name in own}
@@ -308,7 +308,7 @@ _WHAT = {'images': 'the pictures, which it measures itself', 'network': 'the net
          'words': 'a text file with one word on each line, or a list',
          'segmentations': 'labelled pictures, as from milan.concepts.segmentations.load'}
 
-
+# %% ../../nbs/10_describers/20_registry.ipynb #7fa91220
 def load(name: str, # one of `NAMES`, with the name or path of a captioner behind 'milan:'
          **settings: Any, # 'concepts', 'linear' and 'verified:…' need images=, 'clip-dissect' also words=,
                           # labels network= and segmentations=, a file of code trust=True; further ones, which

@@ -49,7 +49,7 @@ def _assess_layer(layer: Layer, own: np.ndarray, options: Candidates, rows: slic
     choices = [decide(found, row, options, present[row], share[row]) for row in range(len(own))]
     return Layer(layer.name, layer.units, layer.activations, found, present, share, choices)
 
-
+# %% ../../nbs/10_describers/10_verified.ipynb #25c92fee
 def assess_phrases(table: pd.DataFrame, # layer, unit, description: several rows for a unit, best first
                    assessed: Assessed, # the same units, by concepts
                   ) -> Assessed: # with the texts as options
@@ -146,7 +146,7 @@ def either(first: pd.DataFrame, # layer, unit, description ('' where silent), an
     shared = [name for name in other if name in first and name not in units]
     return first.assign(**{name: other[name].where(taken, first[name]) for name in shared})
 
-
+# %% ../../nbs/10_describers/10_verified.ipynb #12301475
 @dataclass
 class OrElse:
     "A describer, and another for the units that it is silent about."

@@ -34,7 +34,7 @@ def _checked(answer: Any, count: int) -> list[float] | None: # None: it is no an
     good = len(found) == count and all(np.isnan(one) or 0 <= one <= 1 for one in found)
     return found if good else None
 
-
+# %% ../../nbs/09_evaluation/16_judging.ipynb #8a1ddb2c
 def _kept(path: Path, count: int) -> list[float] | None: # None: there is none, or a damaged one
     try:
         said = json.loads(path.read_text(encoding='utf-8'))['answer']
@@ -76,7 +76,7 @@ def _rows(question: Question, number: int, description: str,
 ANSWERS = ('layer', 'unit', 'kind', 'question', 'description', 'picture', 'activation', 'decile', 'belongs',
            'probability', 'prediction', 'answered')
 
-
+# %% ../../nbs/09_evaluation/16_judging.ipynb #7641e2ba
 def _each(function: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
     "As `map`, several at a time; where one fails, those that wait are not begun."
     if workers == 1:
@@ -151,7 +151,7 @@ def judge_scores(answers: pd.DataFrame, # from `ask`
         rows.setdefault((layer, unit), {'layer': layer, 'unit': unit}).update(_score(kind, some))
     return pd.DataFrame(list(rows.values()), columns=None if rows else ['layer', 'unit'])
 
-
+# %% ../../nbs/09_evaluation/16_judging.ipynb #39eb286f
 def with_scores(table: pd.DataFrame, # layer, unit, description …
                 answers: pd.DataFrame, # from `ask`
                ) -> pd.DataFrame: # the same rows, and columns of `judge_scores`; nan where not judged

@@ -189,7 +189,7 @@ def _chosen(found: Exemplars, units: Mapping[str, Sequence[int]] | None, allowed
                 drawn[Unit(layer, number)] = one, maxima[:, row]
     return drawn
 
-
+# %% ../../nbs/09_evaluation/14_questions.ipynb #2772e0f6
 def _marks(drawn: Mapping[Unit, tuple[Chosen, np.ndarray]], found: Exemplars, network: Any, images: Any,
            **settings: Any) -> ActiveRegions:
     "Run the network over all pictures that were drawn."

@@ -114,7 +114,7 @@ def _f1(first: str, second: str) -> float:
     a, b = _word_set(first), _word_set(second)
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.
 
-
+# %% ../../nbs/09_evaluation/02_text.ipynb #c2b6d033
 def word_f1(descriptions: Sequence[str], # (units,)
             references: Sequence[Sequence[str]], # (units,) lists of one or more texts
             over: str = 'best', # 'best' of the references, or their 'mean'

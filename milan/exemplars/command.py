@@ -102,7 +102,7 @@ def mask_options() -> tuple[Any, ...]: # parameters of a typer command
         option.rich_help_panel = 'The masks'
     return tuple(options)
 
-
+# %% ../../nbs/05_exemplars/13_command.ipynb #2388e08f
 def take_rule(values: dict[str, Any], # of all options, by name; those of masks are removed
              ) -> MaskRule:
     "The rule that the options of masks give. Raises `MilanError` for values that cannot be."

@@ -98,7 +98,7 @@ def _largest(table: torch.Tensor, k: int) -> torch.Tensor: # (units, n) → (uni
     table.numpy().partition(table.shape[1] - k, axis=1) # a quarter of the time of topk
     return table[:, table.shape[1] - k:]
 
-
+# %% ../../nbs/05_exemplars/03_quantiles.ipynb #61ceb110
 def _ascending(table: torch.Tensor) -> torch.Tensor: # each row sorted; NumPy's sort is four times as fast
     if table.device.type != 'cpu':
         return table.sort(dim=1).values

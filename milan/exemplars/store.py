@@ -327,7 +327,7 @@ def _default_folder(found: Exemplars) -> Path: # where the original would have w
         parts.append(re.sub(r'[^\w.-]+', '-', images))
     return results_dir().joinpath(*parts)
 
-
+# %% ../../nbs/05_exemplars/08_store.ipynb #6be8be21
 def _link(place: Path) -> None: # into the data folder, where annotations are looked for
     link = data_dir()/place.relative_to(results_dir())
     if not link.exists() and not link.is_symlink():

@@ -45,7 +45,7 @@ NETDISSECT, COMPEXP, CLIP = 'Network Dissection', 'Compositional Explanations', 
 GREEDY, BEAM, PMI = 'MILAN, greedy', 'MILAN, beam', 'MILAN'
 UNTHRESHOLDED = f'{NETDISSECT}, always speaking'
 
-
+# %% ../../nbs/13_experiments/11_comparison.ipynb #4d726f88
 def dissections(unit_set: UnitSet, # units and labels
                 length: int = 3, # concepts in a formula, at most
                 beam: int = 10, # formulas kept while searching; the original has 5

@@ -71,7 +71,7 @@ class Band(NamedTuple):
         scale = self.half / float(stats.t(self.freedom).ppf(.975))
         return float(2 * stats.t(self.freedom).sf(abs(value - self.middle) / scale))
 
-
+# %% ../../nbs/13_experiments/13_importance.ipynb #eda77402
 def order_band(values: Sequence[float] | np.ndarray, # (orders,) of random orders
               ) -> Band:
     "The 95 % band of random orders, by Student's t. Raises `MilanError` for fewer than two."

@@ -130,7 +130,7 @@ def thin_entry(name: str, # in `ZOO`, convolutional
 
 _kernel = contextlib.ExitStack() # stays open until the kernel ends
 
-
+# %% ../../nbs/13_experiments/19_rehearsal.ipynb #3be9f52a
 def prepare_kernel() -> None:
     "Make networks thin in this process for good."
     _kernel.enter_context(thin_networks())
@@ -378,7 +378,7 @@ def _write_downloads(downloads: Path, models: Path, cache: Path) -> None: # in `
     [tables] = formats.sources_of(formats.load('linear-explanations'))
     write_zip(downloads/'tables', downloads/tables['file'], tables['root'])
 
-
+# %% ../../nbs/13_experiments/19_rehearsal.ipynb #c5831b32
 def lay_out(folder: str | Path, # new
            ) -> Path: # the folder
     "Everything that the profile `paper` reads, in miniature."

@@ -185,7 +185,7 @@ def _untaught(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnit
                        if (one.name.removesuffix(OTHER), unit) not in taught]
             for one in targets if one.name.removesuffix(OTHER) in names}
 
-
+# %% ../../nbs/13_experiments/09_transfer.ipynb #86461ec5
 def _predict(sources: Sequence[AnnotatedUnits], targets: Sequence[AnnotatedUnits], settings: Settings,
              trial: int, within: bool, device: str | None, progress: bool) -> Predictions:
     rows = [(one, row) for one in sources

@@ -132,7 +132,7 @@ def named(assessed: Assessed, # by concepts or by phrases
             for layer in assessed.layers for unit, choice in zip(layer.units, layer.choices, strict=True)]
     return pd.DataFrame(rows, columns=['layer', 'unit', 'description'])
 
-
+# %% ../../nbs/13_experiments/12_truth.ipynb #d249025f
 def dissected(units: Probed, # with labelled pictures
              ) -> dict[str, pd.DataFrame]: # describer → layer, unit, description
     "What the methods say that choose among labels, the first with and without its threshold of .04."

@@ -43,7 +43,7 @@ class LocalOnly(BaseHTTPRequestHandler):
         self.send_error(403, 'only for this machine', remedy)
         return False
 
-
+# %% ../../nbs/12_gallery/02_browser.ipynb #d0341363
 class _Pages(LocalOnly, SimpleHTTPRequestHandler):
     "Serves the files of one folder."
 

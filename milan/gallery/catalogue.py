@@ -30,7 +30,7 @@ class CatalogueUnit(StrictModel):
     images: list[str] # addresses
     description: str # '' where a describer says nothing
 
-
+# %% ../../nbs/12_gallery/05_catalogue.ipynb #cb0ecb9d
 class Catalogue(StrictModel):
     "The content of `data.json`."
     name: Annotated[str, Field(pattern=r'^[\w.+-]+$')]

@@ -75,7 +75,7 @@ def _check_numbers(units: int, decoys: float, seed: int) -> None: # raises `Mila
         raise MilanError(f'units is {units}, decoys {decoys} and seed {seed}: give at least one unit, '
                          'a share of decoys from 0 to 1, and a non-negative seed')
 
-
+# %% ../../nbs/12_gallery/03_rating.ipynb #849a14e3
 def cards(tables: Mapping[str, pd.DataFrame], # name of a describer → layer, unit, description ('': silent)
           found: Exemplars, # the units' images and masks
           *,
@@ -326,7 +326,7 @@ def _shares(rows: pd.DataFrame) -> dict[str, Any]: # n, and for each measure sha
         found |= {measure: value, f'{measure}_low': ends[0], f'{measure}_high': ends[1]}
     return found
 
-
+# %% ../../nbs/12_gallery/03_rating.ipynb #ec381fd0
 def summary(session: str | Path, # the folder, with its key
            ) -> pd.DataFrame: # rater, describer, cards, n, right, right_low, right_high, fully, …, silent
     """The shares of right descriptions: three rows per rater and describer, for its own descriptions, those

@@ -295,7 +295,7 @@ def _picture(session: str | Path, card: int) -> Reply: # raises `MilanError`
     except OSError as error:
         raise MilanError(f'{path} cannot be read ({error.strerror}); restore the file') from error
 
-
+# %% ../../nbs/12_gallery/04_rating_page.ipynb #7ec6a586
 def reply(session: str | Path, # the folder
           rater: str, # who answers
           path: str, # of the request, such as /cards/3

@@ -109,7 +109,7 @@ def _saelens_kind(saved: _Saved) -> tuple[str, Any]: # architecture and k, also 
         return 'topk', saved.setting('activation_fn_kwargs', dict, {}).get('k')
     return kind, saved.settings.get('k')
 
-
+# %% ../../nbs/03_hooks/05_readouts.ipynb #9ca7a05e
 def _saelens(saved: _Saved) -> Dictionary:
     kind, k = _saelens_kind(saved)
     weight = _tensor(saved, 'W_enc', None, None)

@@ -104,7 +104,7 @@ def groups(files: Sequence[str], # names, as `name_stem` takes them
 Row = dict[str, Any]
 Drawing = tuple[np.ndarray, np.ndarray | None] # uint8 (size, size, 3) and, where known, bool (size, size)
 
-
+# %% ../../nbs/02_images/05_drawing.ipynb #b280b0df
 def _render_all(rows: list[Row], size: int, folder: Path, name: str, progress: bool) -> None:
     "Draw every row into `images.npy` and `masks.npy`, and write the table, with groups, to `table.csv`."
     images = np.lib.format.open_memmap(folder/'images.npy', 'w+', np.uint8, (len(rows), size, size, 3))

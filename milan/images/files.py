@@ -22,7 +22,7 @@ _LONGEST = 200 # times the shorter side; a square of a longer picture would show
 _FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF', 'PPM')
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.tif', '.tiff', '.ppm')
 
-
+# %% ../../nbs/02_images/01_files.ipynb #dd0dc246
 def open_picture(
     path: str | Path, # an image file
     mode: str = 'RGBA', # 'RGBA', or 'RGB': the colours as stored, whatever the transparency

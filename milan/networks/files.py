@@ -35,7 +35,7 @@ def is_library(key: str, # a network's name
     library, _, name = key.partition(':')
     return library in _LIBRARIES and bool(name)
 
-
+# %% ../../nbs/04_networks/06_files.ipynb #c8b2f201
 def from_library(key: str, # 'torchvision:NAME', 'timm:NAME' or 'hf:NAME'
                  pretrained: bool = True, # False: random weights
                 ) -> Network: # its module is in training mode

@@ -129,7 +129,7 @@ def _function_names(parts: list[Part]) -> list[str]:
     return [f'{name}_{names[:i].count(name) + 1}' if name in names[:i] else name
             for i, name in enumerate(names)]
 
-
+# %% ../../nbs/14_publishing/02_tests.ipynb #3c0231fd
 def _function(part: Part, name: str, module_names: set[str], notebook: str | Path) -> str:
     "One test function: where it comes from, its markers, its cells."
     lines = [f'# {Path(notebook).name}, section "{part.section}"']

@@ -31,7 +31,7 @@ class Asked:
     pictures: list[Image.Image] # RGB
     key: str # of the Authorization header
 
-
+# %% ../../nbs/15_command/16_chat.ipynb #021b853a
 @dataclass(frozen=True)
 class Sent:
     "An answer other than a text."
