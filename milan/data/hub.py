@@ -118,7 +118,7 @@ def _info(api: Any, name: str, kind: str) -> Any: # None: offline, or the hub is
 # %% ../../nbs/01_data/07_hub.ipynb #2ce29f11
 def fetch_repository(name: str, # 'hf:user/name' or 'hf:user/name@revision'
                      patterns: Sequence[str], # paths, or patterns of paths; no other file is fetched
-                     kind: Literal['model', 'dataset'] = 'model',
+                     kind: Literal['model', 'dataset'] = 'model', # of the repository
                      at_most: int = 10**12, # bytes of all these files
                     ) -> Path: # a folder of the cache, named by the commit; the repository may lack some
     "Fetch files, or find them in the cache, and check them. Raises `MilanError` with the remedy."
@@ -140,7 +140,7 @@ def fetch_repository(name: str, # 'hf:user/name' or 'hf:user/name@revision'
 def push_folder(folder: Path, # only files in it that match are sent
                 name: str, # 'user/name' or 'hf:user/name'; made where it does not exist
                 patterns: Sequence[str], # paths, or patterns of paths, of what is pushed
-                kind: Literal['model', 'dataset'] = 'model',
+                kind: Literal['model', 'dataset'] = 'model', # of the repository
                 private: bool = True, # seen by its owner only
                 token: str | None = None, # None: HF_TOKEN, or that of `hf auth login`
                ) -> str: # 'hf:user/name@commit'

@@ -47,7 +47,10 @@ def soft_wpmi(similarity: np.ndarray | torch.Tensor, # (images, texts), cosines
 class _Looker: # reads whole pictures, in the place of a teacher
     clip: Clip
 
-    def read(self, pictures: torch.Tensor) -> torch.Tensor: # (n, dimension, 1, 1)
+    def read(self,
+             pictures: torch.Tensor, # (n, 3, height, width), bytes
+            ) -> torch.Tensor: # (n, dimension, 1, 1)
+        "CLIP's vector of each picture."
         return image_vectors(self.clip, pictures).float().cpu()[:, :, None, None]
 
 

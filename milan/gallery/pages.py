@@ -304,7 +304,11 @@ class _More:
     meanings: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict) # bool (k,)
     samples: DecileSamples | None = None
 
-    def strips(self, layer: str, unit: int, exemplar: Exemplar) -> Iterator[tuple[str, str, Exemplar]]:
+    def strips(self,
+               layer: str, # module path
+               unit: int, # number within the layer
+               exemplar: Exemplar, # of the unit
+              ) -> Iterator[tuple[str, str, Exemplar]]:
         "Ending of the file's name, caption and pictures of each further strip."
         second = self.meanings.get((layer, unit))
         for name, rows in () if second is None else (('first', ~second), ('second', second)):

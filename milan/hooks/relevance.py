@@ -82,7 +82,8 @@ def require_rules(network: nn.Module, # any
     types = _zennit().types
     kinds = (types.Activation, types.AvgPool, types.BatchNorm, types.Linear, *_HARMLESS)
 
-    def is_covered(part: nn.Module) -> bool:
+    def is_covered(part: nn.Module, # of the network, without parts of its own
+                  ) -> bool:
         if isinstance(part, nn.MultiheadAttention): # among zennit's activations
             return False
         plain = type(part).__module__.startswith('torch.nn.') and not list(part.children())
@@ -174,7 +175,9 @@ def _start(output: Any, about: Relevance) -> tuple[torch.Tensor, torch.Tensor]:
 # %% ../../nbs/03_hooks/06_relevance.ipynb #89a699bb
 def _attach(found: dict[str, torch.Tensor], ran: list[str], about: Relevance) -> Callable[[str, Any], None]:
     "A function for `record` that puts each layer's relevance into `found` in the backward pass."
-    def attach(name: str, output: Any) -> None: # of a layer
+    def attach(name: str, # of a layer
+               output: Any, # what was selected of it
+              ) -> None:
         tensor = only_tensor(output)
         if name in ran:
             raise MilanError(f'layer {name!r} runs more than once in one forward pass; choose the layers '
