@@ -371,7 +371,8 @@ def view_key(layer: StoredLayer, # any
     values = {'levels': None} | vars(layer)
     if isinstance(layer, NativeLayer):
         values |= rule_fields(layer.rule) | {'levels': layer.quantiles}
-    left_out = ('folder', 'rule', 'quantile', 'quantiles') # the unit's quantiles are the levels
+    # the unit's quantiles are the levels; what is summed shows in the activations
+    left_out = ('folder', 'rule', 'quantile', 'quantiles', 'summed')
     return {name: brief(value) for name, value in values.items() if name not in left_out}
 
 # %% ../../nbs/05_exemplars/07_layouts.ipynb #f9880d36
