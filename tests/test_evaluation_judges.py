@@ -112,6 +112,9 @@ def test_by_labels():
     assert .4 < share_right(labels, 'detection', wrong) < .6
     assert np.isnan(labels.answer(some[0], 'nothing that is labelled')).all()
     test_eq(labels.settings(), label_judge(concepts, some).settings())
+    at_once = label_judge(concepts, some)
+    at_once.read_all(TRUTH.values())
+    test_eq(at_once.answer(some[0], TRUTH[0]), labels.answer(some[0], TRUTH[0]))
     assert labels.settings() != label_judge(concepts, some[1:-9]).settings() # ranks are among other regions
 
 
