@@ -256,10 +256,19 @@ def _spread(values: Sequence[float], gap: float) -> np.ndarray: # in the same or
 
 
 def _equal_means(axis: '_Axes', means: Sequence[float], top: float) -> None: # grey lines
-    for mean in [one for one in means if one < top]:
+    for mean in [one for one in means if top / 10 <= one < top]: # others would crowd
         share = np.linspace(mean / top, 1, 100)
         axis.plot(share, mean / share, color='.85', lw=.9, zorder=0)
         axis.text(mean / top + .012, top, f'{mean:g}', color='.5', fontsize=7.5, va='top')
+
+
+def _draw_describer(axis: '_Axes', one: dict[str, Any], height: float) -> None: # its name at that height
+    colour, place = COLOURS['constant' if one['null'] else 'ours'], one['described']
+    beside = place + .025 if place < .85 else 1.06
+    axis.plot([place, place], [one['low'], one['high']], color=colour, lw=2, solid_capstyle='butt')
+    axis.plot(place, one['value'], 'o', color=colour, ms=6)
+    axis.annotate(one['describer'], (place, one['value']), (beside, height), color=colour, fontsize=8,
+                  va='center', annotation_clip=False, arrowprops={'arrowstyle': '-', 'color': '.8', 'lw': .7})
 
 
 def plot_silence(rows: pd.DataFrame, # describer, described, value, low, high, null (bool)
@@ -272,13 +281,10 @@ def plot_silence(rows: pd.DataFrame, # describer, described, value, low, high, n
     pyplot.close(figure)
     top = max(float(rows['high'].max()) * 1.1, .05)
     _equal_means(axis, means, top)
-    for one, height in zip(rows.to_dict('records'), _spread(rows['value'].tolist(), top / 20), strict=True):
-        colour, place = COLOURS['constant' if one['null'] else 'ours'], one['described']
-        axis.plot([place, place], [one['low'], one['high']], color=colour, lw=2, solid_capstyle='butt')
-        axis.plot(place, one['value'], 'o', color=colour, ms=6)
-        axis.annotate(one['describer'], (place, one['value']), (1.06, height), color=colour, fontsize=8,
-                      va='center', annotation_clip=False,
-                      arrowprops={'arrowstyle': '-', 'color': '.8', 'lw': .7})
+    for _, part in rows.groupby(rows['described'] < .85):
+        heights = _spread(part['value'].tolist(), top / 20)
+        for one, height in zip(part.to_dict('records'), heights, strict=True):
+            _draw_describer(axis, one, float(height))
     axis.set(xlim=(0, 1.04), ylim=(min(-.02, float(rows['low'].min()) * 1.1), top),
              xlabel='share of units that get a description',
              ylabel='held-out partial correlation of what is said')
