@@ -7,7 +7,7 @@ __all__ = ['CAPTIONER', 'Probed', 'of_labels', 'outlined', 'labels_on', 'probed'
            'captioned']
 
 # %% ../../nbs/13_experiments/12_truth.ipynb #3947b5a5
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..concepts.observations import ConceptMasks, Masks, Observed, pack_concepts
 from ..concepts.segmentations import Pictures, Scenes, Segmentations
 from ..config import results_dir, seed_everything
 from ..describers import load
-from ..describers.assessment import Assessed, Halves, recorded_units
+from ..describers.assessment import Assessed, Halves, recorded_units, rows_of
 from ..describers.concepts import assess_all
 from ..describers.dissection import compexp, netdissect
 from ..describers.nulls import random_units
@@ -171,11 +171,12 @@ def discovery_captioner(units: Probed, # of `probed`
 def captioned(units: Probed, # of `probed`
               captioner: Captioner, # such as from `discovery_captioner`
               assessed: str = 'units', # which units choose phrases: 'dealt' are those where none should hold
+              some: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
              ) -> dict[str, pd.DataFrame]: # describer → layer, unit, description
     "What a captioner says of exemplars of the discovery half, and its phrases chosen by evidence."
     halves, describer = units.halves, CaptionerDescriber(captioner, CAPTIONER)
     shown = units.found.distinct(halves.groups, 15, ~halves.out)
     verified = Verified(describer, units.describer)
-    phrases = verified.candidates(units.found, progress=False)
-    return {CAPTIONER: describer.describe(shown, progress=False),
-            verified.name: named(assess_phrases(phrases, units.assessed[assessed]))}
+    phrases = verified.candidates(units.found, units=some, progress=False)
+    return {CAPTIONER: describer.describe(shown, units=some, progress=False),
+            verified.name: rows_of(named(assess_phrases(phrases, units.assessed[assessed])), some)}
