@@ -26,6 +26,7 @@ import pandas as pd
 from fastcore.test import test_close, test_eq
 
 from milan.experiments.truth import captioned, discovery_captioner, named, probed
+from milan.gallery import rating
 
 
 @functools.cache
@@ -110,10 +111,11 @@ def test_what_judges_say_slow():
 def test_what_people_or_those_who_stand_in_for_them_said():
     from milan.experiments.records import committed_reports
 
-    folder = committed_reports()/'describe_a_network'
-    session, names = folder/'rating', pd.read_csv(folder/'demo'/'descriptions.csv', keep_default_na=False)
+    session = committed_reports()/'describe_a_network'/'rating'
+    cards = rating.read_cards(session).merge(rating.read_key(session), on='card')
+    names = cards[(cards.describer == 'concepts') & ~cards.decoy.astype(bool)] # what was rated
     rated = by_eye(session, 'concepts', names)
-    assert rated['same'] > .9 and rated['decoys'] < rated['right'] and by_eye(session, 'nobody', names) == {}
+    assert rated['same'] == 1 and rated['decoys'] < rated['right'] and by_eye(session, 'nobody', names) == {}
     pd.Series(rated).round(2)
 
 
