@@ -89,8 +89,9 @@ class OwnDescriber:
                 ) -> pd.DataFrame: # layer, unit, description, score (nan)
         "Call the function for each unit."
         wanted = rows_of(pd.DataFrame(exemplars.units, columns=['layer', 'unit']), units)
-        found = [exemplars.lookup(layer, unit) for layer, unit in wanted.itertuples(index=False)]
-        return wanted.assign(description=[self.function(one) for one in found], score=float('nan'))
+        texts = [self.function(exemplars.lookup(layer, unit)) # one at a time: all would fill the memory
+                 for layer, unit in wanted.itertuples(index=False)]
+        return wanted.assign(description=texts, score=float('nan'))
 
     def settings(self) -> dict[str, Any]:
         "Name and version; a changed function needs another of either."
