@@ -116,7 +116,7 @@ def test_the_session_slow():
                                              {'Content-Type': 'application/json'})
             urllib.request.urlopen(request).close()
     rating.send_signal(2)
-    last, _ = rating.communicate(timeout=30)
+    last, _ = rating.communicate(timeout=120)
     print(last.replace(str(home), '…'))
 
     test_eq((view['cards'], view['next'], view['description']), (16, 1, None))

@@ -333,10 +333,12 @@ def write_simulated(folder: Path, # new
     random = np.random.default_rng(5)
     for method, place in METHODS.items():
         (folder/place).mkdir(parents=True)
-        text = 'concept0' if method.startswith('Linear') else 'description'
+        linear = method.startswith('Linear')
+        text = 'concept0' if linear else 'description'
         for name in (f'{network}_layer{i}.csv' for network in SIMULATED.values() for i in range(1, 5)):
             said = [made_up_texts(random)[0] for _ in range(12)]
             table = pd.DataFrame({'unit': range(12), text: said, 'sim correlation': random.random(12)})
+            table = table.assign(weight0=1., bias=0.) if linear else table
             table.to_csv(folder/place/name, index=False)
 
 # %% ../../nbs/13_experiments/19_rehearsal.ipynb #c330e95b

@@ -38,7 +38,8 @@ def _figure(value: Any) -> str: # a number as people read it
 
 def _shown_text(value: Any) -> str: # '' for what is missing, and for False
     missing = value is None or value is False or (pd.api.types.is_scalar(value) and pd.isna(value))
-    return '' if missing else str(value)
+    # half a letter can be in no file, and in no table where pyarrow is installed
+    return '' if missing else str(value).encode(errors='replace').decode()
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #0a9e424c
 def _check_columns(table: pd.DataFrame) -> None: # raises `MilanError`
