@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,7 +107,8 @@ def test_the_session_slow():
     program = 'from milan.cli import app; app(prog_name="milan")'
     words = 'rate', str(folders[0]), '--compare', str(folders[1]), '--rater', 'anna', '--no-open'
     rating = subprocess.Popen([sys.executable, '-u', '-c', program, *words], stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.DEVNULL)
+                              stderr=subprocess.DEVNULL, # a background job may ignore interrupts
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     first = rating.stdout.readline()
     address, session = re.search(r'http://\S+', first)[0], Path(re.search('in (.*), at', first)[1])
     with urllib.request.urlopen(f'{address}cards/1') as answer: view = json.load(answer)
@@ -116,7 +118,7 @@ def test_the_session_slow():
                                              {'Content-Type': 'application/json'})
             urllib.request.urlopen(request).close()
     rating.send_signal(2)
-    last, _ = rating.communicate(timeout=120)
+    last, _ = rating.communicate(timeout=60)
     print(last.replace(str(home), '…'))
 
     test_eq((view['cards'], view['next'], view['description']), (16, 1, None))
