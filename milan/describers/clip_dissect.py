@@ -65,7 +65,7 @@ def _image_table(clip: Clip, images: Any, batch_size: int, quiet: bool, folder: 
     found = sweep(images, none, [family], _Looker(clip), folder, batch_size, not quiet)
     return found['CLIP'].pictures.astype(np.float32)
 
-
+# %% ../../nbs/10_describers/02_clip_dissect.ipynb #80f5f1ab
 def clip_similarity(clip: Any, # a `captioner.clip.Clip`
                     images: Any, # map-style data set of images
                     texts: Sequence[str], # (texts,), such as names of concepts

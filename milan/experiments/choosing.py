@@ -116,7 +116,10 @@ class OfRandomSets:
     captioner: Captioner
     seed: int = 0 # of the deal
 
-    def features(self, found: Any, **settings: Any) -> torch.Tensor: # (units, k, features)
+    def features(self,
+                 found: Any, # exemplars
+                 **settings: Any, # of the captioner's `features`
+                ) -> torch.Tensor: # (units, k, features)
         "The captioner's features, dealt to other units."
         seen = self.captioner.features(found, **settings)
         random = torch.Generator().manual_seed(self.seed)

@@ -320,7 +320,7 @@ class _More:
 
 _STRENGTHS = {0: 'strong', 4: 'middle', 9: 'weak'}
 
-
+# %% ../../nbs/12_gallery/01_pages.ipynb #cd4c6511
 def _weaker(samples: DecileSamples, layer: str, unit: int) -> Iterator[tuple[str, str, Exemplar]]:
     for decile in samples.deciles:
         one = samples.lookup(layer, unit, decile)

@@ -51,7 +51,7 @@ def pooled(maps: torch.Tensor, # (images, units, height, width)
     flat = maps.flatten(2)
     return flat.amax(2) if about.pool == 'max' else flat.sum(2)
 
-
+# %% ../../nbs/03_hooks/06_relevance.ipynb #73b472d0
 def scaled(maps: torch.Tensor, # (images, units, height, width), of all of a layer's units
            about: Relevance, # its `pool` and `normed` are used
           ) -> torch.Tensor: # (images, units, height, width)

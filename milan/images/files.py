@@ -51,7 +51,7 @@ def _require_file(path: str | Path) -> None:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError('it is not a file')
 
-
+# %% ../../nbs/02_images/01_files.ipynb #f5dd8eda
 def _require_size(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > _MOST_PIXELS:
