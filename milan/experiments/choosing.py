@@ -126,7 +126,10 @@ class OfRandomSets:
         order = torch.randperm(seen.shape[0] * seen.shape[1], generator=random)
         return seen.flatten(0, 1)[order].view_as(seen)
 
-    def describe(self, found: Any, **settings: Any) -> pd.DataFrame: # layer, unit, description, score
+    def describe(self,
+                 found: Any, # exemplars
+                 **settings: Any, # of the captioner's `describe`
+                ) -> pd.DataFrame: # layer, unit, description, score
         "What the captioner says of these sets."
         return self.captioner.describe(found, features=self.features(found, progress=False), **settings)
 
