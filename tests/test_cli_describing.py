@@ -3,13 +3,9 @@
 from pathlib import Path
 from milan.cli.describing import (
     _further,
-    check_captioner,
-    check_options,
     check_out,
     check_units,
     default_folder,
-    describer_name,
-    parse_prices,
 )
 import pytest
 
@@ -46,40 +42,8 @@ def test_exemplars():
         test_eq((refused.returncode, said in refused.stderr, (theirs/'ran').exists()), (1, True, ran))
 
 
-# 07_describing.ipynb, section "Options of the describer"
-def test_options_of_the_describer():
-    test_eq([parse_prices('0.40, 1.60'), parse_prices('3,.5'), parse_prices(None)], [(.4, 1.6), (3, .5), None])
-    with expect_fail(MilanError, contains='two numbers'): parse_prices('0.40')
-
-
 # 07_describing.ipynb, section "Checks before the pass"
 def test_checks_before_the_pass():
-    with expect_fail(MilanError, contains="did you mean 'stamps'"): check_captioner('stamp')
-
-    test_eq([describer_name(None, None), describer_name(None, 'shapes'), describer_name('milan:shapes', None)],
-            ['concepts', 'milan:shapes', 'milan:shapes'])
-    with expect_fail(MilanError, contains='disagree'): describer_name('concepts', 'shapes')
-    for wrong in ('concept', 'verified:concept', 'openai:', 'own.txt:name'):
-        with expect_fail(MilanError, contains='choose concepts'): describer_name(wrong, None)
-    for again in ('verified:concepts', 'verified:verified:linear'):
-        with expect_fail(MilanError, contains='leave out verified:'): describer_name(again, None)
-    with expect_fail(MilanError, contains="did you mean 'stamps'"): describer_name('verified:milan:stamp', None)
-    for good in ('clip-dissect', 'verified:openai:toy', 'verified:linear', 'a/own.py:f', 'verified:own.py:f'):
-        test_eq(describer_name(good, None), good)
-    test_eq(describer_name('openai:toy@http://127.0.0.1:1/v1', None), 'openai:toy@http://127.0.0.1:1/v1')
-    test_eq(check_options('hf:a', milan={'beam_size': None}, vlm={'limit': 3, 'dry_run': False}), {'limit': 3})
-    test_eq(check_options('verified:hf:a', vlm={'limit': 3}), {'limit': 3})
-    test_eq(check_options('linear', words={'words': 'a.txt', 'clip': None}), {'words': 'a.txt'})
-    test_eq(check_options('own.py:name', words={'words': None}), {})
-    for name, named, said in (('concepts', {'vlm': {'dry_run': True}}, '--dry-run is an option of vision'),
-                              ('clip-dissect', {}, 'clip-dissect needs --words FILE'),
-                              ('linear', {'words': {'clip': 'a'}}, 'on each line, for --clip to read'),
-                              ('netdissect', {'words': {'words': 'a'}}, '--words is an option of describers'),
-                              ('own.py:name', {'labels': {'segmentations': 'a'}}, '--segmentations is an option'),
-                              ('openai:a', {'milan': {'beam_size': 3}}, '--beam-size is an option of captioners'),
-                              ('hf:a', {'vlm': {'concurrency': 3}}, '--concurrency is an option of servers')):
-        with expect_fail(MilanError, contains=said): check_options(name, **{'milan': {}, 'vlm': {}, **named})
-
     folder = Path(tempfile.mkdtemp())
     check_out(folder/'new')
     (folder/'gallery').mkdir()

@@ -27,7 +27,7 @@ from milan import networks
 from milan.concepts.teacher import load_teacher
 from milan.images.drawing import plain_background
 
-TWO = ('horizontal stripes', 'vertical stripes') # kinds that random filters tell apart
+TWO = ('horizontal stripes', 'vertical stripes') # kinds that random filters distinguish
 
 def toy_teacher():
     "A random convolution, a maximum over 8 x 8 pixels, and 64 x 64 pixels to read."

@@ -129,7 +129,7 @@ def test_all_transfers():
     references = [['red circles'], ['dogs'], ['green squares']]
     ceiling(['Dogs', 'Red circles', 'Dogs'], references)
 
-    test_eq(ceiling(['Dogs', 'Red circles', 'Dogs'], references), [1, 1, 0]) # nobody said green squares
+    test_eq(ceiling(['Dogs', 'Red circles', 'Dogs'], references), [1, 1, 0]) # no one said green squares
 
     values = {'ours': np.array([[.2, .4]]), 'constant': np.array([[.1, .1]])}
     table = _table(values, Transfer(AXES[0], 'cnn', 'cnn', ('cnn',), ('cnn',), .39), ['a cup'], 0)

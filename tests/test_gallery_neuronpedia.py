@@ -29,7 +29,7 @@ def test_the_records():
           jsonDetails=json.dumps(judged))
 
     def refused(**fields):
-        "What is said of a wrong score."
+        "The error for a wrong score."
         right = {'value': .5, 'explanationScoreTypeName': 'eleuther_fuzz', 'explanationScoreModelName': 'a'}
         with expect_fail(ValidationError): Score(**right | fields)
 

@@ -179,7 +179,7 @@ def test_answers():
             for card in range(1, 17)]
     for one in work: one.start()
     for one in work: one.join()
-    test_eq(len(read_answers(session, 'all')), 16) # nobody's answer was lost
+    test_eq(len(read_answers(session, 'all')), 16) # no one's answer was lost
     path = answers_file(session, 'all')
     good = path.read_text()
     for told, text in (('card 99 is not among the 78', good + '99,yes,no,1,then\n'),

@@ -93,7 +93,7 @@ class Case(NamedTuple):
 
 
 def state_of(folder):
-    "Path → kind and content of all that lies below a folder; nothing is followed, and no pipe is opened."
+    "Path → kind and content of all that is below a folder; nothing is followed, and no pipe is opened."
     found = {}
     for place, folders, files in os.walk(folder):
         for name in folders + files:

@@ -112,7 +112,7 @@ def write_manifest(folder, name, address, **more):
               'unpack': 'zip' if file.endswith('zip') else 'none', **more}
     (folder / 'manifests' / f'{name}.yaml').write_text(
         yaml.safe_dump({'title': 'A test', 'licence': {'spdx': 'CC0-1.0', 'sentence': 'Made up.'},
-                        'credit': 'nobody', 'homepage': 'https://example.org',
+                        'credit': 'no one', 'homepage': 'https://example.org',
                         'place': f'{name}.pth' if file.endswith('pth') else name,
                         'parts': [{'name': 'all', 'at_most': 10**6, 'sources': [source]}]})
     )
@@ -126,7 +126,7 @@ def failure(name, **settings):
 
 
 def left(folder):
-    "What lies below the user's folders, except locks and manifests."
+    "What is below the user's folders, except locks and manifests."
     return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()
                   and path.suffix not in ('.lock', '.yaml'))
 

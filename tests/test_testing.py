@@ -6,32 +6,23 @@ import os
 import torch
 from milan.testing import (
     annotated_set,
-    batch_of_squares,
-    block_network,
     colour_clip,
     COLOUR_PHRASES,
     colour_units,
     counted,
-    Counting,
-    deep_network,
     disc,
-    EitherColour,
     forget,
     made_up_exemplars,
     made_up_folder,
     made_up_set,
     plain_pictures,
     published_by_hand,
-    Residual,
     same_files,
     saved_tensors,
-    seeing_network,
     small_clip,
-    small_network,
     small_notebook,
     smooth_maps,
     some_units,
-    Squares,
     THREE,
     untaught_captioner,
     user_folder,
@@ -62,41 +53,6 @@ def test_units_in_memory():
 
     test_eq(passes, [3, 2])
     test_eq(len({image.sum().item() for unit in units for image in unit.images}), 6)
-
-
-# 01_testing.ipynb, section "Smaller still"
-def test_smaller_still():
-    image, channel = Squares()[0]
-    test_eq((len(Squares()), image.shape), (40, (3, 24, 24)))
-    channel
-
-    test_eq(batch_of_squares(2).shape, (2, 3, 24, 24))
-
-    Image.fromarray(np.hstack([Squares()[index][0].permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1)
-                               for index in range(6)]))
-
-    images = torch.stack([image for image, _ in Squares()])
-    test_eq((len(Squares()), images.shape, images.dtype), (40, (40, 3, 24, 24), torch.uint8))
-    for image, strongest in Squares(): test_eq(int(image.amax((1, 2)).argmax()), strongest)
-    test_eq(small_network()(images.float() / 255).shape, (40, 4))
-    assert torch.equal(small_network().head.weight, small_network().head.weight)
-
-
-# 01_testing.ipynb, section "Networks whose units are known or counted"
-def test_networks_whose_units_are_known_or_counted():
-    images = torch.stack([Squares()[index][0] for index in range(6)]).float() / 255
-    assert torch.equal(seeing_network()(images).argmax(1), images.amax((2, 3)).argmax(1))
-    seeing_network()(images).argmax(1)
-
-    test_eq(Residual(3).eval()(torch.rand(1, 3, 8, 8)).shape, (1, 3, 8, 8))
-
-    counting = Counting(Residual(3).eval())
-    counting(torch.rand(1, 3, 8, 8))
-    counting.runs
-
-    deep, images = deep_network(), torch.rand(2, 3, 24, 24)
-    assert torch.equal(deep(images), deep_network()(images))
-    [getattr(deep, name).runs for name in ('stem', 'early', 'late', 'head')]
 
     disc()
 
@@ -153,8 +109,6 @@ def test_folders_files_and_manifests():
     test_eq(found, ['layer1', 'viz'])
     found
 
-    test_eq(block_network()(torch.zeros(1, 3, 16, 16)).shape, (1, 5))
-
     folder = annotated_set(*THREE)
     found = sorted(path.name for path in folder.iterdir())
     test_eq(np.load(folder/'3'/'images.npy')[:, 0, 0, 0, 0], [40, 70])
@@ -172,10 +126,6 @@ def test_folders_files_and_manifests():
         @ text_vectors(colour_clip(), COLOUR_PHRASES).T
     )
     test_eq(closest.argmax(1).tolist(), [1, 0])
-
-    maps = EitherColour()(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
-    assert (maps.unflatten(1, (2, -1))[:, 1] >= maps.unflatten(1, (2, -1))[:, 0]).all()
-    maps.shape
 
     test_eq(len(colour_units().found.layers), 1)
 

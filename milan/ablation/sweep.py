@@ -129,7 +129,7 @@ def _cuts(loop: Evaluator, replay: Replay, sets: Mapping[Any, dict[Layer, list[i
     cuts = sorted(found.values(), key=lambda cut: turns[cut.layer.name])
     for cut in cuts if reuse else []:
         groups = sets[cut.sets[0]]
-        def edited(groups: dict[Layer, list[int]] = groups) -> AbstractContextManager[None]: # counts anew
+        def edited(groups: dict[Layer, list[int]] = groups) -> AbstractContextManager[None]: # counts afresh
             return hooked(replay.network, groups, values, ImageCounter())
         why = rehearse(replay, inputs, cut.layer, edited)
         cut.replayed = not why

@@ -86,7 +86,7 @@ def picture_path(layer: str, # module path, any characters
                  unit: int, # number within the layer
                  rank: int, # 1 for the strongest image
                 ) -> str: # without a suffix
-    """Where a picture lies below the folder and the address: letters, digits, dots, underscores; all else as
+    """Where a picture is below the folder and the address: letters, digits, dots, underscores; all else as
     -hex."""
     safe = re.sub(r'[^A-Za-z0-9._]|^\.', lambda match: ''.join(f'-{byte:02x}' for byte in match[0].encode()),
                   layer)

@@ -41,7 +41,7 @@ class Catalogue(StrictModel):
 
 # %% ../../nbs/12_gallery/05_catalogue.ipynb #d425d84c
 def _names(exemplars: Exemplars, key: str | None) -> tuple[str, str, str]: # name, architecture, data set
-    "What the catalogue is called. Raises `MilanError` where nobody says it."
+    "What the catalogue is called. Raises `MilanError` where no one says it."
     key = key or str(exemplars.about.get('network', ''))
     network, _, images = key.partition('/')
     images = images or str(exemplars.about.get('images', ''))

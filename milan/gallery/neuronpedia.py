@@ -56,7 +56,7 @@ class Score(StrictModel):
 
 # %% ../../nbs/12_gallery/06_neuronpedia.ipynb #b4ba0a68
 class Explanation(StrictModel):
-    "What is said of one unit, and how well it does."
+    "The description of one unit, and how well it does."
     modelId: Name # the network
     layer: Name
     index: Annotated[str, Field(pattern='^[0-9]+$')] # number of the unit

@@ -75,7 +75,7 @@ def _photograph(path: Path) -> Image.Image: # RGB, whole
 
 
 def _draw_crop(path: Path, box: tuple[int, int, int, int], size: int) -> Drawing:
-    "A crop of a photograph; nobody has marked what is in it."
+    "A crop of a photograph; no one has marked what is in it."
     return np.asarray(centre_crop(_photograph(path).crop(box), size)), None
 
 # %% ../../nbs/02_images/12_photographs.ipynb #49e2ad83
