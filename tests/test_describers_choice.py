@@ -4,6 +4,7 @@ from milan.concepts.vocabulary import Candidates
 from milan.evaluation.evidence import covariates
 import numpy as np
 from milan.describers.choice import (
+    beyond_usual,
     choose,
     combine,
     decide,
@@ -39,6 +40,12 @@ def test_evidence():
 
 # 05_choice.ipynb, section "Choice"
 def test_choice():
+    share = np.column_stack([np.full(100, .8), np.eye(100)[0]]) # one concept everywhere, one in a single unit
+    beyond_usual(share)[:3].round(2), beyond_usual(share[:3]).round(2)
+
+    test_eq(beyond_usual(share)[:2, 1], [1, 0])
+    assert (beyond_usual(share)[:, 0] < .2).all() and (beyond_usual(share[:1]) == share[:1]).all()
+
     families = np.array(['class', 'hypernym', 'look', 'class'])
     [choose(np.array(row), np.array(there), families) for row, there in (
         ([.50, .46, .10, .2], [1, 1, 1, 1]), # the hypernym is nearly as good

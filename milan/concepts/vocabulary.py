@@ -128,13 +128,13 @@ class Rule:
     above: float | None = None # a region shows the concept above this value …
     quantile: float | None = None # … or above this quantile of the concept over all positions
     lift: float = 0 # the mean over regions must be this many times the mean of all the layer's units
-    gate: float = .1 # smallest support of a name: its correlation times the share of regions, see `choice`
+    gate: float = .1 # smallest support of a name: correlation times share beyond the usual, see `choice`
 
 
-RULES = {'class': Rule(.4, above=.12, lift=1.8, gate=.12), 'hypernym': Rule(.4, above=.2, lift=1.8, gate=.12),
-         'word': Rule(.4, above=.3, lift=1.8, gate=.12), 'look': Rule(.5, quantile=.8, gate=.28),
-         'cluster': Rule(.6, quantile=.9, gate=.17), 'middle cluster': Rule(.6, quantile=.9, gate=.17),
-         'item': Rule(.6, quantile=.95, gate=.25)}
+RULES = {'class': Rule(.4, above=.12, lift=1.8, gate=.09), 'hypernym': Rule(.4, above=.2, lift=1.8, gate=.09),
+         'word': Rule(.4, above=.3, lift=1.8, gate=.09), 'look': Rule(.5, quantile=.8, gate=.205),
+         'cluster': Rule(.6, quantile=.9, gate=.125), 'middle cluster': Rule(.6, quantile=.9, gate=.125),
+         'item': Rule(.6, quantile=.95, gate=.18)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family

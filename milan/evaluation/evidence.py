@@ -117,7 +117,7 @@ def reference_choices(before: np.ndarray, # (units, concepts) scores on the disc
                       after: np.ndarray, # (units, concepts) scores on the held-out half
                       layers: Sequence[str] | np.ndarray, # (units,)
                      ) -> dict[str, np.ndarray]: # row → (units,) number of the concept
-    "What is said of each unit in the rows *constant*, *layer constant*, *best concept* and *oracle*."
+    "The description of each unit in the rows *constant*, *layer constant*, *best concept* and *oracle*."
     names, layer = np.unique(np.asarray(layers, str), return_inverse=True)
     of_layer = np.array([before[layer == number].mean(0).argmax() for number in range(len(names))])
     return {'constant': np.full(len(before), before.mean(0).argmax()), 'layer constant': of_layer[layer],

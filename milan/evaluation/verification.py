@@ -130,7 +130,7 @@ def _described(table: pd.DataFrame, observed: Observed) -> tuple[np.ndarray, lis
 # %% ../../nbs/09_evaluation/07_verification.ipynb #2993098e
 @dataclass
 class _Row:
-    "What is said of each unit in one row of the table, and how true it is."
+    "The description of each unit in one row of the table, and how true it is."
     texts: Sequence[str] # (units,)
     known: np.ndarray # bool (units,): the text could be read
     scores: dict[str, np.ndarray] # measure → (units,)
