@@ -132,9 +132,9 @@ class Rule:
 
 
 RULES = {'class': Rule(.4, above=.12, lift=1.8, gate=.09), 'hypernym': Rule(.4, above=.2, lift=1.8, gate=.09),
-         'word': Rule(.4, above=.3, lift=1.8, gate=.09), 'look': Rule(.5, quantile=.8, gate=.205),
-         'cluster': Rule(.6, quantile=.9, gate=.125), 'middle cluster': Rule(.6, quantile=.9, gate=.125),
-         'item': Rule(.6, quantile=.95, gate=.18)}
+         'word': Rule(.4, above=.3, lift=1.8, gate=.09), 'look': Rule(.5, quantile=.8, gate=.2),
+         'cluster': Rule(.6, quantile=.9, gate=.12), 'middle cluster': Rule(.6, quantile=.9, gate=.12),
+         'item': Rule(.6, quantile=.95, gate=.175)}
 
 # %% ../../nbs/08_concepts/09_vocabulary.ipynb #12448c53
 def presence(values: Values, # of one family
