@@ -87,6 +87,16 @@ def test_asking():
     slow = Toy(lambda question, number: time.sleep(.02) or says('x'), workers=8)
     ask_all(slow, [1] * 8 + [2] * 8, about, Path(tempfile.mkdtemp()), progress=False)
     test_eq(len(slow.asked), 2) # eight units with the same pictures, twice
+    now, most = [0], []
+    def counted(question, number):
+        now[0] += 1
+        most.append(now[0])
+        time.sleep(.01)
+        now[0] -= 1
+        return says('x')
+
+    ask_all(Toy(counted, workers=2), range(12), about, Path(tempfile.mkdtemp()), progress=False)
+    test_eq(max(most), 2) # calls at the same time
     remove(folder)
 
     folder = Path(tempfile.mkdtemp())

@@ -2,6 +2,7 @@
 
 from milan.config import MilanError
 from pathlib import Path
+import json
 import os
 import time
 from milan.experiments.runner import (
@@ -10,8 +11,10 @@ from milan.experiments.runner import (
     _execute,
     _identity,
     _is_up_to_date,
+    _longest_first,
     _parameters,
     _remove_abandoned,
+    _side_by_side,
     _threads,
     cores,
     find,
@@ -20,6 +23,7 @@ from milan.experiments.runner import (
     notebooks_dir,
     overview,
     reproduce,
+    Run,
     run,
 )
 import pytest
@@ -31,12 +35,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import nbformat
 from fastcore.test import expect_fail, test_eq
 
 from milan.experiments.records import reports_dir
 from milan.experiments.reports import Report
+from milan.testing import forget, user_folder
 
 
 def toy_notebooks(*lines, # source of the toy notebook's only working cell
@@ -169,6 +175,24 @@ def test_running_several_notebooks():
     before = os.environ.get('OMP_NUM_THREADS')
     with _threads(3): test_eq(os.environ['OMP_NUM_THREADS'], '3')
     test_eq(os.environ.get('OMP_NUM_THREADS'), before)
+
+    user = user_folder('results')
+    for name, seconds in (('short', 2.), ('long', 60.), ('damaged', 0.)):
+        place = user/'results'/'reports'/name/'demo'
+        place.mkdir(parents=True)
+        content = {'experiment': name, 'profile': 'demo', 'seconds': seconds}
+        (place/'metrics.json').write_text('{' if name == 'damaged' else json.dumps(content))
+    part = [SimpleNamespace(name=name) for name in ('new', 'short', 'long')]
+    test_eq([one.name for one in _longest_first(part, 'demo')], ['long', 'short', 'new'])
+    test_eq([one.name for one in _longest_first(part, 'smoke')], ['new', 'short', 'long'])
+    tries = []
+    def attempt(one):
+        tries.append(one.name)
+        return Run(one.name, 'demo', 'failed', 0., user, 'another process is writing' if len(tries) < 2 else '')
+
+    _side_by_side(part[:1], attempt, 2, False)
+    test_eq(tries, ['new', 'new'])
+    forget(user)
 
     notebooks = toy_notebooks()
     found = reproduce(['toy'], 'paper', notebooks=notebooks)

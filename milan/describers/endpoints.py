@@ -122,8 +122,8 @@ def _reply(endpoint: Endpoint, question: PictureQuestion) -> ModelReply:
     from openai import APIError, AuthenticationError, NotFoundError, PermissionDeniedError
 
     try:
-        done = endpoint.client.chat.completions.create(model=endpoint.model, messages=_messages(question),
-                                                       **_options(endpoint))
+        body = {'model': endpoint.model, 'messages': _messages(question), **_options(endpoint)}
+        done = endpoint.client.post('/chat/completions', body=body, cast_to=object) # no models: 2 ms less
     except (AuthenticationError, PermissionDeniedError, NotFoundError) as error:
         raise MilanError(f'{endpoint.address} refuses {endpoint.name} ({_reason(error)}): correct the name of'
                          ' the model, the address, or the key in OPENAI_API_KEY') from None
@@ -136,9 +136,9 @@ def _reply(endpoint: Endpoint, question: PictureQuestion) -> ModelReply:
 # %% ../../nbs/10_describers/14_endpoints.ipynb #1bec5d0e
 def _read(done: Any) -> ModelReply: # of what the client makes of a body
     try:
-        text, usage = done.choices[0].message.content or '', done.usage
-        tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
-    except (AttributeError, IndexError, TypeError):
+        text, usage = done['choices'][0]['message']['content'] or '', done.get('usage') or {}
+        tokens = usage.get('prompt_tokens') or 0, usage.get('completion_tokens') or 0
+    except (AttributeError, IndexError, KeyError, TypeError):
         text, tokens = str(done)[:2000], (0, 0)
     return ModelReply(without_key(str(text)), tokens)
 

@@ -20,11 +20,14 @@ from torch.nn import functional
 from ..config import MilanError
 
 # %% ../../nbs/05_exemplars/06_show.ipynb #7e869d91
+def _bytes(images: torch.Tensor) -> torch.Tensor: # uint8, of the same shape
+    return images if images.dtype == torch.uint8 else (images.float().clamp(0, 1) * 255).round().byte()
+
+
 def as_picture(image: torch.Tensor, # (3, height, width), bytes or floats in [0, 1]
               ) -> Image.Image: # RGB
     "An image tensor as a PIL picture."
-    values = image if image.dtype == torch.uint8 else (image.float().clamp(0, 1) * 255).round().byte()
-    return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())
+    return Image.fromarray(_bytes(image).permute(1, 2, 0).cpu().numpy())
 
 # %% ../../nbs/05_exemplars/06_show.ipynb #5732d4f3
 def as_html(picture: Image.Image | torch.Tensor, # or (3, height, width), bytes or floats in [0, 1]
@@ -50,7 +53,7 @@ def grid(images: torch.Tensor, # (n, 3, height, width) in [0, 1]
     height = round(width * images.shape[2] / images.shape[3])
     rows = -(-len(images) // columns)
     whole = Image.new('RGB', (columns * (width + gap) - gap, rows * (height + gap) - gap), 'white')
-    for number, image in enumerate(images):
+    for number, image in enumerate(_bytes(images)):
         corner = (number % columns * (width + gap), number // columns * (height + gap))
         whole.paste(as_picture(image).resize((width, height), Image.Resampling.BILINEAR), corner)
     return whole
