@@ -136,7 +136,7 @@ def _reply(endpoint: Endpoint, question: PictureQuestion) -> ModelReply:
 # %% ../../nbs/10_describers/14_endpoints.ipynb #1bec5d0e
 def _read(done: Any) -> ModelReply: # of what the client makes of a body
     try:
-        text, usage = done['choices'][0]['message']['content'] or '', done.get('usage') or {}
+        text, usage = done['choices'][0]['message'].get('content') or '', done.get('usage') or {}
         tokens = usage.get('prompt_tokens') or 0, usage.get('completion_tokens') or 0
     except (AttributeError, IndexError, KeyError, TypeError):
         text, tokens = str(done)[:2000], (0, 0)
