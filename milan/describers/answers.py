@@ -71,7 +71,7 @@ class Answer:
 
     @property
     def complete(self) -> bool:
-        "Whether nothing is to be asked: it can be read, or could not be read twice."
+        "Whether no question is left: the reply was read, or was unreadable twice."
         return len(self.replies) > 1 or self.descriptions is not None
 
     @property
@@ -135,7 +135,7 @@ class Model(Protocol):
     def reply(self,
               questions: Sequence[PictureQuestion], # at most `batch`
              ) -> list[ModelReply]: # one for each
-        "Ask. Raises `Unanswered` for questions without a reply, `MilanError` where asking on is useless."
+        "Ask. Raises `Unanswered` for questions without a reply, `MilanError` where further ones are useless."
 
 # %% ../../nbs/10_describers/12_answers.ipynb #77c97c00
 class _Asking: # shared by the workers
@@ -224,7 +224,7 @@ def ask_all(model: Model, # any
             again: bool = False, # also ask again what could not be read twice
             progress: bool = True, # show a bar
            ) -> list[Answer]: # one for each unit
-    "Answers about all units. Raises `MilanError` where asking is useless; answers until then are kept."
+    "Answers about all units. Raises `MilanError` where asking is useless; earlier answers are kept."
     asking, found = _Asking(model, Path(folder), again), list[Answer]()
     batches = [units[start:start + model.batch] for start in range(0, len(units), model.batch)]
     ahead = AHEAD if model.workers > 1 else 0 # one call after the other stays in the units' order

@@ -43,7 +43,7 @@ def halves_of(images: Any, # map-style data set; an `ImageSet` knows its sources
               sources: Sequence[Any] | None = None, # (images,) sets; None: as the set says, or one
               seed: int = 0, # of the deal
              ) -> Halves:
-    "Deal the sources to quarters. Raises `MilanError` where there are too few to measure a correlation."
+    "Assign sources to quarters. Raises `MilanError` where there are too few to measure a correlation."
     table = getattr(images, 'table', None)
     groups = (range(len(images)) if table is None else table['group']) if groups is None else groups
     sources = ([''] * len(images) if table is None else table['set']) if sources is None else sources
@@ -68,7 +68,7 @@ def recorded_units(found: Exemplars, # made with keep_maxima=True
                    halves: Halves, # of the same pictures
                    k: int = 15, # regions of a unit
                   ) -> Recorded: # with regions of the discovery half, at most one from each source
-    "What exemplars say of their units. Raises `MilanError` for those of other pictures, or without maxima."
+    "Activations and regions of units. Raises `MilanError` for other pictures, or exemplars without maxima."
     activations = {layer: np.asarray(found.maxima(layer)) for layer in found.layers}
     for values in activations.values():
         if len(values) != len(halves.part):
@@ -79,7 +79,7 @@ def recorded_units(found: Exemplars, # made with keep_maxima=True
 
 def joined_regions(several: Sequence[Recorded], # of several networks, say
                   ) -> Regions: # in their order; layers are numbered, so that none is taken for another
-    "All regions, so that the pictures are measured once."
+    "All regions together, so that the pictures are measured once."
     units = [Unit(f'{number} {unit.layer}', unit.unit)
              for number, one in enumerate(several) for unit in one.regions.units]
     pictures, masks = ([getattr(one.regions, name) for one in several] for name in ('pictures', 'masks'))
@@ -99,7 +99,7 @@ class Layer:
 
     @property
     def concepts(self) -> np.ndarray: # (units,)
-        "Numbers of the concepts that units are named by, or nearly were."
+        "The number of the concept that names each unit, or of its nearest miss."
         return np.array([choice.concept for choice in self.choices], int)
 
     @property

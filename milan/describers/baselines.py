@@ -19,7 +19,7 @@ from ..evaluation.text import clean
 def constant(units: pd.DataFrame, # columns layer, unit
              references: Sequence[Sequence[str]], # (n,) lists of texts, such as others' annotations
             ) -> pd.DataFrame: # layer, unit, description, score
-    "The commonest reference text for every unit; its score is the share of references that contain it."
+    "The most common reference text for every unit; its score is the share of references that contain it."
     text = most_frequent(references)
     share = np.mean([text in [clean(one) for one in unit] for unit in references])
     return units[['layer', 'unit']].assign(description=text, score=float(share))
@@ -28,7 +28,7 @@ def constant(units: pd.DataFrame, # columns layer, unit
 def other_rows(count: int, # of rows, at least 2
                random: np.random.Generator, # of the deal
               ) -> np.ndarray: # int (count,)
-    "Another row for each: a random deal in which no row stays in its place."
+    "Another row for each: a random permutation that leaves no row in its place."
     order, found = random.permutation(count), np.zeros(count, int)
     found[order] = np.roll(order, 1)
     return found

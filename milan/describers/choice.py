@@ -30,7 +30,7 @@ def evidence(activations: np.ndarray, # float (pictures, units) of one layer, al
              sources: Sequence[Any], # (pictures,) the set each picture comes from
              part: np.ndarray, # int (pictures,): 0 and 1 discovery, 2 and 3 held out, from `images.parts`
             ) -> Evidence:
-    "How well each concept goes along with each unit, beyond source and layer."
+    "How well each concept correlates with each unit, beyond source and layer."
     known = covariates(activations, sources)
 
     def _on(rows: np.ndarray) -> np.ndarray: # bool (pictures,)
@@ -44,7 +44,7 @@ FEW = 20 # units that never show the concept, as if they were in the layer, too
 
 def beyond_usual(share: np.ndarray, # float (units, concepts) of one layer: regions that show the concept
                 ) -> np.ndarray: # float (units, concepts), 0 … 1
-    "The share of regions, less the mean share of the layer's other units."
+    "The share of regions minus the mean share of the layer's other units."
     others = share.sum(0) - share
     return np.clip(share - others / (len(share) - 1 + FEW), 0, 1)
 
@@ -57,7 +57,7 @@ def choose(support: np.ndarray, # (concepts,) of one unit on the discovery half
            present: np.ndarray, # bool (concepts,)
            families: np.ndarray, # (concepts,) of str
           ) -> int: # number of the concept; -1 where none is present with a positive support
-    "The best concept that is present; a plainer name instead of a class where it is nearly as good."
+    "The best concept that is present; instead of a class, a plainer name if it is nearly as good."
     scores = np.where(present, support, -1)
     best = int(scores.argmax())
     if scores[best] <= 0:

@@ -55,7 +55,7 @@ class _Looker: # reads whole pictures, in the place of a teacher
 
 
 def _image_table(clip: Clip, images: Any, batch_size: int, quiet: bool, folder: Path | None) -> np.ndarray:
-    "What CLIP sees in whole images, (images, dimension); as float16 on disk."
+    "CLIP's vectors of whole images, (images, dimension); as float16 on disk."
     none = Regions([], np.zeros((0, 1), int), np.zeros((0, 1, SIDE * SIDE // 8), np.uint8))
 
     def _maps(batch: Batch) -> torch.Tensor:
@@ -73,7 +73,7 @@ def clip_similarity(clip: Any, # a `captioner.clip.Clip`
                     quiet: bool = True, # hide the progress bar
                     folder: Path | None = None, # of saved parts, another for other images or another CLIP
                    ) -> np.ndarray: # float32 (images, texts), cosines
-    "How well each text fits each image by a CLIP."
+    "How well each text fits each image according to a CLIP."
     found = _image_table(clip, images, batch_size, quiet, folder)
     return found @ text_vectors(clip, texts).numpy().T # type: ignore[no-any-return]
 
@@ -125,7 +125,7 @@ class ClipDissectDescriber:
                  units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
                  progress: bool = True, # show a bar
                 ) -> pd.DataFrame: # layer, unit, description, score, runner_up
-        "The word with the highest soft WPMI, and the next."
+        "The words with the highest and next highest soft WPMI."
         found = self.candidates(exemplars, units=units, progress=progress)
         table = found[found['rank'] == 0].drop(columns='rank').reset_index(drop=True)
         return table.assign(runner_up=found['description'][found['rank'] == 1].to_numpy())

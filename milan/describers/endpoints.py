@@ -34,7 +34,7 @@ def without_key(text: str, # from a server
 
 def checked_address(url: str, # http(s)://HOST[:PORT]/PATH
                    ) -> str: # the same
-    "Raise `MilanError` for another form, or where a password may be in it."
+    "Raise `MilanError` for a malformed address, or one that may hold a password."
     try:
         parts = urlsplit(url)
         good = parts.scheme in ('http', 'https') and parts.hostname and (parts.port is None or parts.port > 0)
@@ -145,7 +145,7 @@ def _read(done: Any) -> ModelReply: # of what the client makes of a body
 # %% ../../nbs/10_describers/14_endpoints.ipynb #67075ed9
 def require_server(endpoint: Endpoint, # any
                   ) -> None:
-    "Raise `MilanError` where no server answers, before hours of work. No question is asked."
+    "Raise `MilanError` before hours of work if no server answers. No question is asked."
     from openai import APIConnectionError, APIError
 
     try:

@@ -35,7 +35,7 @@ class LinearExplanation(NamedTuple):
     def predict(self,
                 values: np.ndarray, # float (pictures, concepts)
                ) -> np.ndarray: # (pictures,)
-        "The activations that the sum says."
+        "The activations that the sum predicts."
         return values[:, list(self.concepts)] @ np.array(self.weights) + self.bias
 
 # %% ../../nbs/10_describers/08_linear.ipynb #60aa2205

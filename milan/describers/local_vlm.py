@@ -125,7 +125,7 @@ class LocalVLM:
     def reply(self,
               questions: Sequence[PictureQuestion], # at most `batch`
              ) -> list[ModelReply]: # one for each
-        "Ask. Raises `Unanswered` where the model fails, as where a question is too long for it."
+        "Ask. Raises `Unanswered` where the model fails, for example if a question is too long for it."
         try:
             return generate(self._model, self._processor, questions, self.longest)
         except torch.OutOfMemoryError as error:

@@ -19,7 +19,7 @@ from .assessment import Assessed, Halves, Recorded
 # %% ../../nbs/10_describers/09_nulls.ipynb #8a887e8f
 def evidence_rows(assessed: Assessed, # from `ConceptsDescriber.assess`
                  ) -> dict[str, np.ndarray]: # row → held-out partial correlations, one for each unit
-    "Names, the best concept of every unit, and what needs no knowledge of the unit."
+    "Names, the best concept of every unit, and rows that need no knowledge of the unit."
     layers = assessed.layers
     before, held = (np.concatenate([getattr(layer.found, half) for layer in layers])
                     for half in ('discovery', 'held_out'))
@@ -49,7 +49,7 @@ def top_auc(assessed: Assessed, # from `ConceptsDescriber.assess`
 def evidence_table(rows: dict[str, np.ndarray], # from `evidence_rows`, perhaps with more
                    seed: int = 0, # of the bootstrap over units
                   ) -> pd.DataFrame: # columns row, value, low, high, n, detectable
-    "Mean correlations with 95 % intervals, and the smallest mean that could have been told from 0."
+    "Mean correlations with 95 % intervals, and the smallest mean that could be distinguished from 0."
     found = []
     for name, values in rows.items():
         scores = summarise(values, seed)

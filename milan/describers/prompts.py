@@ -100,7 +100,7 @@ class PictureQuestion:
     def key(self,
             identity: Any, # of the model: name and settings; anything that JSON can express
            ) -> str: # 16 hexadecimal digits
-        "What an answer is kept under."
+        "The key that an answer is kept under."
         return fingerprint([identity, self.text, [fingerprint(one.hex()) for one in self.pictures]])
 
     @property
@@ -109,7 +109,7 @@ class PictureQuestion:
         return [Image.open(io.BytesIO(one)).convert('RGB') for one in self.pictures]
 
     def again(self) -> 'PictureQuestion':
-        "The same, after an answer that could not be read."
+        "The same question, after an answer that could not be read."
         return replace(self, text=f'{self.text}\n\nYour last answer was not JSON of that form. '
                                   'Answer with the JSON object and nothing else.')
 

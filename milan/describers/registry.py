@@ -94,7 +94,7 @@ class OwnDescriber:
         return wanted.assign(description=texts, score=float('nan'))
 
     def settings(self) -> dict[str, Any]:
-        "Name and version; a changed function needs another of either."
+        "Name and version; change one of them when the function changes."
         return {'name': self.name} | ({'version': self.version} if self.version else {})
 
 # %% ../../nbs/10_describers/20_registry.ipynb #c2d55fdc

@@ -104,7 +104,7 @@ class Verified:
     def shown(self,
               exemplars: Exemplars, # best with k=45
              ) -> Exemplars: # of the discovery half where there are enough, one of each source
-        "What the describer sees."
+        "The exemplars that it is shown."
         halves = self.concepts.halves
         return exemplars.distinct(halves.groups, self.concepts.k, ~halves.out)
 
@@ -114,7 +114,7 @@ class Verified:
                    units: Mapping[str, Sequence[int]] | None = None, # {layer: unit numbers}; None: all
                    progress: bool = True, # show bars
                   ) -> pd.DataFrame: # layer, unit, description, score; perhaps several rows for a unit
-        "What the describer says of these exemplars, and of those alone."
+        "The describer's candidates, from the exemplars that it is shown."
         make = getattr(self.describer, 'candidates', self.describer.describe)
         return make(self.shown(exemplars), units=units, progress=progress)
 

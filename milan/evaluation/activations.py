@@ -24,7 +24,7 @@ class Compared:
     present: np.ndarray # bool (images, descriptions): whether it holds
 
     def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        "Images with both (units, descriptions); active (units, 1); with the description (1, descriptions)."
+        "Image counts: both (units, descriptions); active (units, 1); with the description (1, descriptions)."
         active, present = self.active.astype(np.float64), self.present.astype(np.float64)
         return active.T @ present, active.sum(0)[:, None], present.sum(0)[None]
 

@@ -78,7 +78,7 @@ def best_constant(references: Sequence[Sequence[str]], # (units,) lists of texts
                   sample: int = 300, # the largest number of units to choose on
                   seed: int = 0, # seed of the sample
                  ) -> str:
-    "The text that scores best when it describes every unit; among equals the shortest."
+    "The text that scores best when it describes every unit; the shortest if several tie."
     tried = _candidates(references, candidates)
     picked = np.random.default_rng(seed).permutation(len(references))[:sample]
     chosen = [references[int(i)] for i in picked]
@@ -284,7 +284,7 @@ def between_workers(answers: pd.DataFrame, # columns layer, unit, summary, worke
                     over: str = 'mean', # 'mean' over the other answers of the unit, or the 'best' of them
                     seed: int = 0, # seed of intervals and of the shuffled column
                    ) -> pd.DataFrame: # worker, score, low, high, shuffled, n; the lowest score first
-    "Each worker's agreement with the others on the same units. Answers that stand alone are not scored."
+    "Each worker's agreement with the others on the same units. A unit's only answer is not scored."
     rows = []
     for worker, own in _against_others(answers).groupby('worker'):
         texts, others = list(own.text), list(own.others)
@@ -332,7 +332,7 @@ class Purity(NamedTuple):
 # %% ../../nbs/09_evaluation/04_agreement.ipynb #ffe36852
 def purity(labels: Sequence[str | Collection[str] | None], # (k,), per exemplar a label, several, or None
           ) -> Purity:
-    "The commonest label and its share among all k exemplars; among equals the first in the alphabet."
+    "The most common label and its share among all k exemplars; ties go to the first in the alphabet."
     if not len(labels):
         raise MilanError('purity needs at least one exemplar: give one entry each, None for no label')
     sets = [{label} if isinstance(label, str) else set(label or ()) for label in labels]

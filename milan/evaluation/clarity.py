@@ -89,7 +89,7 @@ ALIKE = .5 # clarity that each of them has at least
 def meanings(exemplars: Exemplars, # with images
              encoder: Encoder, # whose features count, such as `captioner.encoder`
              least: float = TWO_MEANINGS, # polysemanticity above which a unit has two meanings, 0 … 2
-             alike: float = ALIKE, # clarity of each of the two clusters at least, 0 … 1
+             alike: float = ALIKE, # minimum clarity of each of the two clusters, 0 … 1
              cache: str | Path | None = None, # folder that keeps features; None: not kept
             ) -> dict[Unit, np.ndarray]: # units with two meanings → bool (k,), exemplars of the second
     """Divide the exemplars of units with two meanings; the first is that of the strongest exemplar.

@@ -33,7 +33,7 @@ def covariates(activations: np.ndarray, # float (pictures, units), of all observ
 def residuals(values: np.ndarray, # float (pictures, columns)
               known: np.ndarray, # float (pictures, covariates), such as from `covariates`
              ) -> np.ndarray: # float (pictures, columns)
-    "What a linear fit of the covariates leaves of each column."
+    "The residual of each column after a linear fit of the covariates."
     basis, sizes, _ = np.linalg.svd(known.astype(np.float64), full_matrices=False)
     basis = basis[:, sizes > 1e-10 * max(1, sizes.max())] # covariates may depend on each other
     return values - basis @ (basis.T @ values)
@@ -47,7 +47,7 @@ def _unit_columns(values: np.ndarray) -> np.ndarray: # of length 1; a column tha
 def standardised(values: np.ndarray, # float (pictures, columns)
                  known: np.ndarray, # float (pictures, covariates)
                 ) -> np.ndarray: # float (pictures, columns), each of length 1, or 0 where nothing is left
-    "What the covariates leave of each column, scaled: products of two such columns are correlations."
+    "The residual of each column, scaled so that products of two such columns are correlations."
     return _unit_columns(residuals(np.asarray(values, np.float64), known))
 
 
@@ -126,7 +126,7 @@ def reference_choices(before: np.ndarray, # (units, concepts) scores on the disc
 
 def shuffle_weights(layers: Sequence[str] | np.ndarray, # (units,)
                    ) -> np.ndarray: # (units, units), rows sum to 1
-    "Each unit gets the descriptions of its layer's other units, or of all, where it is alone there."
+    "Each unit gets the descriptions of its layer's other units, or of all units if it is alone there."
     names = np.asarray(layers, str)
     same = (names[:, None] == names) & ~np.eye(len(names), dtype=bool)
     same[same.sum(1) == 0] = True

@@ -78,7 +78,7 @@ ANSWERS = ('layer', 'unit', 'kind', 'question', 'description', 'picture', 'activ
 
 # %% ../../nbs/09_evaluation/16_judging.ipynb #7641e2ba
 def _each(function: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
-    "As `map`, several at a time; where one fails, those that wait are not begun."
+    "Like `map`, several at a time; if one fails, those that wait are not started."
     if workers == 1:
         yield from map(function, items)
         return
@@ -163,7 +163,7 @@ def with_scores(table: pd.DataFrame, # layer, unit, description …
 # %% ../../nbs/09_evaluation/16_judging.ipynb #238764d2
 def exchanged(table: pd.DataFrame, # layer, unit, description
              ) -> pd.DataFrame: # the same rows, without those of a layer with fewer than two descriptions
-    "Each unit described as another one of its layer: descriptions move on by half of the layer's."
+    "Each unit with another's description: within a layer, they are shifted by half of their number."
     said = table[table['description'].fillna('') != '']
     layers = said.groupby('layer', sort=False)['description']
     moved = layers.transform(lambda texts: np.roll(texts.to_numpy(), len(texts) // 2))
@@ -199,6 +199,6 @@ NEURONPEDIA = {'detection': 'eleuther_recall', 'fuzzing': 'eleuther_fuzz'} # kin
 
 def score_details(answers: pd.DataFrame, # from `ask`
                  ) -> dict[tuple[str, str, int], list[dict[str, Any]]]: # (kind, layer, unit) → `records`
-    "What scores were counted from, as `gallery.neuronpedia.explanations` takes it."
+    "The answers behind the scores, in the form `gallery.neuronpedia.explanations` takes."
     return {(kind, layer, unit): records(some)
             for (kind, layer, unit), some in answers.groupby(['kind', 'layer', 'unit'], sort=False)}

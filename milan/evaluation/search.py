@@ -24,7 +24,7 @@ def nearest_rows(vectors: np.ndarray, # float (n, d), of length 1
                  query: np.ndarray, # float (d,), of length 1
                  count: int = 10, # rows wanted
                 ) -> tuple[np.ndarray, np.ndarray]: # (count,) rows, best first, and their cosines
-    "The rows most similar to a vector; fewer where there are fewer."
+    "The `count` rows most similar to a vector, or all if there are fewer."
     cosines = vectors @ query
     count = min(count, len(cosines))
     best = np.argpartition(-cosines, count - 1)[:count] if count else np.arange(0)

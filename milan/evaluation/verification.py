@@ -188,7 +188,7 @@ REFERENCES = ('always true', 'constant', 'layer constant', 'best concept', 'orac
 
 def _reference_rows(first: _Half, second: _Half, predictor: Predictor, out: np.ndarray,
                     measures: Sequence[str]) -> dict[str, _Row]:
-    "What needs no description; the best is chosen by the first measure."
+    "Rows that need no description; the best is chosen by the first measure."
     candidates, one = predictor.predict_candidates(), measures[:1]
     before, after = (next(iter(half.scores(candidates.subset(some), one).values()))
                      for half, some in ((first, ~out), (second, out)))
@@ -250,7 +250,7 @@ def verify(descriptions: pd.DataFrame | Mapping[str, pd.DataFrame], # layer, uni
            sources: Sequence[Any] | None = None, # (images,) the set each comes from; None: one
            groups: Sequence[Any] | None = None, # (images,) what is drawn whole; None: each image by itself
           ) -> pd.DataFrame: # columns measure, row, value, low, high, n, note
-    "Mean scores with 95 % intervals over units, of 'partial r' over units and images; see `unit_scores`."
+    "Mean scores with 95 % intervals over units (for 'partial r', units and images); see `unit_scores`."
     _checked(measures)
     tables = {'ours': descriptions} if isinstance(descriptions, pd.DataFrame) else dict(descriptions)
     out, found = np.asarray(held_out, bool), list[tuple[Any, ...]]()
