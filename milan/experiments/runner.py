@@ -171,14 +171,24 @@ def _clean(path: Path, source: str) -> None:
     nbformat.write(notebook, path)
 
 # %% ../../nbs/13_experiments/05_runner.ipynb #1e707429
+# another program took a port between its choice and its use
+_NOT_STARTED = "Kernel didn't respond", 'Kernel died before replying'
+
+
 def _execute(experiment: Experiment, output: Path, parameters: Mapping[str, Any], progress: bool) -> None:
     with extra('notebooks'):
         import papermill
 
     quiet = ['--IPKernelApp.log_level=50'] # hides the kernel's words about its own sockets and its end
+    execute = partial(papermill.execute_notebook, str(experiment.path), str(output), dict(parameters),
+                      progress_bar=progress, extra_arguments=quiet)
     try:
-        papermill.execute_notebook(str(experiment.path), str(output), dict(parameters), progress_bar=progress,
-                                   extra_arguments=quiet)
+        try:
+            execute()
+        except RuntimeError as error:
+            if not str(error).startswith(_NOT_STARTED):
+                raise
+            execute()
     except papermill.PapermillExecutionError as error:
         raise MilanError(f'cell {error.exec_count} stopped with {error.ename}: {error.evalue}') from error
     except Exception as error: # the kernel died, or could not be started
