@@ -80,8 +80,7 @@ def _with_clip(name: str, # 'base+clip', '/models/mine+clip:some/clip', …
 
 # %% ../nbs/15_command/03_milan.ipynb #4a6fa7ec
 def pretrained(
-    name_or_path: 'str | Path', # one of `TRAINED_HERE`, a published name, a .pth of the original, a folder,
-                                # or 'hf:user/name' or 'hf:user/name@revision' on a hub
+    name_or_path: 'str | Path', # a name, a .pth of the original, a folder, or 'hf:user/name[@revision]'
     device: 'str | torch.device | None' = None, # where it runs; None: a GPU where there is one
 ) -> 'Captioner':
     """A captioner, ready to describe exemplars.

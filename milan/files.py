@@ -157,8 +157,7 @@ def _make_parent(path: Path) -> None:
 
 # %% ../nbs/00_base/01_files.ipynb #aad83cf4
 def require_replaceable(path: str | Path, # where a folder will be written
-                        # path → sha256 of our files; None: the folder's list
-                        known: Mapping[str, str] | None = None, # name → sha256 of files that may be replaced
+                        known: Mapping[str, str] | None = None, # replaceable path → sha256; None: stored list
                        ) -> None:
     "Raise `MilanError` unless `path` is free, an empty folder, or a folder with only files that we wrote."
     path, remedy = _absolute_name(path), 'give another folder, or move it away first'
@@ -209,9 +208,9 @@ def _exchange(new: Path, path: Path, ours: list[str]) -> None:
 @contextlib.contextmanager
 def atomic(path: str | Path, # the file or folder to write
            listed: bool = False, # a folder: store its files' hashes in it, so that it can be replaced later
-           known: Mapping[str, str] | None = None, # path → sha256 of our files; None: the folder's list
+           known: Mapping[str, str] | None = None, # replaceable path → sha256; None: the folder's list
           ) -> Iterator[Path]: # a temporary path: write there
-    "Write a file or folder completely or not at all. Raises `MilanError` for a full disk or a foreign file."
+    "Write a file or folder completely or not at all. Raises `MilanError` for a full disk or a user's file."
     path = _absolute_name(path)
     _make_parent(path)
     beside = path.with_name(f'.{path.name}.{os.getpid()}.partial')
@@ -243,7 +242,7 @@ _FORBIDDEN = re.compile('[\0-\x1f\x7f\ud800-\udc7f\udd00-\udfff\\\\]')
 
 
 def safe_path(name: str, # a path from an archive, a manifest, a stamp …
-             ) -> str: # the same
+             ) -> str: # `name`, unchanged
     "Raise `MilanError` unless the path is relative, stays below its folder and is valid on any disk."
     path = PurePosixPath(name)
     outside = path.is_absolute() or '..' in path.parts or re.match('[A-Za-z]:', name)
@@ -273,7 +272,7 @@ def explain(error: ValidationError, # from a model
 
 # %% ../nbs/00_base/01_files.ipynb #5b773ca8
 def lock_file() -> Path:
-    "Path of the file that stores the hash of each file's first copy."
+    "Path of the lock file: `$MILAN_LOCK_FILE`, by default `milan-lock.json` in the data folder."
     return Path(os.environ.get('MILAN_LOCK_FILE') or data_dir()/'milan-lock.json').expanduser()
 
 
@@ -376,7 +375,7 @@ def _is_parquet(path: str | Path) -> bool: # raises `MilanError` for one that ca
 def write_table(table: pd.DataFrame, # any table; its index is left out
                 path: str | Path, # a CSV file, or a .parquet; replaced as a whole
                ) -> Path: # the file
-    "Write a table as CSV or Parquet. `read_table` gives it back. Raises `MilanError` without pyarrow."
+    "Write a table as CSV or Parquet, for `read_table`. Raises `MilanError` for Parquet without pyarrow."
     with atomic(path) as beside:
         if _is_parquet(path):
             table.to_parquet(beside, index=False)

@@ -1,4 +1,4 @@
-# Generated from nbs/03_accuracy.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_ablation/03_accuracy.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.ablation.accuracy import (
     _classes,

@@ -1,4 +1,4 @@
-# Generated from nbs/05_finetuning.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_ablation/05_finetuning.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.ablation.accuracy import evaluator
 from milan.ablation.units import Means

@@ -1,4 +1,4 @@
-# Generated from nbs/02_replay.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_ablation/02_replay.ipynb by `make export`. Edit the notebook, not this file.
 
 import contextlib
 from milan.ablation.replay import (

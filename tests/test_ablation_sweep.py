@@ -1,4 +1,4 @@
-# Generated from nbs/04_sweep.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_ablation/04_sweep.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.ablation.accuracy import Evaluation
 from milan.ablation.accuracy import evaluator

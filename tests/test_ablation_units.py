@@ -1,4 +1,4 @@
-# Generated from nbs/01_units.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/11_ablation/01_units.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.ablation.units import (
     _Edit,

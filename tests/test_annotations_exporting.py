@@ -1,4 +1,4 @@
-# Generated from nbs/09_exporting.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/06_annotations/09_exporting.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.store import Exemplars
 from pathlib import Path

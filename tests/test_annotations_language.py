@@ -1,4 +1,4 @@
-# Generated from nbs/04_language.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/06_annotations/04_language.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np
@@ -245,9 +245,9 @@ def test_seven_properties():
     test_close([farthest('grass.', vectors, as_original=choice) for choice in (False, True)], [0, 2])
 
 
-# 04_language.ipynb, section "What three thousand units were called"
+# 04_language.ipynb, section "The language of a published set"
 @pytest.mark.oracle
-def test_what_three_thousand_units_were_called_oracle():
+def test_the_language_of_a_published_set_oracle():
     people = read_annotations(oracle_dir().parent/'data'/'milannotations_resnet152_imagenet.csv')
     units = people.groupby(['layer', 'unit']).summary.count()
     (len(people), len(units), units.unique().tolist()), lengths(people, 'layer').sort_values('layer').round(2)

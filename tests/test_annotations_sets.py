@@ -1,4 +1,4 @@
-# Generated from nbs/01_sets.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/06_annotations/01_sets.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.exemplars.store import Exemplars

@@ -1,4 +1,4 @@
-# Generated from nbs/05_simulated.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/06_annotations/05_simulated.ipynb by `make export`. Edit the notebook, not this file.
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-# Generated from nbs/15_any_network.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/15_any_network.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 

@@ -1,4 +1,4 @@
-# Generated from nbs/19_by_relevance.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/19_by_relevance.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 

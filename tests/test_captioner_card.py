@@ -1,4 +1,4 @@
-# Generated from nbs/09_card.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/09_card.ipynb by `make export`. Edit the notebook, not this file.
 
 from torch import nn
 import pandas as pd

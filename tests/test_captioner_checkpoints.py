@@ -1,4 +1,4 @@
-# Generated from nbs/12_checkpoints.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/12_checkpoints.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.decoder import Decoder
 from milan.captioner.encoder import ORIGINAL

@@ -1,4 +1,4 @@
-# Generated from nbs/17_clip.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/17_clip.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

@@ -1,4 +1,4 @@
-# Generated from nbs/05_decoder.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/05_decoder.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.text import Vocabulary
 from milan.config import MilanError

@@ -1,4 +1,4 @@
-# Generated from nbs/15_demo.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/15_demo.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import images
 from milan import networks

@@ -1,4 +1,4 @@
-# Generated from nbs/02_encoder.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/02_encoder.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from torch import nn

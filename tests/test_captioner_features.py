@@ -1,4 +1,4 @@
-# Generated from nbs/03_features.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/03_features.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.features import (
     _packed,

@@ -1,4 +1,4 @@
-# Generated from nbs/20_grammar.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/20_grammar.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.annotations.simulated import ADJECTIVES
 from milan.annotations.simulated import COLOURS

@@ -1,4 +1,4 @@
-# Generated from nbs/14_groups.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/14_groups.ipynb by `make export`. Edit the notebook, not this file.
 
 from collections import Counter
 from milan import images

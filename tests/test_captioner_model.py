@@ -1,4 +1,4 @@
-# Generated from nbs/08_model.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/08_model.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.decoder import Decoder
 from milan.captioner.lm import LanguageModel
@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from milan.captioner.model import (
     Captioner,
+    captions_of,
     Descriptions,
     train,
     train_on,
@@ -59,6 +60,13 @@ def test_what_comes_out():
 def test_the_captioner():
     test_eq(with_defaults({'mi': True, 'length': None}, {'strategy': 'rerank', 'length': 15}),
             {'mi': True, 'strategy': 'beam', 'length': 15})
+
+    words = Vocabulary(['discs'])
+    careful = SimpleNamespace(card={'threshold': .5}, vocabulary=words)
+    discs = torch.full((2, 1), words.ids['discs'])
+    captions_of(careful, discs, torch.tensor([.6, .4]).log())
+
+    test_eq(captions_of(careful, discs, torch.tensor([.6, .4]).log()), ['Discs', 'No description'])
 
 
 # 08_model.ipynb, section "Training one"

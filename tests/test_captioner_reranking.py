@@ -1,4 +1,4 @@
-# Generated from nbs/18_reranking.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/18_reranking.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.clip import text_vectors
 from milan.captioner.clip import unit_vectors

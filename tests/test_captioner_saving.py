@@ -1,4 +1,4 @@
-# Generated from nbs/10_saving.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/10_saving.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import networks
 from milan.captioner.card import file_content

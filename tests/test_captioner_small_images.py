@@ -1,4 +1,4 @@
-# Generated from nbs/16_small_images.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/16_small_images.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.annotations.simulated import Views
 from milan.captioner.encoder import PyramidEncoder

@@ -1,4 +1,4 @@
-# Generated from nbs/01_text.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/01_text.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.captioner.text import (

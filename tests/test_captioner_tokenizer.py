@@ -1,4 +1,4 @@
-# Generated from nbs/11_tokenizer.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/11_tokenizer.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.text import Vocabulary
 from milan.captioner.text import tokenize

@@ -1,4 +1,4 @@
-# Generated from nbs/07_training.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/07_training.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.lm import LanguageModel
 from milan.captioner.search import search

@@ -1,4 +1,4 @@
-# Generated from nbs/00_cli.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/00_cli.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.cli.frame import app
 import pytest

@@ -1,4 +1,4 @@
-# Generated from nbs/10_assets.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/10_assets.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan.cli.assets import (

@@ -1,4 +1,4 @@
-# Generated from nbs/19_describer_options.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/19_describer_options.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.cli.describer_options import (
     check_captioner,

@@ -1,4 +1,4 @@
-# Generated from nbs/07_describing.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/07_describing.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan.cli.describing import (
@@ -6,6 +6,7 @@ from milan.cli.describing import (
     check_out,
     check_units,
     default_folder,
+    own_settings,
 )
 import pytest
 
@@ -61,6 +62,18 @@ def test_descriptions():
 
     made = default_folder(results_dir()/'exemplars'/'resnet18'/'stamps', 'base', None, None, None)
     test_eq(made, results_dir()/'descriptions'/'resnet18'/'stamps'/'base')
+
+    from types import SimpleNamespace
+
+    from milan.concepts.clip_teacher import ClipTeacher
+
+    teachers = None, ClipTeacher(None, ('red', 'round'), torch.zeros(2, 4))
+    [own_settings(SimpleNamespace(name='concepts', teacher=one, settings=lambda: {'words': 2}), {})
+     for one in teachers]
+
+    usual, worded = (SimpleNamespace(name='concepts', teacher=one, settings=lambda: {'words': 2})
+                     for one in teachers)
+    test_eq([own_settings(usual, {}), own_settings(worded, {})], [[], [{'words': 2}]])
 
     from milan import networks
     from milan.exemplars.compute import compute

@@ -1,4 +1,4 @@
-# Generated from nbs/15_exporting.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/15_exporting.ipynb by `make export`. Edit the notebook, not this file.
 
 import json
 import shutil

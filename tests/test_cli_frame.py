@@ -1,4 +1,4 @@
-# Generated from nbs/02_frame.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/02_frame.ipynb by `make export`. Edit the notebook, not this file.
 
 import typer
 from milan.cli.frame import (

@@ -1,4 +1,4 @@
-# Generated from nbs/17_judging.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/17_judging.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.cli.judging import (
     read_described,

@@ -1,4 +1,4 @@
-# Generated from nbs/09_looking.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/09_looking.ipynb by `make export`. Edit the notebook, not this file.
 
 import json
 

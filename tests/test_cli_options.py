@@ -1,4 +1,4 @@
-# Generated from nbs/04_options.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/04_options.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 import typer

@@ -1,4 +1,4 @@
-# Generated from nbs/13_rating.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/13_rating.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.cli.rating import (
     _open_exemplars,

@@ -1,4 +1,4 @@
-# Generated from nbs/14_searching.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/14_searching.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.cli.searching import (
     by_picture,

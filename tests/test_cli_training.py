@@ -1,4 +1,4 @@
-# Generated from nbs/08_training.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/08_training.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan.cli.training import (
@@ -36,6 +36,8 @@ def test_on_people_s_words():
         refused = run_command('train', 'stamps', '--out', place)
         test_eq((refused.exit_code, 'give another folder' in refused.stderr), (1, True))
     test_eq((theirs/'thesis.txt').read_text(), 'three years')
+    refused = run_command('train', 'shapes', '--seed', '3')
+    test_eq((refused.exit_code, 'has a seed of its own' in refused.stderr), (1, True))
 
 
 # 08_training.ipynb, section "On people's words"

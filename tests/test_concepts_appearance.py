@@ -1,4 +1,4 @@
-# Generated from nbs/06_appearance.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/06_appearance.ipynb by `make export`. Edit the notebook, not this file.
 
 import torch
 from milan.concepts.appearance import (

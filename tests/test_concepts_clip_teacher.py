@@ -1,4 +1,4 @@
-# Generated from nbs/12_clip_teacher.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/12_clip_teacher.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.concepts.clip_teacher import (
@@ -77,6 +77,7 @@ def test_the_teacher():
     test_eq([teacher.names[left.argmax()], teacher.names[right.argmax()]], ['red things', 'green things'])
     test_eq(load_clip_teacher(clip, COLOUR_PHRASES, prompt='{}').identity(), teacher.identity())
     assert load_clip_teacher(clip, COLOUR_PHRASES[::-1], prompt='{}').identity() != teacher.identity()
+    assert load_clip_teacher(clip, COLOUR_PHRASES, prompt='a {}').identity() != teacher.identity()
 
 
 # 12_clip_teacher.ipynb, section "A list of words"

@@ -1,4 +1,4 @@
-# Generated from nbs/07_clusters.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/07_clusters.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

@@ -1,4 +1,4 @@
-# Generated from nbs/03_formulas.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/03_formulas.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.observations import ConceptMasks
 from milan.concepts.observations import Masks

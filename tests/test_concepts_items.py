@@ -1,4 +1,4 @@
-# Generated from nbs/10_items.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/10_items.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 import numpy as np

@@ -1,4 +1,4 @@
-# Generated from nbs/02_observations.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/02_observations.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.segmentations import Concept
 from milan.concepts.segmentations import shrink

@@ -1,4 +1,4 @@
-# Generated from nbs/11_probes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/11_probes.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.items import ITEMS
 from milan.config import MilanError

@@ -1,4 +1,4 @@
-# Generated from nbs/01_segmentations.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/01_segmentations.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.images.folders import ImageSet

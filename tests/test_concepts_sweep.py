@@ -1,4 +1,4 @@
-# Generated from nbs/08_sweep.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/08_sweep.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from torch.nn import functional

@@ -1,4 +1,4 @@
-# Generated from nbs/09_vocabulary.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/08_concepts/09_vocabulary.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.clusters import Clusters
 from milan.concepts.probes import Probes

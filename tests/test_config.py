@@ -1,4 +1,4 @@
-# Generated from nbs/00_config.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/00_base/00_config.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 import os

@@ -1,4 +1,4 @@
-# Generated from nbs/01_archives.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_data/01_archives.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.files import safe_path

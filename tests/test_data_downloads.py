@@ -1,4 +1,4 @@
-# Generated from nbs/02_downloads.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_data/02_downloads.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

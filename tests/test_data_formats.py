@@ -1,4 +1,4 @@
-# Generated from nbs/04_formats.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_data/04_formats.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pydantic import ValidationError

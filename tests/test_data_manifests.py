@@ -1,4 +1,4 @@
-# Generated from nbs/06_manifests.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_data/06_manifests.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.data.downloads import downloads_dir

@@ -1,4 +1,4 @@
-# Generated from nbs/03_sources.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_data/03_sources.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.data.downloads import Interrupted

@@ -1,4 +1,4 @@
-# Generated from nbs/05_states.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/01_data/05_states.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.data.downloads import downloads_dir
 from milan.data.formats import load

@@ -1,4 +1,4 @@
-# Generated from nbs/12_answers.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/12_answers.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.describers.prompts import PictureQuestion

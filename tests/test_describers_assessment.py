@@ -1,4 +1,4 @@
-# Generated from nbs/06_assessment.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/06_assessment.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.sweep import Regions
 from milan.concepts.vocabulary import Candidates

@@ -1,4 +1,4 @@
-# Generated from nbs/03_baselines.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/03_baselines.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np

@@ -1,4 +1,4 @@
-# Generated from nbs/05_choice.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/05_choice.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.vocabulary import Candidates
 from milan.evaluation.evidence import covariates

@@ -1,4 +1,4 @@
-# Generated from nbs/02_clip_dissect.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/02_clip_dissect.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.clip import image_vectors
 from milan.captioner.clip import text_vectors

@@ -1,4 +1,4 @@
-# Generated from nbs/07_concepts.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/07_concepts.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.sweep import Batch
 from milan.concepts.sweep import SIDE

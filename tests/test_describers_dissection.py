@@ -1,4 +1,4 @@
-# Generated from nbs/01_dissection.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/01_dissection.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.observations import ConceptMasks
 from milan.concepts.observations import Observed

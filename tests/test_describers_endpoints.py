@@ -1,4 +1,4 @@
-# Generated from nbs/14_endpoints.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/14_endpoints.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.describers.endpoints import (
@@ -50,11 +50,11 @@ def described(answer, folder, found, **settings):
 # 14_endpoints.ipynb, section "Keys stay where they are"
 def test_keys_stay_where_they_are():
     os.environ['OPENAI_API_KEY'] = 'sk-secret'
-    without_key('the key sk-secret is wrong')
+    without_key('the key sk-secret is wrong', _key())
 
-    test_eq(without_key('the key sk-secret is wrong'), 'the key [key] is wrong')
+    test_eq(without_key('the key sk-secret is wrong', _key()), 'the key [key] is wrong')
     del os.environ['OPENAI_API_KEY']
-    test_eq([without_key('sk-secret'), _key()], ['sk-secret', 'none'])
+    test_eq([without_key('sk-secret', _key()), _key()], ['sk-secret', 'none'])
     for good in ('http://127.0.0.1:8000/v1', 'https://example.org/v1'): test_eq(checked_address(good), good)
     for bad in ('127.0.0.1', 'ftp://host/v1', 'http://', 'http://me:secret@host/v1', 'http://host/v1?key=secret',
                 'http://host:port/v1', 'http://[host/v1'):

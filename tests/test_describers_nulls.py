@@ -1,4 +1,4 @@
-# Generated from nbs/09_nulls.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/09_nulls.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.describers.nulls import (
     evidence_rows,

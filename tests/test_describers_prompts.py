@@ -1,4 +1,4 @@
-# Generated from nbs/11_prompts.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/11_prompts.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from milan.config import MilanError

@@ -1,4 +1,4 @@
-# Generated from nbs/20_registry.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/20_registry.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.captioner.clip import Clip
 from milan.config import MilanError

@@ -1,4 +1,4 @@
-# Generated from nbs/13_vlm.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/13_vlm.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.describers.answers import Answer

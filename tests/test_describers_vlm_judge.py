@@ -1,4 +1,4 @@
-# Generated from nbs/16_vlm_judge.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/10_describers/16_vlm_judge.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.data.formats import manifests_dir

@@ -1,4 +1,4 @@
-# Generated from nbs/06_activations.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/06_activations.ipynb by `make export`. Edit the notebook, not this file.
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-# Generated from nbs/04_agreement.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/04_agreement.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.evaluation.intervals import difference

@@ -1,4 +1,4 @@
-# Generated from nbs/03_bertscore.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/03_bertscore.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.config import models_dir

@@ -1,4 +1,4 @@
-# Generated from nbs/12_clarity.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/12_clarity.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from torch.nn import functional as F

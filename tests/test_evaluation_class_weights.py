@@ -1,4 +1,4 @@
-# Generated from nbs/10_class_weights.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/10_class_weights.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.images.wordnet import Synset
 from milan.evaluation.class_weights import (

@@ -1,4 +1,4 @@
-# Generated from nbs/08_evidence.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/08_evidence.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np
@@ -16,7 +16,7 @@ from milan.evaluation.evidence import (
 from milan.evaluation.intervals import summarise
 
 def toy_layer():
-    "Six units on pictures of two sources, what all units share, and a concept that unit 2 follows besides."
+    "Six units on pictures of two sets, what all units share, and a concept that unit 2 follows besides."
     random = np.random.default_rng(0)
     shared, own = random.normal(size=(2, 400, 1))
     source = np.repeat(['drawing', 'photograph'], 200)

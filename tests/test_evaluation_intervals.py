@@ -1,4 +1,4 @@
-# Generated from nbs/01_intervals.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/01_intervals.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np
@@ -14,6 +14,7 @@ from milan.evaluation.intervals import (
 
 import matplotlib.pyplot as plt
 from fastcore.test import expect_fail, test_close, test_eq
+from scipy import stats
 
 
 # 01_intervals.ipynb, section "The bootstrap"
@@ -23,6 +24,10 @@ def test_the_bootstrap():
     test_close(bootstrap(sample, seed=2), (sample.mean() - error, sample.mean() + error), eps=.02)
     test_eq(bootstrap(np.ones(5)), (1, 1))
     bootstrap(sample, seed=2)
+
+    theirs = stats.bootstrap([sample], np.mean, method='percentile', n_resamples=1000, rng=0).confidence_interval
+    test_close(bootstrap(sample), theirs, eps=.02)
+    tuple(map(float, theirs))
 
     low, high = bootstrap(sample, seed=2)
     figure, axis = plt.subplots(figsize=(4.5, 2.2), layout='constrained')
@@ -72,6 +77,8 @@ def test_proportions():
 
     share, interval = proportion([True, False] * 50)
     test_close([share, *interval], [.5, .4038, .5962], eps=1e-3)
+    theirs = stats.binomtest(37, 100).proportion_ci(method='wilson')
+    test_close(proportion([True] * 37 + [False] * 63)[1], theirs, eps=1e-6)
 
 
 # 01_intervals.ipynb, section "Errors"

@@ -1,4 +1,4 @@
-# Generated from nbs/15_judges.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/15_judges.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.evaluation.predictors import Predicted

@@ -1,4 +1,4 @@
-# Generated from nbs/16_judging.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/16_judging.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import json

@@ -1,4 +1,4 @@
-# Generated from nbs/13_measured.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/13_measured.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.annotations.simulated import COLOURS
 from milan.concepts.vocabulary import Candidates

@@ -1,4 +1,4 @@
-# Generated from nbs/05_predictors.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/05_predictors.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.formulas import leaf
 from milan.concepts.segmentations import Concept

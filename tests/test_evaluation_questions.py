@@ -1,4 +1,4 @@
-# Generated from nbs/14_questions.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/14_questions.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.observations import Masks
 from milan.config import MilanError

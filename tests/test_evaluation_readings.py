@@ -1,4 +1,4 @@
-# Generated from nbs/09_readings.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/09_readings.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.vocabulary import Candidates
 import numpy as np

@@ -1,4 +1,4 @@
-# Generated from nbs/11_search.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/11_search.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np

@@ -1,4 +1,4 @@
-# Generated from nbs/02_text.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/02_text.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.evaluation.text import (

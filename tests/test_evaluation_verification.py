@@ -1,4 +1,4 @@
-# Generated from nbs/07_verification.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/09_evaluation/07_verification.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.concepts.observations import Observed
 from milan.config import MilanError

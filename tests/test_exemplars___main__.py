@@ -1,4 +1,4 @@
-# Generated from nbs/14_main.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/14_main.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.__main__ import (
     main,

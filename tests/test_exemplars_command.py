@@ -1,4 +1,4 @@
-# Generated from nbs/13_command.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/13_command.ipynb by `make export`. Edit the notebook, not this file.
 
 from dataclasses import fields
 from milan.exemplars.masks import MaskRule
@@ -84,7 +84,7 @@ def test_layers():
 def test_options_of_masks():
     {option.name: option.default for option in mask_options()}
 
-    values = {'k': 4, 'quantile': .9, 'borders': 'zeros', 'size': None}
+    values = {'k': 4} | vars(MaskRule(.9))
     test_eq((take_rule(values), values), (MaskRule(.9), {'k': 4}))
     test_eq({option.name for option in mask_options()}, {field.name for field in fields(MaskRule)})
     assert all(option.help for option in mask_options())
@@ -119,8 +119,10 @@ def test_the_command():
         find('planted/shapes', str(folder), random_weights=True, device='cpu', rank_by='relevance')
     shutil.rmtree(folder.parent)
 
-    test_eq(_option('k', 15), {'type': int, 'default': 15})
-    _option('bottom', False)
+    options = {name: _option(one) for name, one in inspect.signature(find).parameters.items()}
+    test_eq(options['k'], {'type': int, 'default': 15})
+    test_eq([options[name]['type'] for name in ('out', 'drop_tokens', 'device')], [Path, int, str])
+    options['bottom']
 
     given = read_arguments(['planted/shapes', 'shapes', '-l', 'shapes', '--k', '4', '--bottom', '--out', 'here',
                             '--size', '64', '--quantile', '.9'])

@@ -1,4 +1,4 @@
-# Generated from nbs/12_compute.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/12_compute.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.masks import MaskRule
 from milan.exemplars.store import Exemplars

@@ -1,4 +1,4 @@
-# Generated from nbs/21_deciles.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/21_deciles.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.deciles import (
     active_deciles,

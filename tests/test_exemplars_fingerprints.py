@@ -1,4 +1,4 @@
-# Generated from nbs/05_fingerprints.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/05_fingerprints.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.fingerprints import (
     _printed,

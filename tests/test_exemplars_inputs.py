@@ -1,4 +1,4 @@
-# Generated from nbs/04_inputs.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/04_inputs.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.inputs import (
     _as_tensor,

@@ -1,4 +1,4 @@
-# Generated from nbs/07_layouts.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/07_layouts.ipynb by `make export`. Edit the notebook, not this file.
 
 from dataclasses import replace
 from milan.exemplars.masks import MaskRule

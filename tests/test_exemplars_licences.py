@@ -1,4 +1,4 @@
-# Generated from nbs/22_licences.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/22_licences.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np

@@ -1,4 +1,4 @@
-# Generated from nbs/18_maia.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/18_maia.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.exemplars.store import Exemplars

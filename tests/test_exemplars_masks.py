@@ -1,4 +1,4 @@
-# Generated from nbs/01_masks.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/01_masks.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.masks import (
     active,
@@ -25,8 +25,8 @@ from milan.config import MilanError
 from milan.testing import Squares, small_network
 
 
-# 01_masks.ipynb, section "The definition, as it stands"
-def test_the_definition_as_it_stands():
+# 01_masks.ipynb, section "The definition"
+def test_the_definition():
     def naive(network, layer, images, k, quantile=.99):
         "Top images (units, k), thresholds (units,) and masks (units, k, height, width), with all maps in memory."
         with torch.inference_mode(), hooks.record(network.eval(), layer) as recording: network(images)

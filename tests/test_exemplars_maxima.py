@@ -1,4 +1,4 @@
-# Generated from nbs/16_maxima.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/16_maxima.ipynb by `make export`. Edit the notebook, not this file.
 
 import zlib
 from milan.exemplars.maxima import (

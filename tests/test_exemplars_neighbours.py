@@ -1,4 +1,4 @@
-# Generated from nbs/17_neighbours.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/17_neighbours.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.neighbours import (
     compare,

@@ -1,4 +1,4 @@
-# Generated from nbs/20_passes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/20_passes.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.passes import (
     Pass,

@@ -1,4 +1,4 @@
-# Generated from nbs/03_quantiles.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/03_quantiles.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.quantiles import (
     _ascending,

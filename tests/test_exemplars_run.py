@@ -1,4 +1,4 @@
-# Generated from nbs/11_run.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/11_run.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.masks import MaskRule
 from milan.exemplars.run import (

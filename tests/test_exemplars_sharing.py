@@ -1,4 +1,4 @@
-# Generated from nbs/10_sharing.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/10_sharing.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.sharing import (
     assigned_batches,

@@ -1,4 +1,4 @@
-# Generated from nbs/06_show.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/06_show.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from milan.exemplars.show import (

@@ -1,4 +1,4 @@
-# Generated from nbs/09_state.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/09_state.ipynb by `make export`. Edit the notebook, not this file.
 
 import zlib
 from milan.exemplars.state import (

@@ -1,4 +1,4 @@
-# Generated from nbs/08_store.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/08_store.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.layouts import open_layers
 from milan.exemplars.store import (

@@ -1,4 +1,4 @@
-# Generated from nbs/02_topk.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/05_exemplars/02_topk.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.exemplars.topk import (
     best,

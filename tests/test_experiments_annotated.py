@@ -1,4 +1,4 @@
-# Generated from nbs/08_annotated.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/08_annotated.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import exemplars
 from milan import networks

@@ -1,4 +1,4 @@
-# Generated from nbs/17_audits.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/17_audits.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import numpy as np

@@ -1,4 +1,4 @@
-# Generated from nbs/21_choosing.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/21_choosing.ipynb by `make export`. Edit the notebook, not this file.
 
 import torch
 from milan.experiments.choosing import (

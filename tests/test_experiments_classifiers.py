@@ -1,4 +1,4 @@
-# Generated from nbs/06_classifiers.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/06_classifiers.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from safetensors.torch import load_file

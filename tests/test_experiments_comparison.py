@@ -1,4 +1,4 @@
-# Generated from nbs/11_comparison.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/11_comparison.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import evaluation as metrics
 from milan.concepts.segmentations import Concept

@@ -1,4 +1,4 @@
-# Generated from nbs/14_conformance.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/14_conformance.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import pandas as pd

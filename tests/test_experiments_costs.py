@@ -1,4 +1,4 @@
-# Generated from nbs/18_costs.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/18_costs.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import annotations
 import pandas as pd

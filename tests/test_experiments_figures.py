@@ -1,4 +1,4 @@
-# Generated from nbs/03_figures.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/03_figures.ipynb by `make export`. Edit the notebook, not this file.
 
 import pandas as pd
 from milan.experiments.figures import (

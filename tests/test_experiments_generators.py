@@ -1,4 +1,4 @@
-# Generated from nbs/07_generators.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/07_generators.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import networks
 from milan.config import MilanError

@@ -1,4 +1,4 @@
-# Generated from nbs/13_importance.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/13_importance.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.experiments.importance import (

@@ -1,4 +1,4 @@
-# Generated from nbs/04_preflight.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/04_preflight.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.experiments.preflight import (

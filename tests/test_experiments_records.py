@@ -1,4 +1,4 @@
-# Generated from nbs/01_records.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/01_records.ipynb by `make export`. Edit the notebook, not this file.
 
 from dataclasses import asdict
 from milan.config import MilanError

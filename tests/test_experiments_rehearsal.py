@@ -1,4 +1,4 @@
-# Generated from nbs/19_rehearsal.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/19_rehearsal.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import annotations
 from milan import images

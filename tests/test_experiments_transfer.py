@@ -1,4 +1,4 @@
-# Generated from nbs/09_transfer.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/09_transfer.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import evaluation as metrics
 from milan.config import MilanError

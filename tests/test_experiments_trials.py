@@ -1,4 +1,4 @@
-# Generated from nbs/16_trials.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/16_trials.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.networks.network import Network
 from pathlib import Path

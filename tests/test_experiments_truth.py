@@ -1,4 +1,4 @@
-# Generated from nbs/12_truth.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/12_truth.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.experiments.comparison import NETDISSECT
 from milan.experiments.comparison import UNTHRESHOLDED

@@ -1,4 +1,4 @@
-# Generated from nbs/10_unit_sets.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/13_experiments/10_unit_sets.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan import exemplars
 from milan import images

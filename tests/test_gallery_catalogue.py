@@ -1,4 +1,4 @@
-# Generated from nbs/05_catalogue.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_gallery/05_catalogue.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.exemplars.show import as_picture

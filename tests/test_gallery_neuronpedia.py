@@ -1,4 +1,4 @@
-# Generated from nbs/06_neuronpedia.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_gallery/06_neuronpedia.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

@@ -1,32 +1,29 @@
-# Generated from nbs/01_pages.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_gallery/01_pages.ipynb by `make export`. Edit the notebook, not this file.
 
+from jinja2 import Environment
 from milan.exemplars.show import strip
-from tqdm import tqdm
 from milan.gallery.pages import (
+    _Card,
     _card,
     _check_columns,
     _checked,
     _columns,
-    _entries,
-    _facts,
+    _draw,
     _figure,
-    _index,
-    _layer_page,
+    _in_order,
     _More,
-    _neighbour_links,
-    _opened,
-    _page,
-    _preview,
+    _neighbours,
+    _PAGE,
     _require_gallery,
     _SCRIPT,
     _shown,
     _shown_text,
     _slug,
+    _Strip,
     _strip_count,
     _STYLE,
-    _tile,
+    _templates,
     _unit_numbers,
-    _write_layer,
     write,
 )
 
@@ -106,10 +103,12 @@ def test_what_goes_on_a_page():
            'abstained': False}
     test_eq(_columns(pd.DataFrame([row])), (['score', 'purity'], ['rated', 'abstained']))
 
-    test_eq(_facts({'score': .5, 'rated': 'no'}, ['score'], ['rated']), ['score 0.50', 'rated: no'])
+    _Card('conv1', 3, 'dots', ['score 0.51'])
 
-    print(_card({'layer': 'conv1', 'unit': 3, 'description': 'dots & <b>', 'score': 0.51, 'purity': 0.2},
-                ['score', 'purity'], [], '3.jpg', (9, 9), 8))
+    row = {'layer': 'conv1', 'unit': 3, 'description': 'Dots', 'score': np.inf, 'purity': .2, 'rated': 'no'}
+    card = _card(row, ['score', 'purity'], ['rated'])
+    test_eq(card.facts, ['score inf', 'purity 0.20', 'rated: no'])
+    test_eq((card.words, card.values), ('dots no', {1: .2}))
 
 
 # 01_pages.ipynb, section "Look and behaviour"
@@ -120,7 +119,7 @@ def test_look_and_behaviour():
     assert 'http' not in _SCRIPT
     _SCRIPT.count('\n')
 
-    print(_page('a < b', '', ''))
+    print(Environment(autoescape=True).from_string(_PAGE).render(title='a < b', home='../'))
 
 
 # 01_pages.ipynb, section "The pages"
@@ -130,22 +129,24 @@ def test_the_pages():
     test_eq(_shown(1, 2, 96, 60), 2)
     assert len({_slug('a/b'), _slug('a_b'), _slug('a.b'), _slug('..')}) == 4 and '/' not in _slug('../x')
 
-    assert '<b>conv1</b>' in _layer_page('Units', 'conv1', ['conv1', 'conv2'], '', ['score'], 3)
+    card = _Card('conv1', 3, 'dots & <b>', ['score 0.51'], strip=_Strip('3.jpg', (9, 9)),
+                 further=[_Strip('3-first.jpg', (9, 9), 'first meaning: 3 of 5 exemplars')])
+    print(_templates().get_template('card').render(card=card, shown=8))
 
-    rows = pd.DataFrame([{'unit': 3, 'description': 'Red <discs>'}])
-    print(_tile('conv1', rows, ''), _entries('conv1', rows), sep='')
-
-    assert '1 units in 1 layers' in _index('Units', '', [('conv1', rows, '')], 10)
-
-    test_eq(_preview('conv1', rows).count('<img'), 1)
+    page = _templates().get_template('layer').render(
+        title='Units', layer='conv1', layers=['conv1', 'conv2'], numbers=['score'], cards=[], shown=3, home='')
+    assert '<b>conv1</b>' in page and '<option value="0">score</option>' in page
+    page = _templates().get_template('index').render(
+        title='Units', note='', units=1, layers={'conv1': [card]}, megabytes=.1, home='')
+    assert '1 units in 1 layers' in page and page.count('<img') == 1
 
     rows = pd.DataFrame({'layer': 'conv1', 'unit': [0, 1], 'description': ['<b>', '']})
     near = pd.DataFrame({'layer': 'conv1', 'unit': [1, 1, 0], 'near_layer': 'conv1', 'near_unit': [0, 7, 1],
                          'r': [.91, .9, .91]})
-    _neighbour_links(near, rows)
+    _neighbours(rows, near)
 
-    test_eq([len(links) for links in _neighbour_links(near, rows).values()], [1, 1]) # unit 7 has no page
-    with expect_fail(MilanError, contains='no column near_layer'): _neighbour_links(rows, rows)
+    test_eq([len(links) for links in _neighbours(rows, near).values()], [1, 1]) # unit 7 has no page
+    with expect_fail(MilanError, contains='no column near_layer'): _neighbours(rows, rows)
 
     found = Exemplars.open(made_up_exemplars())
     more = _More(meanings={('blocks.2', 0): np.arange(found.k) % 2 == 1})
@@ -153,15 +154,15 @@ def test_the_pages():
 
     test_eq(list(more.strips('blocks.2', 1, found[1])), [])
 
-    print(_opened([('3-first.jpg', 'first meaning: 3 of 5 exemplars', (9, 9))]))
-
-    found = Exemplars.open(made_up_exemplars())
-    place, table = temporary(), described(found).query('layer == "blocks.2"')
-    (place/'layers').mkdir()
-    with tqdm(disable=True) as bar:
-        size = _write_layer(place, found, table, _columns(table), 'Units', ['blocks.2'], 3, 48, bar, _More())
-    test_eq(size, sum(path.stat().st_size for path in place.rglob('*.jpg')))
+    found, place = Exemplars.open(made_up_exemplars()), temporary()
+    card = _draw(_Card('blocks.2', 1, 'blobs'), found, place, 3, 48, _More())
+    test_eq([path.name for path in place.iterdir()], ['1.jpg'])
     shutil.rmtree(place)
+    card.strip.size
+
+    rows = pd.DataFrame({'unit': [0, 1, 2], 'description': ['dots', 'lines', ''], 'score': [.1, .3, .9]})
+    test_eq(list(_in_order(rows, ['score'])['unit']), [1, 0, 2])
+    test_eq(list(_in_order(rows, [])['unit']), [0, 1, 2])
 
     table = described(Exemplars.open(made_up_exemplars()))
     more = _More(meanings={('blocks.2', 0): np.ones(4, bool), ('blocks.7', 0): np.ones(4, bool)})
@@ -303,7 +304,7 @@ def test_odd_tables():
     test_eq((len(pages), max(len(page.name) for page in pages) < 150), (3, True))
     page = pages[0].read_text()
     test_eq(Links(pages[0]).images[0].count('bright where it is active'), 1)
-    assert ('score inf' in page and 'nan' not in page.lower().replace('&#x27;', '') and 'two' in page
+    assert ('score inf' in page and 'nan' not in page.lower() and 'two' in page
             and 'rated: True' in page and 'rated: False' not in page)
     [page.name[:12] + '…' for page in pages]
 

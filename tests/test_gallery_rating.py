@@ -1,4 +1,4 @@
-# Generated from nbs/03_rating.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_gallery/03_rating.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.evaluation.intervals import proportion
 from milan.hooks.layers import Unit

@@ -1,4 +1,4 @@
-# Generated from nbs/04_rating_page.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/12_gallery/04_rating_page.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.gallery.rating_page import (
     _PAGE,

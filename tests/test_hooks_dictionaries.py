@@ -1,4 +1,4 @@
-# Generated from nbs/04_dictionaries.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_hooks/04_dictionaries.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.hooks.dictionaries import (
     _constant_norm,

@@ -1,4 +1,4 @@
-# Generated from nbs/02_layers.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_hooks/02_layers.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.hooks.layers import (
     _declared,

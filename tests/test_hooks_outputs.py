@@ -1,4 +1,4 @@
-# Generated from nbs/03_outputs.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_hooks/03_outputs.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from torch import nn

@@ -1,4 +1,4 @@
-# Generated from nbs/05_readouts.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_hooks/05_readouts.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.hooks.readouts import (
     _normalisation,

@@ -1,4 +1,4 @@
-# Generated from nbs/01_recording.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_hooks/01_recording.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.hooks.recording import (
     _hooked,

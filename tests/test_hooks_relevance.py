@@ -1,4 +1,4 @@
-# Generated from nbs/06_relevance.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/03_hooks/06_relevance.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.hooks.relevance import (
     _start,

@@ -1,4 +1,4 @@
-# Generated from nbs/06_hostile.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/06_hostile.ipynb by `make export`. Edit the notebook, not this file.
 
 import contextlib
 import errno

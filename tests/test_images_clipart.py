@@ -1,4 +1,4 @@
-# Generated from nbs/07_clipart.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/07_clipart.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan.images.clipart import (

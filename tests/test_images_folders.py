@@ -1,4 +1,4 @@
-# Generated from nbs/02_folders.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/02_folders.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from milan.config import MilanError

@@ -1,4 +1,4 @@
-# Generated from nbs/11_imagenet.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/11_imagenet.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 import pandas as pd

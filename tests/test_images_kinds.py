@@ -1,4 +1,4 @@
-# Generated from nbs/09_kinds.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/09_kinds.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.images.edits import as_bytes

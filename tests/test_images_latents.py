@@ -1,4 +1,4 @@
-# Generated from nbs/03_latents.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/03_latents.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

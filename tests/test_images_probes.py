@@ -1,4 +1,4 @@
-# Generated from nbs/06_probes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/06_probes.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from milan.config import MilanError

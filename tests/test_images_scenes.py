@@ -1,4 +1,4 @@
-# Generated from nbs/04_scenes.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/04_scenes.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 import numpy as np

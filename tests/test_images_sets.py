@@ -1,4 +1,4 @@
-# Generated from nbs/08_sets.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/08_sets.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.images import scenes as shapes

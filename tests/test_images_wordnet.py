@@ -1,4 +1,4 @@
-# Generated from nbs/13_wordnet.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/02_images/13_wordnet.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

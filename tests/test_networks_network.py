@@ -1,4 +1,4 @@
-# Generated from nbs/03_network.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_networks/03_network.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.networks.network import (
     default_layers,

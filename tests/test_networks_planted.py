@@ -1,4 +1,4 @@
-# Generated from nbs/05_planted.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_networks/05_planted.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.images.scenes import COLOURS
 from milan.networks.planted import (

@@ -1,4 +1,4 @@
-# Generated from nbs/07_registry.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_networks/07_registry.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.networks.network import Network

@@ -1,4 +1,4 @@
-# Generated from nbs/01_weights.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_networks/01_weights.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.files import read_tensors

@@ -1,4 +1,4 @@
-# Generated from nbs/02_zoo.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/04_networks/02_zoo.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from milan.config import import_torchvision

@@ -1,4 +1,4 @@
-# Generated from nbs/13_parity.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/07_captioner/13_parity.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 

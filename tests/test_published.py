@@ -1,4 +1,4 @@
-# Generated from nbs/05_published.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/05_published.ipynb by `make export`. Edit the notebook, not this file.
 
 import pytest
 

@@ -1,4 +1,4 @@
-# Generated from nbs/01_cells.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/14_publishing/01_cells.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path

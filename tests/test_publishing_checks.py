@@ -1,4 +1,4 @@
-# Generated from nbs/05_checks.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/14_publishing/05_checks.ipynb by `make export`. Edit the notebook, not this file.
 
 from milan.config import MilanError
 from pathlib import Path
@@ -153,7 +153,7 @@ def test_requirements():
 
 # 05_checks.ipynb, section "Command"
 def test_command():
-    test_eq(vars(_arguments(['site'])), {'what': 'site', 'root': Path('.'), 'out': None})
+    test_eq(vars(_arguments(['site'])), {'what': 'site', 'notebooks': [], 'root': Path('.'), 'out': None})
 
     folder = Path(tempfile.mkdtemp())
     write_notebook(folder/'nbs/index.ipynb', '# milan')

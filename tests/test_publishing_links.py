@@ -1,4 +1,4 @@
-# Generated from nbs/08_links.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/14_publishing/08_links.ipynb by `make export`. Edit the notebook, not this file.
 
 from pathlib import Path
 from milan.publishing.links import (

@@ -1,4 +1,4 @@
-# Generated from nbs/03_rooms.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/14_publishing/03_rooms.ipynb by `make export`. Edit the notebook, not this file.
 
 from collections import Counter
 from milan.config import MilanError
@@ -14,6 +14,7 @@ from milan.publishing.rooms import (
     wrong_imports,
 )
 
+import importlib
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def test_the_rooms():
     list(ROOMS)
 
     test_eq((len(ROOMS), next(iter(ROOMS)), list(ROOMS)[-1]), (18, 'config', 'testing'))
+
+    rooms = [importlib.import_module(f'milan.{name}') for name in ROOMS]
+    [f'{room.__name__}.{name}' for room in rooms for name in getattr(room, '__all__', [])
+     if not hasattr(room, name)]
+
+    for room in rooms: assert all(hasattr(room, name) for name in getattr(room, '__all__', [])), room
 
 
 # 03_rooms.ipynb, section "Imports"

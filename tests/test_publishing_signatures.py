@@ -1,4 +1,4 @@
-# Generated from nbs/07_signatures.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/14_publishing/07_signatures.ipynb by `make export`. Edit the notebook, not this file.
 
 import ast
 from milan.publishing.signatures import (
@@ -23,10 +23,13 @@ source = '''def hook(layers: list[str], # module paths
 
 # 07_signatures.ipynb, section "Parameters"
 def test_parameters():
-    _comments('k: int = 15, # images\n*, seed: int # non-negative')
+    _comments('k: int = 15, # images\n# non-negative\n*, seed: int')
 
-    pairs = _arguments(ast.parse('def f(a, b=2, *, c=3): pass').body[0].args)
-    test_eq([(one.arg, default and default.value) for one, default in pairs], [('a', None), ('b', 2), ('c', 3)])
+    test_eq(_comments('k: int = 15, # images\n# non-negative\n*, seed: int')[3], 'non-negative')
+
+    pairs = _arguments(ast.parse('def f(a, b=2, *, c=3, **d): pass').body[0].args)
+    test_eq([(one.arg, default and default.value) for one, default in pairs],
+            [('a', None), ('b', 2), ('c', 3), ('d', None)])
 
     found = parameters(ast.parse(source).body[0], source)
     test_eq(found[0], ('layers', 'list[str]', '', 'module paths'))

@@ -1,4 +1,4 @@
-# Generated from nbs/01_testing.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/01_testing.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 import numpy as np

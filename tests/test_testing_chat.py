@@ -1,4 +1,4 @@
-# Generated from nbs/16_chat.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/16_chat.ipynb by `make export`. Edit the notebook, not this file.
 
 from PIL import Image
 from milan.images.scenes import COLOURS

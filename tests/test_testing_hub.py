@@ -1,4 +1,4 @@
-# Generated from nbs/18_hub.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/18_hub.ipynb by `make export`. Edit the notebook, not this file.
 
 import os
 from milan.testing.hub import (

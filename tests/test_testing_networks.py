@@ -1,4 +1,4 @@
-# Generated from nbs/20_small_networks.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/20_small_networks.ipynb by `make export`. Edit the notebook, not this file.
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-# Generated from nbs/12_trials.ipynb by `make export`. Edit the notebook, not this file.
+# Generated from nbs/15_command/12_trials.ipynb by `make export`. Edit the notebook, not this file.
 
 import os
 from milan.testing.trials import (

@@ -79,7 +79,7 @@ def _collated(items: list[tuple[int, tuple[int, ...], torch.Tensor]]) -> tuple[l
 # %% ../../nbs/11_ablation/03_accuracy.ipynb #8459482c
 @dataclass
 class Evaluator:
-    "What every pass over a data set shares."
+    "A network, a data set, and the settings of passes over it."
     network: Network # in eval mode
     images: Any # map-style data set
     labels: Sequence[Any] | None # (images,); None: the items' own
@@ -324,7 +324,7 @@ def evaluate(network: Any, # a torch module, a Network, or the name of one; give
              transform: Callable[[Any], Any] | None = None, # images in [0, 1] → network input; None: its own
              quiet: bool = False, # no progress bar
             ) -> Evaluation:
-    "Classify every image, in eval mode (section 5.1). Raises `MilanError` for missing or unknown labels."
+    "Classify every image, in eval mode (section 5). Raises `MilanError` for missing or unknown labels."
     truth, predicted, logits, losses = [], [], [], []
     shared = evaluator(network, images, labels, batch_size, workers, device, transform, quiet)
     with shared as loop, torch.inference_mode():

@@ -173,7 +173,7 @@ def sweep(network: Any, # a torch module, a Network, or the name of one; gives (
           transform: Callable[[Any], Any] | None = None, # images in [0, 1] → network input; None: its own
           quiet: bool = False, # no progress bar
          ) -> Sweep:
-    "Classify every image with each unit or set switched off by itself (section 5.1)."
+    "Classify every image with each unit or set switched off by itself (section 5)."
     with (evaluator(network, images, labels, batch_size, workers, device, transform, quiet) as loop,
           torch.inference_mode(False), torch.no_grad()): # inference mode has no version counters
         find = finder(loop.network.module, readings)
@@ -255,7 +255,7 @@ def cumulative(network: Any, # a torch module, a Network, or the name of one; gi
                transform: Callable[[Any], Any] | None = None, # images in [0, 1] → input; None: its own
                quiet: bool = False, # no progress bar
               ) -> Sweep: # by count; its table has the columns units, accuracy, change
-    "Classify every image with the first n units of an order switched off (section 5.1)."
+    "Classify every image with the first n units of an order switched off (section 5)."
     found = sweep(network, images, nested(ordered, counts), values=values, readings=readings, labels=labels,
                   among=among, reuse=reuse,
                   batch_size=batch_size, workers=workers, device=device, transform=transform, quiet=quiet)

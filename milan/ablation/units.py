@@ -241,6 +241,6 @@ def ablated(network: nn.Module | Network, # that has the units
             values: Values = 0., # what replaces their output: a number, or what `means` or `samples` returns
             readings: Layers | None = None, # `Layer`s that units may name
            ) -> Iterator[nn.Module | Network]: # the same network
-    "While the block lasts, these units are switched off (section 5.1)."
+    "While the block lasts, these units are switched off (section 5)."
     with hooked(module_of(network), grouped(network, units, readings), values, ImageCounter()):
         yield network

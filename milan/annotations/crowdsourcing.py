@@ -86,8 +86,9 @@ def picture_path(layer: str, # module path, any characters
                  unit: int, # number within the layer
                  rank: int, # 1 for the strongest image
                 ) -> str: # without a suffix
-    """Where a picture is below the folder and the address: letters, digits, dots, underscores; all else as
-    -hex."""
+    """The path of a picture, relative to the folder and to the address.
+
+    Letters, digits, dots and underscores are kept; every other byte is written as - and two hex digits."""
     safe = re.sub(r'[^A-Za-z0-9._]|^\.', lambda match: ''.join(f'-{byte:02x}' for byte in match[0].encode()),
                   layer)
     return f'{safe or "-"}/{unit}_{rank}'

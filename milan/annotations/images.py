@@ -330,7 +330,7 @@ def _require_room(sets: Sequence[_Set]) -> None: # all of them lie on one disk
 # %% ../../nbs/06_annotations/03_images.ipynb #ff0d3d49
 def complete(
     key: str | Path, # 'alexnet/imagenet', a group such as 'base', or a folder in the published layout
-    images: Any = None, # an image folder or its data set; None: `$MILAN_DATA_DIR/imagenet/val`
+    images: Any = None, # an image folder or its data set; None: imagenet/val in the data folder
     out: str | Path | None = None, # complete a copy there: a new folder, or for a key a data folder
     *,
     data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
@@ -395,7 +395,7 @@ def _complete(one: _Set, images: LabelledFolder, identity: Mapping[str, Any], wo
 # %% ../../nbs/06_annotations/03_images.ipynb #db479040
 def compare(
     folder: str | Path, # a set with images
-    images: Any = None, # as for `complete`
+    images: Any = None, # an image folder or its data set; None: `$MILAN_DATA_DIR/imagenet/val`
     sample: int = 24, # pictures compared
     seed: int = 0, # of their choice
 ) -> pd.DataFrame: # columns transform, identical (share), difference (mean, of 255)

@@ -208,9 +208,9 @@ def _model() -> Any:
 # %% ../../nbs/06_annotations/04_language.ipynb #928d4f56
 def grammar(
     texts: Sequence[str], # annotations or descriptions
-    depth: bool = True, # of the parse, too; without it things go twice as fast
-    as_original: bool = False, # count as the original's `experiments/analyze.py`; see below
-) -> pd.DataFrame: # a row per text: words, each of `PARTS`, others, depth (1: flat)
+    depth: bool = True, # also the depth of the parse tree; without it twice as fast
+    as_original: bool = False, # NOUN and VERB tags alone, punctuation in the length, depth from 0
+) -> pd.DataFrame: # a row per text: words, each of `PARTS`, others, depth (1: a single word)
     """How many nouns, verbs, adjectives … each text has, and how deep its parse tree is.
 
     Raises `MilanError` where the model is missing."""
@@ -275,8 +275,8 @@ _TABLES = ('embeddings.word_embeddings.weight', 'bert.embeddings.word_embeddings
 # %% ../../nbs/06_annotations/04_language.ipynb #ba7bf854
 @dataclass(frozen=True)
 class WordVectors:
-    "A vector for a word; call it."
-    name: str # of the model they come from; says so wherever a number rests on them
+    "A function from a text to the vectors of its words."
+    name: str # of the model they come from, to be reported with results
     look: Callable[[str], np.ndarray | None] # None for a word it does not know
 
     def __call__(self,
@@ -395,7 +395,7 @@ PROPERTIES = ('nouns', 'verbs', 'adpositions', 'adjectives', 'length', 'depth', 
 
 def farthest(text: str, # a description
              vectors: WordVectors, # see `word_vectors`
-             as_original: bool = False, # punctuation and unknown words count, with the vector 0
+             as_original: bool = False, # punctuation counts too, and unknown words as zero vectors
             ) -> float: # ≥ 0
     "The largest distance between the vectors of two of its words; 0 with fewer than two that are known."
     found = vectors.of_tokens(text) if as_original else vectors(text)

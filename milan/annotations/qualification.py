@@ -132,7 +132,7 @@ def question_form(test: Qualification, # the questions
 
 # %% ../../nbs/06_annotations/08_qualification.ipynb #f4216834
 def answer_key(test: Qualification, # the questions
-               percentage: bool = False, # the worker's score: per cent of all, or how many are right
+               percentage: bool = False, # True: score in per cent; False: number of right answers
               ) -> str: # XML
     "The right answers, as Mechanical Turk's AnswerKey of 2005-10-01; each scores 1."
     key = ElementTree.Element('AnswerKey', xmlns=f'{SCHEMAS}/2005-10-01/AnswerKey.xsd')

@@ -269,7 +269,7 @@ class AnnotatedExemplars(_AnnotatedUnits):
 
     def lookup(self,
                layer: str | int, # module path, or the number that names it
-               unit: int, # number of the unit in the network, not its row
+               unit: int, # number of the unit in its layer, not its row
                set: str | None = None, # needed where several sets have that unit
               ) -> AnnotatedExemplar:
         "One unit's exemplars and annotations."
@@ -288,9 +288,9 @@ class AnnotatedExemplars(_AnnotatedUnits):
 
     def split(
         self,
-        share: float = .1, # of the units, that go to the second part
+        share: float = .1, # of the units, to hold out
         seed: int = 0, # same seed, same split
-    ) -> tuple['AnnotatedExemplars', 'AnnotatedExemplars']: # the larger and the held-out part, each in order
+    ) -> tuple['AnnotatedExemplars', 'AnnotatedExemplars']: # training part and held-out part, each in order
         "Split by unit, so that no unit has annotations on both sides. `write_split` keeps it."
         held = round(share * len(self))
         if not 0 < held < len(self):
@@ -317,7 +317,7 @@ def annotate(
     exemplars: Exemplars, # of any units
     table: pd.DataFrame | Sequence[Sequence[str]], # rows of layer, unit, summary; or texts of every unit
     name: str | None = None, # of the set; None: the last two parts of the exemplars' folder
-    count: int | None = 3, # annotations per unit: fewer leave a unit out, more are cut; None: all
+    count: int | None = 3, # annotations per unit; units with fewer are left out, extras cut; None: keep all
 ) -> AnnotatedExemplars:
     """Exemplars with the annotations of their units.
 
@@ -360,7 +360,7 @@ def load(
     key: str | Path, # 'base', 'imagenet', 'alexnet/imagenet', 'not-alexnet-imagenet' …, a folder, or
                      # 'hf:user/name' on a hub
     data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
-    count: int | None = 3, # annotations per unit: fewer leave a unit out, more are cut; None: all
+    count: int | None = 3, # annotations per unit; units with fewer are left out, extras cut; None: keep all
     source: Any = None, # data set of the images, for sets published without them
 ) -> AnnotatedExemplars:
     "Open annotated exemplars. Raises `MilanError` for an unknown key or a missing folder, with the remedy."
@@ -415,8 +415,9 @@ def concatenate(sets: Sequence[AnnotatedExemplars], # at least one
 # %% ../../nbs/06_annotations/01_sets.ipynb #5d852e3b
 def present(data_dir: str | Path | None = None, # holds <model>/<dataset>/; None: `$MILAN_DATA_DIR`
            ) -> pd.DataFrame: # columns set, state, units, published
-    """What of the seven sets is on this machine: 'there', 'without images', 'damaged' or 'missing'; and how
-    many units it has and should have."""
+    """The state of each of the seven sets on this machine, with its number of units and the published number.
+
+    A state is 'there', 'without images', 'damaged' or 'missing'."""
     root = _data_dir() if data_dir is None else Path(data_dir)
     rows = []
     for name, published in SETS.items():

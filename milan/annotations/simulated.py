@@ -298,8 +298,7 @@ _GRAYS = torch.tensor([4. if colour in ('gray', 'black', 'white') else 0. for co
 
 @dataclass
 class Annotator:
-    """Says in a phrase what a group of regions has in common; its words are people's, its eyes the
-    measurements above."""
+    "Describes in a phrase what a group of regions has in common, from people's nouns and measured qualities."
     nouns: list[str]
     of_picture: torch.Tensor # (pictures, nouns) bool: the noun was used for the picture
     coverage: float = .27 # share of the group a noun must fit
@@ -351,7 +350,7 @@ class Annotator:
 # %% ../../nbs/06_annotations/05_simulated.ipynb #2bba9604
 @dataclass
 class Usual:
-    "How common words and qualities are among comparable regions (those of a layer's other units)."
+    "How common words and qualities are among comparable regions (all those of the same layer)."
     nouns: torch.Tensor # (nouns,) share
     qualities: torch.Tensor # (len(QUALITIES),) share
     price: torch.Tensor # (nouns,) nats a noun has to gain before it is worth saying

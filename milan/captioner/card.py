@@ -144,7 +144,8 @@ def file_content(captioner: Any, # a `Captioner`
 LIMITS = (
     'It says what a unit\'s exemplars have in common, as far as its vocabulary goes. Exemplars do not tell '
     'what the unit is for, and what else activates it.',
-    'It always gives a description, even for units that nobody could name; a low score is the only sign.',
+    'Unless it has a threshold, it describes even units that nobody could name; a low score is the only '
+    'sign.',
     'Its quality on other networks, images or annotators than those above is not known.',
     'Agreement with annotations means little by itself: compare it with one constant description for all '
     'units, and with descriptions assigned to the wrong units.')

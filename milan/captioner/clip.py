@@ -121,8 +121,9 @@ def _absent(name: str, download: bool, error: Exception) -> str:
 def prepare(clip: Clip, # its size and colours count
             images: torch.Tensor, # (n, 3, height, width), float in [0, 1] or uint8
            ) -> torch.Tensor: # (n, 3, size, size)
-    """Resized to CLIP's size (squashed, as the masks are, where they are not square), and its mean colour
-    subtracted."""
+    """Images as CLIP reads them: resized to its size and normalised with its mean and deviation.
+
+    Images that are not square are squashed, as their masks are."""
     images = as_float(images).to(clip.device)
     if tuple(images.shape[2:]) != (clip.size, clip.size):
         images = F.interpolate(images, size=(clip.size, clip.size), mode='bicubic', antialias=True).clamp(

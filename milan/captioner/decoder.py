@@ -180,7 +180,7 @@ class Decoder(nn.Module):
                 features: torch.Tensor, # (n, k, features)
                 ids: torch.Tensor, # (n, words) numbers of the words to say, without start
                ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log p, (n, words, k) attention
-        "Say given words (teacher forcing): log-probabilities before each word, and the attention."
+        "Teacher forcing: log p of every word at each position of given sentences, and the attention."
         return say(self, features, ids)
 
 # %% ../../nbs/07_captioner/05_decoder.ipynb #defea90b
@@ -215,7 +215,7 @@ def say(decoder: Decoder, # p(d | E)
         features: torch.Tensor, # (n, k, features)
         ids: torch.Tensor, # (n, words) numbers of the words to say, without start
        ) -> tuple[torch.Tensor, torch.Tensor]: # (n, words, vocabulary) log p, (n, words, k) attention
-    "Say given words (teacher forcing): log-probabilities before each word, and the attention."
+    "Teacher forcing: log p of every word at each position of given sentences, and the attention."
     words = decoder.embedding(F.pad(ids[:, :-1], (1, 0), value=decoder.vocabulary.start))
     (memory, state), fused, steps = decoder.begin(features), decoder.fused(), []
     for place, word in enumerate(words.unbind(1)):

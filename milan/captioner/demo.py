@@ -71,7 +71,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        "Changes with anything above."
+        "A hash of all fields; another recipe has another key."
         return fingerprint([str(self), VERSION])
 
 # %% ../../nbs/07_captioner/15_demo.ipynb #2b62ac03
@@ -175,7 +175,7 @@ class TrainingData:
     regions: Regions
     features: torch.Tensor # (regions, features), before projection
     training: AnnotatedGroups # groups to learn from
-    held_out: AnnotatedGroups # groups of held-out objects alone
+    held_out: AnnotatedGroups # test groups: of held-out objects alone; for neurons, held-out units
     annotator: Annotator | None # None for shapes, where the words are known
     encoder: PyramidEncoder
     first: int = 0 # region of the first described unit
@@ -205,7 +205,7 @@ class TrainingData:
              annotated: AnnotatedGroups | None = None, # the groups; None: those to learn from
              k: int = 15, # members of a group
             ) -> torch.Tensor: # (groups, k, components)
-        "Fifteen members of every group, other ones in every epoch; the features `train_decoder` asks for."
+        "The features of k members of every group, drawn anew in each epoch, for `train_decoder`."
         groups = (self.training if annotated is None else annotated).groups
         rows = [group[torch.randperm(len(group), generator=generator)[torch.arange(k) % len(group)]]
                 for group in groups]
@@ -427,7 +427,7 @@ def _threshold(captioner: model.Captioner, training_data: TrainingData) -> float
 def shares_words(text: str, # a phrase
                  annotations: Sequence[str], # phrases of one unit
                 ) -> bool:
-    "Whether at least half of the words, not counting 'of' and 'things', are among the annotators'."
+    "Whether annotators used at least half of its words, not counting 'of', 'things', 'areas', 'around'."
     own, used = ({word for one in some for word in one.lower().split()} - {'of', 'things', 'areas', 'around'}
                  for some in ([text], annotations))
     return bool(own) and 2 * len(own & used) >= len(own)

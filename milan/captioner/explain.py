@@ -120,7 +120,7 @@ def words(
     caption: str | None = None, # to explain; None: what the captioner says itself
     temperature: float | None = None, # λ; None: the captioner's own
 ) -> pd.DataFrame: # word, likelihood, lm, gain; runner_up and the same of it; attention_1 … attention_k
-    "Every word of a caption: its terms, the word it was preferred to, and what was looked at."
+    "Every word of a caption: its terms, the best other word for its position, and the attention."
     return table(read(captioner, shown, unit, caption=caption, temperature=temperature))
 
 # %% ../../nbs/07_captioner/19_explain.ipynb #11c8d2eb

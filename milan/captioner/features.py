@@ -200,7 +200,7 @@ _READING = 1 # to be raised when the arithmetic above changes
 
 def encoder_key(encoder: Encoder, # any
                ) -> str: # 16 digits
-    "Of all that an encoder's features depend on, except the images."
+    "A key of everything that an encoder's features depend on, except the images."
     projection = network_hash(encoder.projection) if encoder.projection is not None else None
     return fingerprint([_READING, type(encoder).__name__, encoder.layers, encoder.size,
                         network_hash(encoder.network), look_key(encoder), projection])
@@ -208,7 +208,7 @@ def encoder_key(encoder: Encoder, # any
 # %% ../../nbs/07_captioner/03_features.ipynb #dd7762a0
 def look_key(encoder: Encoder, # any
             ) -> str: # 16 digits
-    "Of what an encoder's transform makes of two images."
+    "A key of an encoder's transform, from its output for two images."
     side = encoder.size or 64
     looks = [torch.zeros(1, 3, side, side), torch.rand(1, 3, side, side,
                                                        generator=torch.Generator().manual_seed(0))]
@@ -217,7 +217,7 @@ def look_key(encoder: Encoder, # any
 
 def exemplars_key(exemplars: Any, # as given to `encode_exemplars`
                  ) -> str | None: # None for what is known by its pixels alone
-    "Of an exemplar set on disk, without reading it."
+    "The `fingerprint` that an exemplar set has, such as one on disk; no image is read."
     own = getattr(exemplars, 'fingerprint', None)
     return own if isinstance(own, str) and own else None
 

@@ -28,7 +28,7 @@ from .grammar import SILENT
 class Regions:
     "Many regions of many pictures."
     ids: torch.Tensor # (n,) picture numbers
-    masks: torch.Tensor # (n, SIDE, SIDE) bool
+    masks: torch.Tensor # (n, side, side) bool; side is SIDE, or that of generated scenes
     layer: torch.Tensor # (n,) number of the layer a region comes from
     qualities: torch.Tensor # (n, len(QUALITIES)) bool
 
@@ -132,7 +132,7 @@ def unit_groups(annotator: Annotator, # who names the regions
                 random: np.random.Generator, # how annotators waver
                 rounds: int = 1, # how often each unit is learnt, with three other annotators
                ) -> AnnotatedGroups:
-    "Every teaching unit's regions, less the held-out ones."
+    "Every teaching unit's regions, less the held-out ones; units with fewer than 12 left are skipped."
     usual, annotated = usual_by_layer(annotator, regions), AnnotatedGroups([], [], [])
     for unit in [*range(units)] * rounds:
         group = torch.arange(unit * members, (unit + 1) * members)

@@ -18,7 +18,7 @@ from ..config import MilanError
 from ..config import device as find_device
 from .clip import Clip, text_vectors, unit_vectors
 from .lm import LanguageModel
-from .model import Captioner, Descriptions, Output, SearchSettings, descriptions
+from .model import Captioner, Descriptions, Output, SearchSettings, captions_of, descriptions
 from .search import likelihood
 
 # %% ../../nbs/07_captioner/18_reranking.ipynb #37255b12
@@ -60,7 +60,7 @@ def rerank(captioner: Captioner, # what proposed
         tokens=best, scores=scores[:, 0], likelihood=terms.sum(1),
         lm=None if model is None else model.log_prob(best), attentions=attentions, beam_tokens=ids,
         beam_scores=scores, beam_likelihood=_sorted(output.beam_likelihood, order),
-        beam_lm=_sorted(output.beam_lm, order), captions=[captioner.vocabulary.caption(row) for row in best],
+        beam_lm=_sorted(output.beam_lm, order), captions=captions_of(captioner, best, terms.sum(1)),
         vocabulary=captioner.vocabulary, clip=cosine[:, 0], beam_clip=cosine,
         beam_captioner=_sorted(output.beam_scores, order)
     )

@@ -205,17 +205,17 @@ def search(decoder: Decoder, # p(d | E)
            strategy: str = 'rerank', # 'greedy', 'sample', 'beam' or 'rerank'
            temperature: float = .2, # λ, the weight of log p(d)
            beam_size: int = 50, # sentences to keep for 'beam' and 'rerank'
-           length: int = 15, # words at most
-           mi: bool = False, # subtract λ log p(word) at every word ('greedy', 'sample', 'beam')
-           original_scores: bool = False, # re-rank with the original's slip (see below)
+           length: int = 15, # words at most, the stop token included
+           mi: bool = False, # subtract λ log p(word | words so far) each time ('greedy', 'sample', 'beam')
+           original_scores: bool = False, # with the original's off-by-one error in log p(d)
            seed: int = 0, # for 'sample'
            rows: int = 2048, # sentences worked on at a time, bounds the memory
            grammar: torch.Tensor | None = None, # (states, vocabulary), from `next_states`; None: no limits
            progress: bool = False, # show a progress bar
           ) -> Found:
-    """Describe units from their features (paper, section 3.3).
+    """Describe units from their features (paper, section 3.4).
 
-    Every unit's result is its own, whatever the batch."""
+    The result for a unit does not depend on the other units of the call."""
     _check(strategy, lm, mi, beam_size, length, temperature)
     features = decoder.eval().check(features)
     lm = lm.eval() if lm is not None else None

@@ -143,8 +143,9 @@ def small_training_data(
 def examine(captioner: model.Captioner, # any
             training_data: TrainingData, # whose held-out groups it describes
            ) -> dict[str, float]: # by word; 'all' for all groups
-    """The share of held-out groups whose description has the word they were drawn for, or another of `TEXT`
-    where that is one."""
+    """The share of held-out groups whose description has the word they were drawn for.
+
+    The words of `TEXT` count as one word."""
     said = captioner.decode(training_data.draw(0, torch.Generator().manual_seed(0),
                                                training_data.held_out)).captions
     right: dict[str, list[bool]] = {'all': []}
@@ -225,7 +226,7 @@ def stamps_captioner(size: int = 112, # of the pictures, pixels; a multiple of 5
 def words_for(labelled: Labelled, # pictures of some kinds of things
               words: Sequence[frozenset[str]], # what people call each
               name: str, # of a class
-              share: float = .75, # of the pictures that a word was used for, which are of the class
+              share: float = .75, # of a word's pictures, at least this share must show the class
              ) -> list[str]: # commonest first; at least the class's own name
     "The words for a class: those that people use for its things and hardly for others."
     number = labelled.names.index(name)

@@ -376,7 +376,7 @@ def train_decoder(features: torch.Tensor | Draw, # (units, k, features), or a fu
                   weights: Sequence[Sequence[float]] | None = None, # one per annotation, ≥ 0; None: all 1
                   **settings: Any, # fields of `DecoderConfig`, by name
                  ) -> Trained:
-    "Train p(d | E) on features and annotations (paper, section 3.2 and appendix)."
+    "Train p(d | E) on features and annotations (paper, section 3.2 and appendix B)."
     config = DecoderConfig(**settings)
     data = split_annotations(annotations, vocabulary, validation, weights, config)
     first = _drawn(features, 0, torch.Generator().manual_seed(config.seed), len(annotations))

@@ -182,9 +182,11 @@ def own_settings(describer: 'Describer', # loaded
                  search: dict[str, Any], # options of a captioner; None: its own
                 ) -> list[Any]: # what distinguishes its folder from others of the same name
     "What a describer's folder is hashed by."
+    from milan.concepts.clip_teacher import ClipTeacher
     from milan.describers.registry import CaptionerDescriber
 
-    if isinstance(describer, CaptionerDescriber) or describer.name == 'concepts':
+    own_words = isinstance(getattr(describer, 'teacher', None), ClipTeacher)
+    if isinstance(describer, CaptionerDescriber) or (describer.name == 'concepts' and not own_words):
         return list(search.values())
     return [describer.settings()]
 

@@ -48,6 +48,9 @@ def train(what: What = 'stamps', # name, folder or key
     import milan.config
 
     demo = what in milan.TRAINED_HERE
+    if demo and seed:
+        raise milan.config.MilanError(f'the recipe {what} has a seed of its own: leave --seed out, or give'
+                                      ' `milan.captioner.demo.train` a recipe with another one')
     milan.config.seed_everything(seed)
     if not demo:
         out = out or milan.config.models_dir()/f'captioner-{Path(what).name}'

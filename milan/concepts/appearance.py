@@ -29,7 +29,7 @@ def derivative(maps: torch.Tensor, # (n, h, w)
                across: int = 0, # order of the derivative to the right, 0, 1 or 2
                down: int = 0, # order of the derivative downwards, 0, 1 or 2
               ) -> torch.Tensor: # (n, h, w)
-    "A smoothed derivative, in units of σ to the power of its order."
+    "A smoothed derivative, multiplied by σ to the power of its order."
     row, column = _kernel(sigma, across), _kernel(sigma, down)
     side = len(row) // 2
     padded = functional.pad(maps[:, None], (side,) * 4, mode='replicate')

@@ -42,6 +42,7 @@ class ClipTeacher:
     clip: Clip # frozen
     names: tuple[str, ...] # (classes,), what is looked for
     texts: torch.Tensor # (classes, dimension), of length 1: what CLIP makes of the names
+    prompt: str = '{}' # what the texts were made with
     layers: tuple[str, ...] = () # a CLIP has no layers that named clusters or item probes would read
 
     def read(self,
@@ -55,7 +56,7 @@ class ClipTeacher:
 
     def identity(self) -> list[str]: # the CLIP and its texts
         "What its readings depend on, for caches."
-        return [self.clip.name, network_hash(self.clip.model), *self.names]
+        return [self.clip.name, network_hash(self.clip.model), self.prompt, *self.names]
 
 # %% ../../nbs/08_concepts/12_clip_teacher.ipynb #fdc14f7d
 PROMPT = 'a photo of a {}.' # CLIP's own for ImageNet (Radford et al., 2021, section 3.1.4)
@@ -75,7 +76,8 @@ def load_clip_teacher(clip: Any, # a `Clip`, or a name or folder as in `captione
     if '{}' not in prompt:
         raise MilanError(f'the prompt {prompt!r} has no {{}} where the name goes')
     loaded = clip if isinstance(clip, Clip) else load(clip, device)
-    return ClipTeacher(loaded, names, text_vectors(loaded, [prompt.replace('{}', one) for one in names]))
+    texts = text_vectors(loaded, [prompt.replace('{}', one) for one in names])
+    return ClipTeacher(loaded, names, texts, prompt)
 
 # %% ../../nbs/08_concepts/12_clip_teacher.ipynb #12a90db5
 def read_words(words: str | Path | Sequence[str], # a UTF-8 text file with one a line, or the words themselves

@@ -132,7 +132,7 @@ class _Counts:
     rows: dict[frozenset[int], np.ndarray] = field(default_factory=dict)
 
     def row(self, names: frozenset[int]) -> np.ndarray: # int64 (concepts,)
-        "The positions of the conjunction of concepts with these names or numbers."
+        "The number of positions that the conjunction of these concepts has in common with each concept."
         if names not in self.rows:
             first, *others = sorted(names)
             images, bits = self.masks.of_row(first)

@@ -229,7 +229,7 @@ ITEMS: dict[str, tuple[Callable[[Pen], None], int]] = { # how it is drawn, most 
     'digits': (lambda pen: _write(pen, _DIGITS), 12), 'letters': (lambda pen: _write(pen, _LETTERS), 12),
     'lines of text': (lambda pen: _write(pen, _LETTERS, int(pen.random.integers(2, 5)), 9), 8),
 }
-PATTERNS = ('vertical stripes', 'horizontal stripes', 'checks', 'grids') # filters see these untrained, too
+PATTERNS = ('vertical stripes', 'horizontal stripes', 'checks', 'grids') # each fills the whole square
 
 # %% ../../nbs/08_concepts/10_items.ipynb #e90dc896
 def _colours(random: np.random.Generator) -> tuple[Colour, Colour]: # that differ
@@ -279,7 +279,7 @@ def _lit(item: Image.Image, random: np.random.Generator) -> np.ndarray: # float 
 def paste(picture: np.ndarray, # uint8 (height, width, 3); stays as it is
           kind: str, # one of `ITEMS`
           random: np.random.Generator, # decides place, size, and how it is drawn
-          box: tuple[int, int, int] | None = None, # left, top, side: where it may lie; None: everywhere
+          box: tuple[int, int, int] | None = None, # left, top, side; None: the largest, upper left
          ) -> tuple[np.ndarray, np.ndarray]: # uint8 (height, width, 3) and bool (height, width)
     "A picture with an item on it, and the item's mask."
     left, top, size = box or (0, 0, min(picture.shape[:2]))

@@ -128,7 +128,7 @@ class Masks(_Entries):
         return found
 
     def areas(self) -> np.ndarray: # int64 (rows,)
-        "The positions of each row over all images."
+        "The number of positions of each row, over all images."
         return np.bincount(self.row, count(self.bits), minlength=self.rows).astype(np.int64)
 
     def shares(self) -> np.ndarray: # float32 (images, rows), 0 … 1
@@ -147,7 +147,7 @@ def _check_same(first: Masks, second: Masks) -> None:
 def overlaps(first: Masks, # such as units
              second: Masks, # such as concepts, on the same images and of the same size
             ) -> np.ndarray: # int64 (rows of first, rows of second)
-    "Common positions over all images. Raises `MilanError` for different images or sizes."
+    "The number of common positions, over all images. Raises `MilanError` for different images or sizes."
     _check_same(first, second)
     found = np.zeros((first.rows, second.rows), np.int64)
     for image in range(first.images):
@@ -232,7 +232,7 @@ class Observed:
     masks: Masks # rows are units: where each is above its threshold
     peaks: np.ndarray # float32 (images, units), the largest activation on each image
     means: np.ndarray # float32 (images, units), the mean over positions
-    thresholds: np.ndarray # (units,) activation above which each is active, see `stats.thresholds`
+    thresholds: np.ndarray # (units,) activation above which each is active, see `exemplars.thresholds`
 
     def subset(self,
                images: np.ndarray, # numbers of images, or a bool for every image

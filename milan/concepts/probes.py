@@ -133,7 +133,7 @@ LEAST = .5 # average precision
 
 def train_probes(teacher: Teacher, # reads the layers
                  backgrounds: Sequence[np.ndarray], # uint8 (side, side, 3) each
-                 others: Sequence[np.ndarray], # backgrounds of other sources, for held-out pictures
+                 others: Sequence[np.ndarray], # backgrounds of other groups, for held-out pictures
                  layers: Sequence[str], # paths of the teacher's layers
                  count: int = 800, # pictures to learn from
                  held_out: int = 300, # pictures to measure average precision on

@@ -48,11 +48,11 @@ class Regions:
 
 # %% ../../nbs/08_concepts/08_sweep.ipynb #5e954b6b
 def first_of_sources(ids: np.ndarray, # numbers of pictures, best first
-                     groups: np.ndarray, # (pictures,) of str, the source of each picture
+                     groups: np.ndarray, # (pictures,) of str, the group of each picture
                      allowed: np.ndarray, # bool (pictures,): those that may be used
                      k: int, # at most so many
                     ) -> list[int]: # positions in `ids`
-    "The first k that are allowed and have different sources."
+    "The first k that are allowed and belong to different groups."
     found: dict[str, int] = {}
     for place, picture in enumerate(ids):
         if allowed[picture]:
@@ -62,12 +62,12 @@ def first_of_sources(ids: np.ndarray, # numbers of pictures, best first
     return list(found.values())
 
 
-def regions_of(found: Exemplars, # with more exemplars than k, so that k sources are among them
-               groups: Sequence[Any], # (pictures,) source of each picture
+def regions_of(found: Exemplars, # with more exemplars than k, so that k groups are among them
+               groups: Sequence[Any], # (pictures,) group of each picture
                allowed: np.ndarray, # bool (pictures,): the pictures that may be used
                k: int = 15, # regions of a unit
               ) -> Regions:
-    "The strongest exemplars that are allowed, one for each source."
+    "The strongest exemplars that are allowed, at most one of each group."
     names, pictures, masks = np.array([str(group) for group in groups]), [], []
     for layer in found.layers:
         ids, maps = found.ids(layer), found.masks(layer, SIDE).flatten(2).numpy()

@@ -111,7 +111,7 @@ def open_deb(file: IO[bytes], # an open .deb
 
 # %% ../../nbs/01_data/01_archives.ipynb #bc2b8a29
 _MOST_FILES = 100_000 # in an archive
-_MOST_SKIPPED = 50 # a tar archive is read up to this multiple of the bytes that are wanted
+_MOST_SKIPPED = 50 # a tar archive is read up to this multiple of `at_most` (of 100 MB if that is more)
 
 
 def unpack_tar(archive: tarfile.TarFile, # open for streaming
@@ -277,7 +277,7 @@ def pack_zip(path: str | Path, # the archive, a new file
     return path
 
 # %% ../../nbs/01_data/01_archives.ipynb #2d25963a
-_TORCH = bytes.fromhex('6cfc9c46f9206aa85019') # starts the files of older torch versions
+_TORCH = bytes.fromhex('6cfc9c46f9206aa85019') # magic number near the start of files of older torch versions
 
 
 def _check_zip(file: Path) -> None:

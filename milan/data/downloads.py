@@ -48,7 +48,7 @@ def is_web(address: str) -> bool:
 
 
 def is_local(address: str) -> bool:
-    "Whether the host of an address is this machine."
+    "Whether the host of a web address is 127.0.0.1, this machine."
     return is_web(address) and urllib.parse.urlsplit(address).hostname == '127.0.0.1'
 
 # %% ../../nbs/01_data/02_downloads.ipynb #7ccf37f5
@@ -62,13 +62,13 @@ def is_on_hub(address: str) -> bool:
 
 
 def hub_endpoint() -> str: # without a slash at its end
-    "The address of the hub: `$HF_ENDPOINT`, or the library's. Raises `MilanError` where it is not installed."
+    "Address of the Hugging Face hub: `$HF_ENDPOINT` or the default. Raises `MilanError` without the library."
     with extra('hub'):
         from huggingface_hub import constants
     return (os.environ.get('HF_ENDPOINT') or constants.ENDPOINT).rstrip('/')
 
 
-def hub_address(name: str, # for which `is_on_hub` holds; no revision: the newest
+def hub_address(name: str, # 'hf:user/name/path@revision'; without a revision: the branch main
                ) -> str:
     "The web address of a file on the hub. Raises `MilanError` for another text."
     found = _ON_HUB.fullmatch(name)
@@ -239,7 +239,7 @@ def begin_partial(partial: PartialDownload, # its bytes are removed
     partial.remove()
     tag = headers.get('ETag') or ''
     with atomic(partial.notes) as beside:
-        # weak tags may change
+        # a weak tag does not promise equal bytes
         beside.write_text(json.dumps({'address': address, 'etag': '' if tag.startswith('W/') else tag,
                                       'modified': headers.get('Last-Modified') or '', 'total': total}))
 

@@ -65,10 +65,8 @@ class Source(StrictModel):
     sha256: Hash | None                     # None: the first copy is trusted
     unpack: Literal['none', 'deb', 'tar', 'zip']
     size: _Bytes | None = None              # of the download; None: unknown
-    # limit for a download of unknown size; None: the limit of the part
-    at_most: _Bytes | None = None
-    # Debian's or Python's
-    package: Annotated[str, Field(pattern='^[A-Za-z0-9_][A-Za-z0-9_.+-]*$')] | None = None
+    at_most: _Bytes | None = None           # limit for a download of unknown size; None: that of the part
+    package: Annotated[str, Field(pattern='^[A-Za-z0-9_][A-Za-z0-9_.+-]*$')] | None = None # of apt or Python
     version: Annotated[str, Field(pattern='^[A-Za-z0-9][A-Za-z0-9.+:~-]*$')] | None = None
     distribution: _Text | None = None       # name of the Python package for pip
     member: SafePath | None = None          # a file in the Python package
@@ -111,10 +109,8 @@ class Manifest(StrictModel):
     homepage: _Address
     parts: Annotated[list[Part], Field(min_length=1, max_length=100)]
     store: Literal['data', 'models'] = 'data'
-    # below the data or models folder; None: a folder with the asset's name
-    place: _Place | None = None
-    # the file of the asset that `fetch` returns; None: the asset's place
-    result: SafePath | None = None
+    place: _Place | None = None             # below the data or models folder; None: the asset's name
+    result: SafePath | None = None          # the file in it that `fetch` returns; None: the place itself
     instead: _Text | None = None            # what to do without the asset
 
     @model_validator(mode='after')
@@ -186,7 +182,7 @@ def is_file(manifest: dict[str, Any], # from `load`
 
 
 def folder_of(name: str, # one of `names()`
-             ) -> Path: # for networks and captioners the weights file
-    "The place of an asset."
+             ) -> Path: # a file if the asset is one file, such as weights; else a folder
+    "The place where an asset is stored."
     manifest = load(name)
     return store_of(manifest)/manifest.get('place', name)

@@ -37,7 +37,8 @@ def _fetch_from(source: dict[str, Any], name: str, part: dict[str, Any], target:
                 options: FetchOptions) -> str:
     "Fetch, check and unpack one source into `target`; returns the sha256 of the file."
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        file = get_file({'at_most': part['at_most'], **source}, Path(scratch), options)
+        limited = source | {'at_most': source.get('at_most') or part['at_most']}
+        file = get_file(limited, Path(scratch), options)
         require_no_page(file)
         sha256, trusted = check_hash(file, source, name)
         size, origin = file.stat().st_size, _origin(source, file, Path(scratch), options)

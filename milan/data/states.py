@@ -70,7 +70,7 @@ def base_of(manifest: dict[str, Any], # from `load`
 
 def identity(manifest: dict[str, Any], # from `load`
             ) -> str:
-    "A hash of what decides the asset's files; the limits of downloads do not."
+    "A hash of all parts and their sources, without the download limits of sources (`at_most`)."
     parts = [{**part, 'sources': [{key: value for key, value in source.items() if key != 'at_most'}
                                   for source in part['sources']]} for part in manifest['parts']]
     return fingerprint(parts)

@@ -28,8 +28,8 @@ from .choice import Choice, Combination, Evidence, beyond_usual, combine, decide
 @dataclass
 class Halves:
     "Where each picture comes from, and which part of the evidence it belongs to."
-    groups: list[str] # (pictures,) the source: an object, or a photograph
-    sources: list[str] # (pictures,) the set, such as 'stamps'
+    groups: list[str] # (pictures,) what each shows: an object, or the photograph that it is cropped from
+    sources: list[str] # (pictures,) the data set that each comes from, such as 'stamps'
     part: np.ndarray # int (pictures,): 0 and 1 discovery, 2 and 3 held out
 
     @property
@@ -38,12 +38,12 @@ class Halves:
         return self.part >= 2
 
 
-def halves_of(images: Any, # map-style data set; an `ImageSet` knows its sources
-              groups: Sequence[Any] | None = None, # (images,) sources; None: as the set says, or all differ
-              sources: Sequence[Any] | None = None, # (images,) sets; None: as the set says, or one
-              seed: int = 0, # of the deal
+def halves_of(images: Any, # map-style data set; the table of an `ImageSet` has groups and sources
+              groups: Sequence[Any] | None = None, # (images,) names; None: of the table, or all differ
+              sources: Sequence[Any] | None = None, # (images,) names; None: of the table, or all the same
+              seed: int = 0, # of the random assignment
              ) -> Halves:
-    "Assign sources to quarters. Raises `MilanError` where there are too few to measure a correlation."
+    "Assign groups to quarters. Raises `MilanError` where there are too few to measure a correlation."
     table = getattr(images, 'table', None)
     groups = (range(len(images)) if table is None else table['group']) if groups is None else groups
     sources = ([''] * len(images) if table is None else table['set']) if sources is None else sources
@@ -54,7 +54,7 @@ def halves_of(images: Any, # map-style data set; an `ImageSet` knows its sources
     return Halves(names, [str(source) for source in sources], parts(names, seed=seed))
 
 
-LEAST = 40 # sources; ten in each quarter
+LEAST = 40 # groups; ten in each quarter
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #13f293c2
 @dataclass
@@ -67,7 +67,7 @@ class Recorded:
 def recorded_units(found: Exemplars, # made with keep_maxima=True
                    halves: Halves, # of the same pictures
                    k: int = 15, # regions of a unit
-                  ) -> Recorded: # with regions of the discovery half, at most one from each source
+                  ) -> Recorded: # with regions of the discovery half, at most one of each group
     "Activations and regions of units. Raises `MilanError` for other pictures, or exemplars without maxima."
     activations = {layer: np.asarray(found.maxima(layer)) for layer in found.layers}
     for values in activations.values():
@@ -128,7 +128,7 @@ def assess_layer(name: str, # of the layer
 def intervals(layer: Layer, # any
               options: Candidates, # all concepts
               halves: Halves, # of the pictures
-              seed: int = 0, # of the bootstrap over sources
+              seed: int = 0, # of the bootstrap over groups
              ) -> tuple[np.ndarray, np.ndarray]: # (units,) lower and upper ends
     "95 % intervals of the held-out correlations with the concepts that units are named by."
     out, own = halves.out, options.values[:, layer.concepts]

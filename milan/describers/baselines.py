@@ -19,7 +19,7 @@ from ..evaluation.text import clean
 def constant(units: pd.DataFrame, # columns layer, unit
              references: Sequence[Sequence[str]], # (n,) lists of texts, such as others' annotations
             ) -> pd.DataFrame: # layer, unit, description, score
-    "The most common reference text for every unit; its score is the share of references that contain it."
+    "The most common reference text for every unit; its score is the share of lists that contain it."
     text = most_frequent(references)
     share = np.mean([text in [clean(one) for one in unit] for unit in references])
     return units[['layer', 'unit']].assign(description=text, score=float(share))

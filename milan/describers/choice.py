@@ -30,7 +30,7 @@ def evidence(activations: np.ndarray, # float (pictures, units) of one layer, al
              sources: Sequence[Any], # (pictures,) the set each picture comes from
              part: np.ndarray, # int (pictures,): 0 and 1 discovery, 2 and 3 held out, from `images.parts`
             ) -> Evidence:
-    "How well each concept correlates with each unit, beyond source and layer."
+    "How well each concept correlates with each unit, beyond what data set and layer explain."
     known = covariates(activations, sources)
 
     def _on(rows: np.ndarray) -> np.ndarray: # bool (pictures,)
@@ -39,12 +39,12 @@ def evidence(activations: np.ndarray, # float (pictures, units) of one layer, al
     return Evidence(_on(part < 2), np.minimum(_on(part == 0), _on(part == 1)), _on(part >= 2))
 
 # %% ../../nbs/10_describers/05_choice.ipynb #83818157
-FEW = 20 # units that never show the concept, as if they were in the layer, too
+FEW = 20 # units with a share of 0 that are added to each layer
 
 
 def beyond_usual(share: np.ndarray, # float (units, concepts) of one layer: regions that show the concept
                 ) -> np.ndarray: # float (units, concepts), 0 … 1
-    "The share of regions minus the mean share of the layer's other units."
+    "The share of regions minus the mean share of the layer's other units and `FEW` with a share of 0; 0 … 1."
     others = share.sum(0) - share
     return np.clip(share - others / (len(share) - 1 + FEW), 0, 1)
 

@@ -48,7 +48,7 @@ class _Looker: # reads whole pictures, in the place of a teacher
     clip: Clip
 
     def read(self,
-             pictures: torch.Tensor, # (n, 3, height, width), bytes
+             pictures: torch.Tensor, # (n, 3, height, width), floats in [0, 1]
             ) -> torch.Tensor: # (n, dimension, 1, 1)
         "CLIP's vector of each picture."
         return image_vectors(self.clip, pictures).float().cpu()[:, :, None, None]

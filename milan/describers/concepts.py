@@ -112,8 +112,8 @@ class ConceptsDescriber:
     teacher: Teacher | ClipTeacher | None = None # None: only what needs none
     clusters: Mapping[str, Clusters] | None = None # family → clusters of the teacher's features
     probes: Probes | None = None # of drawn items, in the teacher's features
-    groups: Sequence[Any] | None = None # (images,) sources; None: as the images' table says, or all differ
-    sources: Sequence[Any] | None = None # (images,) sets; None: as the images' table says, or one
+    groups: Sequence[Any] | None = None # (images,) as in `halves_of`: what each image shows
+    sources: Sequence[Any] | None = None # (images,) as in `halves_of`: the data set that each comes from
     rules: Mapping[str, Rule] | None = None # by family: what a name must hold up to; None: the usual
     k: int = 15 # regions of a unit
     seed: int = 0 # of the halves and of intervals

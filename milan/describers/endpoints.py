@@ -26,10 +26,10 @@ def _key() -> str: # servers on one's own machine need none, and the client want
 
 
 def without_key(text: str, # from a server
+                key: str, # that the client sends; 'none': no key
                ) -> str:
     "The text without the key."
-    key = os.environ.get('OPENAI_API_KEY', '')
-    return text.replace(key, HIDDEN) if key else text
+    return text if key == 'none' else text.replace(key, HIDDEN)
 
 
 def checked_address(url: str, # http(s)://HOST[:PORT]/PATH
@@ -113,34 +113,35 @@ def _messages(question: PictureQuestion) -> list[dict[str, Any]]:
     return [{'role': 'user', 'content': [*pictures, {'type': 'text', 'text': question.text}]}]
 
 
-def _reason(error: Exception) -> str: # one line, without the key
+def _reason(error: Exception, key: str) -> str: # one line, without the key
     cause = f' {error.__cause__}' if error.__cause__ else ''
-    return without_key(' '.join(f'{type(error).__name__}: {error}{cause}'.split()))[:300]
+    return without_key(' '.join(f'{type(error).__name__}: {error}{cause}'.split()), key)[:300]
 
 
 def _reply(endpoint: Endpoint, question: PictureQuestion) -> ModelReply:
     from openai import APIError, AuthenticationError, NotFoundError, PermissionDeniedError
 
+    key = endpoint.client.api_key
     try:
         body = {'model': endpoint.model, 'messages': _messages(question), **_options(endpoint)}
         done = endpoint.client.post('/chat/completions', body=body, cast_to=object) # no models: 2 ms less
     except (AuthenticationError, PermissionDeniedError, NotFoundError) as error:
-        raise MilanError(f'{endpoint.address} refuses {endpoint.name} ({_reason(error)}): correct the name of'
-                         ' the model, the address, or the key in OPENAI_API_KEY') from None
+        raise MilanError(f'{endpoint.address} refuses {endpoint.name} ({_reason(error, key)}): correct the'
+                         ' name of the model, the address, or the key in OPENAI_API_KEY') from None
     except APIError as error:
-        raise Unanswered(f'no reply from {endpoint.address} ({_reason(error)})') from None
+        raise Unanswered(f'no reply from {endpoint.address} ({_reason(error, key)})') from None
     except ValueError: # a body that is not JSON
         return ModelReply('')
-    return _read(done)
+    return _read(done, key)
 
 # %% ../../nbs/10_describers/14_endpoints.ipynb #1bec5d0e
-def _read(done: Any) -> ModelReply: # of what the client makes of a body
+def _read(done: Any, key: str) -> ModelReply: # of what the client makes of a body
     try:
         text, usage = done['choices'][0]['message'].get('content') or '', done.get('usage') or {}
         tokens = usage.get('prompt_tokens') or 0, usage.get('completion_tokens') or 0
     except (AttributeError, IndexError, KeyError, TypeError):
         text, tokens = str(done)[:2000], (0, 0)
-    return ModelReply(without_key(str(text)), tokens)
+    return ModelReply(without_key(str(text), key), tokens)
 
 # %% ../../nbs/10_describers/14_endpoints.ipynb #67075ed9
 def require_server(endpoint: Endpoint, # any
@@ -148,10 +149,11 @@ def require_server(endpoint: Endpoint, # any
     "Raise `MilanError` before hours of work if no server answers. No question is asked."
     from openai import APIConnectionError, APIError
 
+    key = endpoint.client.api_key
     try:
         endpoint.client.with_options(max_retries=1, timeout=20).models.list()
     except APIConnectionError as error:
-        raise MilanError(f'no server answers at {endpoint.address} ({_reason(error)}); start it, or correct '
-                         'the address') from None
+        raise MilanError(f'no server answers at {endpoint.address} ({_reason(error, key)}); start it, or '
+                         'correct the address') from None
     except (APIError, ValueError): # it answers, but lists no models
         return

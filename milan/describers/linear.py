@@ -42,8 +42,8 @@ class LinearExplanation(NamedTuple):
 def fit_linear(activations: np.ndarray, # float (pictures, units)
                values: np.ndarray, # float (pictures, concepts)
                most: int = 10, # concepts of a unit, as in the original
-               gain: float = .01, # by which each must shorten the residual, in lengths of the unit
-               pool: int = 100, # concepts that a unit's are chosen among
+               gain: float = .01, # by which each must shorten the residual, as a share of the unit's length
+               pool: int = 100, # most correlated concepts, among which a unit's are chosen
               ) -> list[LinearExplanation]: # (units,); without concepts where none helps
     "Sparse non-negative sums of concepts (Oikarinen and Weng, 2024, section 3)."
     means, middle = values.mean(0), activations.mean(0)
@@ -210,7 +210,7 @@ def _said(pairs: Mapping[str, pd.Series], count: int) -> list[str]: # '0.7 red +
 def read_linear(path: str | Path, # a file, or a folder of <layer>.csv
                 layer: str | None = None, # of a single file; None: its column layer, or else its name
                ) -> pd.DataFrame: # layer, unit, description, score (a correlation), weight0, concept0 …
-    "Read Linear Explanations' files; `concept7` is '' where a unit has fewer. Raises `MilanError`."
+    "Read Linear Explanations' files; missing concepts are ''. Raises `MilanError` for a malformed file."
     files = sorted(Path(path).glob('*.csv')) if Path(path).is_dir() else [Path(path)]
     if not files or not files[0].is_file():
         raise MilanError(f'{path} is neither a file of Linear Explanations nor a folder with some')

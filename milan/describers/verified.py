@@ -94,7 +94,7 @@ def evidence_of(table: pd.DataFrame, # layer, unit, description; a row at most f
 @dataclass
 class Verified:
     "A describer's candidates, chosen by evidence. `describers.load('verified:…', images=…)` makes one."
-    describer: Any # with `candidates`, as captioners have; or any: what it says is the only candidate
+    describer: Any # with `candidates`, as captioners have; else its description is the only candidate
     concepts: ConceptsDescriber # measures the pictures
     name: str = field(default='', init=False)
 
@@ -103,7 +103,7 @@ class Verified:
 
     def shown(self,
               exemplars: Exemplars, # best with k=45
-             ) -> Exemplars: # of the discovery half where there are enough, one of each source
+             ) -> Exemplars: # of the discovery half where there are enough, one of each group
         "The exemplars that it is shown."
         halves = self.concepts.halves
         return exemplars.distinct(halves.groups, self.concepts.k, ~halves.out)

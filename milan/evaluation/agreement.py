@@ -71,7 +71,7 @@ def _candidates(references: Sequence[Sequence[str]], number: int) -> list[str]:
     return [text for items in ranked for text, _ in items[:number // 2]]
 
 # %% ../../nbs/09_evaluation/04_agreement.ipynb #627cc07d
-def best_constant(references: Sequence[Sequence[str]], # (units,) lists of texts, not of the table's units
+def best_constant(references: Sequence[Sequence[str]], # (units,) lists of texts, of units that are not scored
                   name: str = 'word_f1', # measure to maximise, one of `MEASURES`
                   over: str = 'best', # 'best' of the references, or their 'mean'
                   candidates: int = 40, # how many frequent texts and words are tried
@@ -92,7 +92,7 @@ def most_frequent(references: Sequence[Sequence[str]], # (units,) lists of texts
     return min(texts, key=lambda text: (-texts[text], len(text), text))
 
 # %% ../../nbs/09_evaluation/04_agreement.ipynb #dabdda10
-def bag_constant(references: Sequence[Sequence[str]], # (units,) lists of texts, not of the table's units
+def bag_constant(references: Sequence[Sequence[str]], # (units,) lists of texts, of units that are not scored
                  name: str = 'word_f1', # measure to maximise, one of `MEASURES`
                  over: str = 'best', # 'best' of the references, or their 'mean'
                  longest: int = 4, # words in the bag, at most

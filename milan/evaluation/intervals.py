@@ -39,7 +39,7 @@ def bootstrap(table: np.ndarray, # (units,) or (units, columns): what is average
 @dataclass(frozen=True)
 class Scores:
     "One measure over units: each unit's score, the overall value, and the interval of that value."
-    values: np.ndarray # (units,), each between 0 and 1
+    values: np.ndarray # (units,), 0 … 1; differences and rescaled BERTScores may be negative
     value: float # the mean of `values`; for BLEU the corpus score
     table: np.ndarray # (units, …): what the bootstrap averages over units
     statistic: Callable[[np.ndarray], float] = float # maps that average to `value`

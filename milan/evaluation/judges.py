@@ -265,7 +265,7 @@ def concept_judge(images: Any, # map-style data set that the questions are about
 # %% ../../nbs/09_evaluation/15_judges.ipynb #ecb762fe
 class ClipTexts:
     "Where descriptions hold, by a CLIP's vectors of items."
-    candidates: list[str] = [] # of its intruders it asks no concepts
+    candidates: list[str] = [] # none: intruders are found by vectors, not by concepts
 
     def __init__(self,
                  clip: Clip, # reads the texts

@@ -106,9 +106,11 @@ def ask(judge: Judge, # who answers
         workers: int = 1, # questions at a time, for judges that wait for a server
         progress: bool = False, # show a bar
        ) -> pd.DataFrame: # a row for each picture of each question
-    """All answers of a judge: columns layer, unit, kind, question, description, picture, activation, decile,
-    belongs (the right answer), probability (that it belongs), prediction, answered. Units without a
-    description are asked about intruders only. Raises `MilanError` if the table describes none of them."""
+    """All answers of a judge, one row for each picture.
+
+    Columns are layer, unit, kind, question, description, picture, activation, decile, belongs (the right
+    answer), probability (that it belongs), prediction and answered. For units without a description, only
+    intruder questions are asked. Raises `MilanError` if no unit has a question that can be asked."""
     texts = _texts(table)
     some = [(one, texts.get((one.layer, one.unit), '')) for one in asked]
     some = [(one, text) for one, text in some if text or one.kind == 'intruder']

@@ -98,7 +98,7 @@ def formula_of(description: str, # description of a unit
 @dataclass
 class Predicted:
     "Where some descriptions hold."
-    shares: np.ndarray # float (images, descriptions): covered share of the image, or similarity
+    shares: np.ndarray # float (images, descriptions): covered share, similarity or standard deviations
     present: np.ndarray # bool (images, descriptions): the description holds somewhere in the image
     known: np.ndarray # bool (descriptions,): the description could be read
     masks: Masks | None = None # rows are descriptions; None where no regions are known

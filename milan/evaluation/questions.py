@@ -50,11 +50,11 @@ def choose_pictures(maxima: np.ndarray, # (pictures,) the unit's maximum on each
                   random.permutation(others)[:DECILES * each])
 
 # %% ../../nbs/09_evaluation/14_questions.ipynb #85fc5332
-def one_of_each(groups: Sequence[Any], # (pictures,) the source of each picture
+def one_of_each(groups: Sequence[Any], # (pictures,) the group of each picture
                 allowed: np.ndarray | None = None, # bool (pictures,), such as the held-out ones; None: all
                 seed: int = 0, # of the draw
                ) -> np.ndarray: # bool (pictures,)
-    "At most one picture of each source, at random."
+    "At most one picture of each group, at random."
     kept, seen = np.zeros(len(groups), bool), set()
     for picture in np.random.default_rng(seed).permutation(len(groups)):
         if (allowed is None or allowed[picture]) and groups[picture] not in seen:
@@ -223,7 +223,7 @@ def questions(found: Exemplars, # made with keep_maxima=True
               each: int = 5, # pictures of each decile
               size: int = 5, # pictures in a question, at least 3
               weakest: float = .5, # share of the inactive pictures that others are drawn from; 1: all
-              seed: int = 0, # of all draws; of other units, only marks of intruders depend
+              seed: int = 0, # of all draws; the choice of units changes only intruders' marks
               **settings: Any, # of `observe`: layers (where they have readouts), batch_size, device, quiet
              ) -> list[Question]: # of units with enough pictures, in their order
     "Questions about units. Raises `MilanError` for exemplars without maxima, or an unknown kind."

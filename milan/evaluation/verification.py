@@ -239,7 +239,7 @@ def _summary(name: str, row: _Row, half: _Half, measures: Sequence[str], groups:
     return found
 
 
-def verify(descriptions: pd.DataFrame | Mapping[str, pd.DataFrame], # layer, unit, description; or by name
+def verify(descriptions: pd.DataFrame | Mapping[str, pd.DataFrame], # a table, or tables by describer
            observed: Observed, # these units, on images that the predictor knows
            predictor: Predictor, # of the same images
            held_out: np.ndarray, # bool (images,): used for scoring only

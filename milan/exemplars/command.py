@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
@@ -63,7 +63,7 @@ def load_inputs(network: str, # a key, as in `milan networks`
                 skip_broken: bool = False, # leave out pictures that cannot be read, and list them
                 trust: bool = False, # run the function that a network file names
                ) -> tuple[Network, Any]: # the network; a map-style data set
-    "Load both, the first of several processes first. Raises `MilanError` for what cannot be found."
+    "Load a network and images; of several processes, one goes first. Raises `MilanError` for unknown names."
     place = find_device(device)
     check_images(images) # before weights are downloaded
     seed_everything(seed) # random weights are the same in every process, and next time
@@ -162,15 +162,18 @@ def find(network: str, # a key, as in `milan networks`
                 typer.echo(f'in the published layout: {found.export()}')
 
 # %% ../../nbs/05_exemplars/13_command.ipynb #d1b494e9
-_TYPES = {'dictionary': Path, 'drop_tokens': int, 'size': int, 'out': Path} # of options without a default
+def _first_type(annotation: Any) -> Any: # `int` of `Annotated[int | None, …]`
+    parts = get_args(annotation)
+    return _first_type(parts[0]) if parts else annotation
 
 
-def _option(name: str, default: Any) -> dict[str, Any]: # the arguments of `add_argument`
-    if default is False:
+def _option(parameter: inspect.Parameter) -> dict[str, Any]: # the arguments of `add_argument`
+    if parameter.default is False:
         return {'action': 'store_true'}
-    if name in ('layers', 'units'):
+    if parameter.name in ('layers', 'units'):
         return {'action': 'append'}
-    return {'type': _TYPES.get(name, str) if default is None else type(default), 'default': default}
+    kind = _first_type(parameter.annotation) if parameter.default is None else type(parameter.default)
+    return {'type': kind, 'default': parameter.default}
 
 # %% ../../nbs/05_exemplars/13_command.ipynb #631c65dd
 def arguments() -> argparse.ArgumentParser:
@@ -183,8 +186,7 @@ def arguments() -> argparse.ArgumentParser:
         if parameter.default is inspect.Parameter.empty:
             parser.add_argument(name)
         elif name != 'masks':
-            options = _option(name, parameter.default)
-            parser.add_argument(f'--{name.replace("_", "-")}', *short, **options)
+            parser.add_argument(f'--{name.replace("_", "-")}', *short, **_option(parameter))
     return parser
 
 

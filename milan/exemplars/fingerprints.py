@@ -81,7 +81,7 @@ def _code(value: Any, depth: int) -> Any: # of a function, a method, a partial c
 # %% ../../nbs/05_exemplars/05_fingerprints.ipynb #935d3a6f
 def readout_hash(readout: Any, # a function, a module, a method, another callable, or None
                 ) -> str: # 16 digits; empty for None
-    "Of a piece of code and the values it uses."
+    "A hash of a piece of code and of the values it uses."
     return '' if readout is None else hashlib.sha256(repr(_source(readout)).encode()).hexdigest()[:16]
 
 # %% ../../nbs/05_exemplars/05_fingerprints.ipynb #515daefb
@@ -97,7 +97,7 @@ def _settings(part: nn.Module) -> Any: # of a module, apart from its weights
 # %% ../../nbs/05_exemplars/05_fingerprints.ipynb #b0c578ee
 def network_hash(module: nn.Module, # any
                 ) -> str: # 16 digits
-    "Of everything that its output depends on, except functions that it calls by name."
+    "A hash of everything that a module's output depends on; functions that it calls count by name only."
     digest = hashlib.sha256(_printed(module).encode())
     for name, value in [*module.state_dict().items(), *module.named_buffers()]:
         digest.update(name.encode())
@@ -124,7 +124,7 @@ def transform_hash(transform: Callable[[Any], Any], # as given to `prepared`
                    batches: Sequence[Any], # a few batches, from `stack`
                    device: torch.device | str = 'cpu', # where the transform works
                   ) -> str: # 16 digits
-    "Of a transform's output for some images."
+    "A hash of a transform's output for some images."
     made = [_outline(prepared(batch, transform, device)) for batch in batches]
     return hashlib.sha256(repr(made).encode()).hexdigest()[:16]
 
@@ -143,7 +143,7 @@ def images_hash(images: Any, # map-style data set
                 latents: bool = False, # whether the items are a generator's
                 quiet: bool = True, # no progress bar
                ) -> str: # 16 digits, or the data set's own `fingerprint`
-    "Of a data set, without reading all of it where it declares what it holds."
+    "A hash of a data set; not all of it is read if it declares what it holds."
     known = getattr(images, 'fingerprint', None)
     if isinstance(known, str) and known:
         return known

@@ -213,7 +213,7 @@ def size_of(inputs: Any, # from `prepared`
     return (found[0][2], found[0][3]) if found else None
 
 
-def dtype_of(module: nn.Module, # any
-            ) -> torch.dtype:
+def dtype_of(module: nn.Module, # with or without weights
+            ) -> torch.dtype: # of the first floating-point weight; float32 where there is none
     "The precision of a network's weights."
     return next((value.dtype for value in module.parameters() if value.is_floating_point()), torch.float32)

@@ -381,7 +381,7 @@ def of_different_sources(layer: StoredLayer, # stays as it is; with ids
                          k: int, # images per unit
                          first: np.ndarray | None = None, # bool (images,): taken before all others
                         ) -> StoredLayer:
-    "The k best images of each unit, one from each source; then, where sources run out, the next best."
+    "Each unit's k best images from different sources, filled up with the next best; by activation."
     if layer.ids is None:
         raise MilanError(f'{layer.folder} holds images and masks only, and no ids.csv: their sources are '
                          'unknown')

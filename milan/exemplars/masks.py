@@ -74,10 +74,10 @@ _Size = Annotated[int | None, typer.Option(
 
 @dataclass(frozen=True)
 class MaskRule:
-    "How masks are made from maps (section 3.1). Raises `MilanError` for values that cannot be."
+    "How masks are made from maps (section 3.1). Raises `MilanError` for invalid values."
     quantile: _Quantile = .99 # of a unit's activations, as its threshold; between 0 and 1
     borders: _Borders = 'zeros' # padding mode of the maps: 'zeros' as in the original, or 'replicate'
-    size: _Size = None # shorter side of images and masks as read, pixels; None: as stored
+    size: _Size = None # shorter side of images and masks, pixels; None: as stored (commands: the network's)
 
     def __post_init__(self) -> None:
         require_borders(self.borders)
@@ -95,16 +95,16 @@ PAPER_RULE = MaskRule()
 _ALWAYS = ('quantile', 'borders', 'size')
 
 
-def rule_fields(rule: MaskRule, # any
+def rule_fields(rule: MaskRule, # to be saved
                ) -> dict[str, Any]: # name → value
-    "What is written down about a rule."
+    "The fields of a rule as they are saved."
     return {field.name: value for field in fields(rule)
             if (value := getattr(rule, field.name)) != field.default or field.name in _ALWAYS}
 
 
 def read_rule(about: Mapping[str, Any], # from `rule_fields`; may hold more
              ) -> MaskRule: # with defaults where `about` says nothing
-    "The rule that was written down. Raises `MilanError` for values that cannot be."
+    "The rule that was saved. Raises `MilanError` for invalid values."
     return MaskRule(**{field.name: about[field.name] for field in fields(MaskRule) if field.name in about})
 
 # %% ../../nbs/05_exemplars/01_masks.ipynb #fa4d7a2f
@@ -112,7 +112,7 @@ def mask_of(maps: torch.Tensor,           # (k, h, w) one unit's maps
             quantile: float,              # the unit's quantile
             threshold: float,             # from `thresholds`; below the quantile if the unit saturates
             size: tuple[int, int],        # height and width of the result, pixels
-            rule: MaskRule = PAPER_RULE,  # its quantile is the one given, its size the one given
+            rule: MaskRule = PAPER_RULE,  # for its padding mode; its quantile and size aren't read
            ) -> torch.Tensor:             # (k, height, width) bool
     "Where the enlarged maps exceed the threshold (section 3.1)."
     if threshold < quantile: # saturated: interpolation would nowhere reach the maximum again
@@ -123,7 +123,7 @@ def mask_of(maps: torch.Tensor,           # (k, h, w) one unit's maps
 def resized(images: torch.Tensor, # (k, 3, height, width) in [0, 1]
             size: int | None,     # shorter side of the result, pixels; None: unchanged
            ) -> torch.Tensor:     # (k, 3, height, width) in [0, 1]
-    "Images enlarged by whole pixels, as in the original, or reduced with smoothing."
+    "Images enlarged by nearest neighbour, as in the original, or reduced with antialiasing."
     shape = tuple(images.shape[2:])
     if size is None or size == min(shape):
         return images

@@ -139,7 +139,7 @@ def _reading(found: Exemplars, layer: str) -> list[object]:
 
 
 def _close(before: Exemplars, layer: str, after: Exemplars, to: str) -> np.ndarray:
-    "Correlations of two layers. Units that two describers have described are the same: no maxima are needed."
+    "Correlations of two layers; 1 or 0, without maxima, where network, layer and pictures are the same."
     reading = _reading(before, layer)
     if None not in reading and reading == _reading(after, to):
         return np.equal.outer(before.unit_numbers(layer), after.unit_numbers(to)).astype(float)

@@ -143,7 +143,7 @@ def push_exemplars(found: Any, # an `Exemplars`
                    token: str | None = None, # None: HF_TOKEN, or that of `hf auth login`
                    annotations: pd.DataFrame | None = None, # layer, unit, summary
                   ) -> str: # 'hf:user/name@commit', or the folder; both for `Exemplars.open`
-    "Write a set as Parquet, WebP and PNG. Raises `MilanError` for one that no one could use."
+    "Write a set as Parquet, WebP and PNG. Raises `MilanError` for a set with neither pictures nor ids."
     hub = is_hub(place)
     credits = None if images is None else credits_of(found, images)
     if not (wanted := pictures_wanted(found, pictures, credits)):

@@ -40,7 +40,7 @@ class Sampling:
     "How many activations a running quantile looks at. Raises `MilanError` for values out of range."
     quantile: float # between 0 and 1
     rows: int       # of the whole stream, over all that are merged
-    budget: int     # samples of one unit up to which the quantile is exact
+    budget: int     # samples wanted of one unit; with no more activations than that, the quantile is exact
     seed: int       # of the draws beyond the budget
     body: int       # samples of one unit in the body, at least 1
 
@@ -190,12 +190,12 @@ class _Columns: # a table that grows by columns, with the likely room from the s
 
 # %% ../../nbs/05_exemplars/03_quantiles.ipynb #42ecd807
 class RunningQuantile:
-    "A quantile of each unit's activations, and roughly all others, from one pass over maps."
+    "A quantile of each unit's activations, and estimates of all other quantiles, from one pass over maps."
 
     def __init__(self,
-                 quantile: float,       # between 0 and 1; memory grows with the smaller of it and 1 - it
+                 quantile: float,       # between 0 and 1; memory grows with min(quantile, 1 - quantile)
                  rows: int,             # of the whole stream, over all that are merged
-                 budget: int = 2**18,   # samples of one unit up to which the quantile is exact
+                 budget: int = 2**18,   # samples wanted of one unit; exact with no more activations than that
                  seed: int = 0,         # of the draws beyond the budget
                  body: int = 2**12,     # samples of one unit, at least 1, for the quantiles outside the tail
                 ) -> None:
@@ -282,7 +282,7 @@ def quantile_at(probabilities: np.ndarray, # (P,) ascending from 0 to 1, from `q
                 table: np.ndarray,         # (units, P) values at these
                 quantile: float,           # between 0 and 1
                ) -> np.ndarray:            # (units,) float32
-    "Each unit's quantile, on a straight line between its neighbours in the table."
+    "Each unit's quantile, interpolated linearly in the table. Raises `MilanError` for one out of range."
     if not 0 <= quantile <= 1:
         raise MilanError(f'quantile {quantile} is not between 0 and 1')
     right = max(1, int(np.searchsorted(probabilities, quantile)))
@@ -291,9 +291,9 @@ def quantile_at(probabilities: np.ndarray, # (P,) ascending from 0 to 1, from `q
     return (below * (1 - weight) + above * weight).astype(np.float32)
 
 # %% ../../nbs/05_exemplars/03_quantiles.ipynb #7aee3185
-def quantile_state(running: RunningQuantile, # any
+def quantile_state(running: RunningQuantile, # to be saved
                   ) -> dict[str, Any]: # 'tail', 'body', 'count', 'seen'
-    "What is saved of it: tensors and numbers."
+    "The state of a running quantile: tensors and numbers."
     tail, body = running.tail.settle().clone(), running.body.values.clone()
     return {'tail': tail, 'body': body, 'count': running.count, 'seen': running.seen}
 
@@ -309,7 +309,7 @@ def restore_quantile(running: RunningQuantile, # made with the arguments of the 
 def merge_quantile(running: RunningQuantile, # is changed
                    other: RunningQuantile,   # of the same units and arguments, over other rows
                   ) -> None:
-    "Add the rows that another has seen. Raises `MilanError` where the arguments differ."
+    "Merge another running quantile, of other rows, into this one. Raises `MilanError` if arguments differ."
     if running.sampling != other.sampling:
         raise MilanError('two running quantiles can be merged only if they were made with the same arguments')
     if not running.count:

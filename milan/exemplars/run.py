@@ -86,7 +86,7 @@ def forward(run: Run, # the settings
             ids: torch.Tensor, # (rows,) numbers of the images
             images: Any, # the batch, from `stack`
            ) -> tuple[Any, torch.Tensor]: # output; (rows,) bool: images among the top k of a unit
-    "One batch. Raises `MilanError` for a layer that does not run exactly once."
+    "Run one batch and add it to the statistics. Raises `MilanError` for layers that do not run exactly once."
     module, won, ran = run.network.module, torch.zeros(len(ids), dtype=torch.bool), set[str]()
     inputs = prepared(images, run.transform, run.device, dtype_of(module), run.channels_last)
     size = None if run.to_image else size_of(inputs)

@@ -40,7 +40,7 @@ def processes(device: str | torch.device | None = None, # of the network; None: 
 
 # %% ../../nbs/05_exemplars/10_sharing.ipynb #1da16570
 def rank_and_count() -> tuple[int, int]: # this process's number, and how many there are
-    "(0, 1) for a single process."
+    "This process's rank and the number of processes; (0, 1) for a single process."
     joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if joined else (0, 1)
 

@@ -96,9 +96,9 @@ def _require_finite(state: LayerState, finite: torch.Tensor, ids: torch.Tensor) 
                          'leave that image out')
 
 # %% ../../nbs/05_exemplars/09_state.ipynb #3a986f18
-def layer_state(state: LayerState, # any
+def layer_state(state: LayerState, # to be saved
                ) -> dict[str, Any]: # 'units', 'top', 'quantile'
-    "What is saved of it: tensors and numbers."
+    "What is saved of a layer's statistics: tensors and numbers."
     return {'units': state.units, 'top': top_state(state.top), 'quantile': quantile_state(state.quantile)}
 
 # %% ../../nbs/05_exemplars/09_state.ipynb #aa15a301
@@ -118,7 +118,7 @@ def restore_layer(state: LayerState, # made with the arguments of the saved one;
 def merge_layer(state: LayerState, # is changed
                 other: LayerState, # of the same layer, over other images
                ) -> None:
-    "Add what another process has seen."
+    "Merge the statistics of another process into these."
     state.units = other.units if state.units is None else state.units
     merge_top(state.top, other.top)
     merge_quantile(state.quantile, other.quantile)
@@ -276,7 +276,7 @@ class ProcessState:
     device: torch.device
     truncate: bool = False        # see `ImageFile`
     batches: list[int] = field(default_factory=list) # numbers of those seen
-    keep_maxima: bool = False     # every image's maximum of each unit; the key must tell
+    keep_maxima: bool = False     # every image's maximum of each unit; the key must depend on it
 
     def __enter__(self) -> 'ProcessState':
         self.folder.mkdir(parents=True, exist_ok=True)

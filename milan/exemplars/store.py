@@ -98,7 +98,7 @@ class _Tables(_Units):
     def levels(self,
                layer: str | int, # module path, or the number that names it
               ) -> np.ndarray: # (units,)
-        "Each unit's threshold: the quantile of its activations. Raises `MilanError` for a published set."
+        "The chosen quantile of each unit's activations. Raises `MilanError` for a published set."
         part = self._layer(layer)
         if not isinstance(part, NativeLayer):
             raise MilanError(f'{self.folder} is in the published layout, which holds masks but no thresholds')
@@ -134,7 +134,7 @@ class _Tables(_Units):
         return part.maxima(self.about.get('images_count'))
 
     def dead(self) -> list[Unit]:
-        "Units that never exceed their threshold, such as those that are always 0: their masks are empty."
+        "Units that never exceed their threshold: masks are empty. Raises `MilanError` for a published set."
         found = []
         for name, part in self._stored.items():
             levels = self.levels(name)
@@ -235,7 +235,7 @@ class Exemplars(_Lookup):
                  k: int = 15, # images per unit; all where there are fewer
                  first: np.ndarray | None = None, # bool (images,): those taken before others; None: all
                 ) -> 'Exemplars':
-        "The same set with images of different sources first. Raises `MilanError` for a set without ids."
+        "The same set with k images per unit, of different sources if possible; ids must be known."
         names = np.array([str(group) for group in groups])
         stored = {name: of_different_sources(part, names, k, first) for name, part in self._stored.items()}
         return Exemplars(self.folder, stored, self.about)
@@ -251,7 +251,7 @@ class Exemplars(_Lookup):
              place: str | Path, # 'user/name' on a hub, or a folder: made, or replaced if we wrote it
              **settings: Any, # pictures, images, quality, private, token: see `push_exemplars`
             ) -> str: # 'hf:user/name@commit', or the folder; both for `open`
-        "Write the set as Parquet, WebP and PNG, for a hub. Pictures without a licence for it are left out."
+        "Write the set as Parquet, WebP and PNG. By default with pictures only if all licences allow it."
         return push_exemplars(self, place, **settings)
 
     def __repr__(self) -> str:

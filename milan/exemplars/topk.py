@@ -75,7 +75,7 @@ def _insert(top: RunningTopK, units: torch.Tensor, values: torch.Tensor, ids: to
 def merge_top(top: RunningTopK,   # is changed
               other: RunningTopK, # of the same units, over other rows
              ) -> None:
-    "Add the rows that another has seen."
+    "Merge another top k, of other rows, into this one."
     if not len(other.values):
         return
     if not len(top.values):
@@ -84,9 +84,9 @@ def merge_top(top: RunningTopK,   # is changed
     _insert(top, units, other.values, other.ids, lambda unit, column: other.payload[unit, column])
 
 # %% ../../nbs/05_exemplars/02_topk.ipynb #86b542a1
-def top_state(top: RunningTopK, # any
+def top_state(top: RunningTopK, # to be saved
              ) -> dict[str, torch.Tensor]: # 'values', 'ids', 'slots', 'payload'
-    "What is saved of it."
+    "The state of a running top k, as tensors."
     slots = torch.arange(top.k, device=top.ids.device).repeat(len(top.ids), 1)
     return {'values': top.values, 'ids': top.ids, 'slots': slots, 'payload': top.payload}
 

@@ -22,7 +22,7 @@ __all__ = ['AXES', 'AnnotatedUnits', 'Augment', 'BEAM', 'Band', 'CHOICES', 'CLIP
            'register', 'regress', 'rehearse', 'rehearsed_notebooks', 'repair_curves', 'repair_gains', 'repair_orders',
            'report_folder', 'reports_dir', 'reproduce', 'require', 'run', 'run_trials', 'scene_groups', 'scores_of',
            'share_on_words', 'shift', 'simulated_sets', 'small_classifier', 'small_cnn', 'small_generator', 'small_png',
-           'small_vit', 'space', 'speaking', 'standardised_within', 'steps_of', 'style', 'text_among_best', 'thin',
+           'small_vit', 'space', 'nameable', 'standardised_within', 'steps_of', 'style', 'text_among_best', 'thin',
            'thin_networks', 'to_image', 'trained_network', 'transfers', 'trials_folder', 'unit_counts', 'units_of',
            'usable_clip', 'weights', 'words_against_labels']
 
@@ -136,6 +136,6 @@ _all_ = ['AXES', 'AnnotatedUnits', 'Augment', 'BEAM', 'Band', 'CHOICES', 'CLIP',
          'rehearse', 'rehearsed_notebooks', 'repair_curves', 'repair_gains', 'repair_orders', 'report_folder',
          'reports_dir', 'reproduce', 'require', 'run', 'run_trials', 'scene_groups', 'scores_of',
          'share_on_words', 'shift', 'simulated_sets', 'small_classifier', 'small_cnn', 'small_generator',
-         'small_png', 'small_vit', 'space', 'speaking', 'standardised_within', 'steps_of', 'style',
+         'small_png', 'small_vit', 'space', 'nameable', 'standardised_within', 'steps_of', 'style',
          'text_among_best', 'thin', 'thin_networks', 'to_image', 'trained_network', 'transfers',
          'trials_folder', 'unit_counts', 'units_of', 'usable_clip', 'weights', 'words_against_labels']

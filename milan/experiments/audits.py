@@ -46,7 +46,7 @@ def unit_counts(told: pd.DataFrame, # network, trained ('ordinary' or what was b
 
 # %% ../../nbs/13_experiments/17_audits.ipynb #ea37a170
 def lost_units(counts: pd.DataFrame, # from `unit_counts`
-               blurred: Sequence[str], # things that a twin each has blurred
+               blurred: Sequence[str], # things; for each there is a twin trained with it blurred
                others: Sequence[str] | None = None, # compared with these; None: with the other blurred things
               ) -> pd.DataFrame: # by network: own, others, did
     """Ordinary minus twin: units of the blurred thing, of other things, and the difference of the two.

@@ -63,7 +63,7 @@ def picture_costs(units: Probed, # of `probed`
                   each: int = 10, # units of each layer
                   seed: int = 0, # of the choice
                  ) -> dict[str, float]: # 'exemplars', 'concepts', 'labels' → CPU seconds for a picture
-    "What is done for each picture."
+    "CPU time per picture: finding exemplars, measuring concepts, observing units on labelled pictures."
     photos, scenes = units.describer.images, hasattr(units.describer.images, 'concepts')
     few = photos.subset(np.sort(np.random.default_rng(seed).permutation(len(photos))[:pictures]))
     some = {layer: units.found.unit_numbers(layer).tolist()[:each] for layer in units.found.layers}
@@ -112,8 +112,8 @@ def commonest_colour(exemplar: Any, # with .images (k, 3, h, w) in 0 … 1 and .
 # %% ../../nbs/13_experiments/21_choosing.ipynb #183c0f48
 @dataclass
 class OfRandomSets:
-    "A captioner to which every unit is shown exemplars of many units."
-    captioner: Captioner
+    "A captioner that sees, for each unit, exemplars drawn at random from those of all units."
+    captioner: Captioner # that describes the sets
     seed: int = 0 # of the deal
 
     def features(self,
@@ -149,7 +149,7 @@ def texts_of(units: Probed, # of `probed`
 def held_out_truth(units: Probed, # of `probed`
                    table: pd.DataFrame, # layer, unit, description
                   ) -> tuple[np.ndarray, np.ndarray]: # (held-out pictures, units): activations, what is said
-    "Both without what layer and source explain, standardised: sums of products are partial correlations."
+    "Residuals given layer and picture set, scaled so that a column's products sum to its partial r."
     holds, out = units.predictor.predict(texts_of(units, table)).shares, units.halves.out
     layers = np.array([one.layer for one in units.observed.units])
     active, said = np.zeros((out.sum(), len(layers))), np.zeros((out.sum(), len(layers)))
@@ -163,7 +163,7 @@ def held_out_truth(units: Probed, # of `probed`
 # %% ../../nbs/13_experiments/21_choosing.ipynb #4d931e17
 def compared_truth(units: Probed, # of `probed`
                    first: pd.DataFrame, # layer, unit, description
-                   second: pd.DataFrame, # likewise
+                   second: pd.DataFrame, # layer, unit, description
                    draws: int = 300, # of sources and of units
                    seed: int = 0, # of the draws
                   ) -> dict[str, float]: # first, second, difference, low, high, n
@@ -237,7 +237,7 @@ def by_eye(session: str | Path, # a folder of `milan rate`, with answers
            describer: str, # as the session calls it
            table: pd.DataFrame, # layer, unit, description: what it says now
           ) -> dict[str, float]: # right, fully, decoys, each with _low and _high; n, same; or nothing
-    "Shares of right descriptions: means of the raters, and the widest of their intervals."
+    "Shares of right descriptions: the raters' mean, and the lowest and highest ends of their intervals."
     cards = rating.read_cards(session).merge(rating.read_key(session), on='card')
     own = cards[(cards['describer'] == describer) & ~cards['decoy'].astype(bool)]
     if not len(own):

@@ -27,10 +27,10 @@ from ..exemplars.inputs import image_of
 from ..files import atomic, fingerprint
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #d257921d
-class _Centred(nn.Module): # images in [0, 1] → about -2 … 2
+class _Centred(nn.Module): # images in [0, 1] → -2 … 2
     def forward(self,
                 images: torch.Tensor, # (batch, 3, side, side)
-               ) -> torch.Tensor: # (batch, classes)
+               ) -> torch.Tensor: # of the same shape
         return (images - .5) * 4
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #bbb38fd5
@@ -47,7 +47,7 @@ def _stem(width: int, stride: int) -> nn.Sequential: # (n, 3, h, w) → (n, widt
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #31cefe70
 class SmallCNN(nn.Sequential):
     "A convolutional classifier; see `small_cnn`."
-    layers: list[str] # its stages, early to late
+    layers: list[str] # the stem and the stages, early to late
 
 # %% ../../nbs/13_experiments/06_classifiers.ipynb #9ee591f0
 def small_cnn(classes: int, # number of classes

@@ -140,7 +140,7 @@ def agreement_of(
     tables: Mapping[str, pd.DataFrame], # method → layer, unit, description; one row per unit of the set
     unit_set: UnitSet, # with references
     units: np.ndarray | None = None, # bool (units,): only these; None: all
-    measures: Sequence[str] = ('word_f1', 'rougeL'), # see `metrics.MEASURES`
+    measures: Sequence[str] = ('word_f1', 'rougeL'), # see `milan.evaluation.MEASURES`
     human: str | None = PMI, # the method that is set beside the annotators; None: without them
     seed: int = 0, # of permutations and bootstrap
 ) -> pd.DataFrame: # measure, row, value, low, high, n, note

@@ -123,7 +123,7 @@ _TEXT = [_step('RoBERTa-large', 1.4e9, 0, 16_000 * 15 * 6e8)]
 
 
 def steps_of(notebook: str, # its name
-            ) -> list[Step]: # none for one without work to speak of
+            ) -> list[Step]: # empty for a notebook with hardly any work, such as `summary`
     "The steps of a notebook's profile `paper`."
     base, dino = annotations.BASE, annotations.SETS['dino_vits8/imagenet']
     if notebook == 'audit':
@@ -161,7 +161,7 @@ def speed(device: str | torch.device | None = None, # None: a GPU if there is on
 # %% ../../nbs/13_experiments/18_costs.ipynb #8ca0a663
 def estimate(notebooks: Sequence[str], # names
              operations: float | None = None, # per second; None: measured now
-            ) -> pd.DataFrame: # notebook, data (gigabytes), results (gigabytes), hours; and their total
+            ) -> pd.DataFrame: # notebook, data (gigabytes), results (gigabytes), hours; a total, if several
     "What the profile `paper` of some notebooks needs on this machine."
     fast, every, rows = operations or speed(), dict[str, Step](), []
     for name in notebooks:

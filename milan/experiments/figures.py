@@ -40,7 +40,7 @@ def style() -> None:
     pyplot.close(pyplot.figure()) # without it, the notebook does not display the next cell's figure
 
 # %% ../../nbs/13_experiments/03_figures.ipynb #09409a27
-def plot_agreement(table: pd.DataFrame, # from `agreement`: measure, row, value, low, high, n
+def plot_agreement(table: pd.DataFrame, # from `agreement_table`: measure, row, value, low, high, n
                   ) -> '_Figure':
     "Bars of ours, constant, shuffled and human rows by measure, with their 95 % intervals."
     from matplotlib import pyplot
@@ -84,10 +84,10 @@ def _draw_method(axis: '_Axes', part: pd.DataFrame, name: str, height: int, colo
         axis.plot(part.value[shuffled], height, 'o', mfc='white', mec=COLOURS['shuffled'], mew=1.5, ms=6)
 
 # %% ../../nbs/13_experiments/03_figures.ipynb #2a5e038c
-def plot_methods(table: pd.DataFrame, # measure, row, value, low, high; see below
+def plot_methods(table: pd.DataFrame, # one line per row and measure: measure, row, value, low, high
                  measures: Mapping[str, str], # measure → label below its panel
-                 single: Sequence[str] = ('always true', 'constant', 'layer constant', # other rows, last
-                                          'best concept', 'annotators', 'oracle'),
+                 single: Sequence[str] = ('always true', 'constant', 'layer constant',
+                                          'best concept', 'annotators', 'oracle'), # no methods; drawn last
                 ) -> '_Figure':
     "The score of every row '<method>', and a ring for its row '<method>, shuffled'."
     from matplotlib import pyplot

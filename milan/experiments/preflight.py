@@ -84,7 +84,7 @@ def annotated_sets(*names: str, # such as 'alexnet/imagenet'
 # %% ../../nbs/13_experiments/04_preflight.ipynb #60a8af99
 def space(size: float, # gigabytes
          ) -> list[str]: # one line if the disk is too full
-    "Free space for results."
+    "What is missing where the disk of the results folder has less free space than this."
     if rehearsal_folder() is not None: # its data are small
         return []
     return why_not(lambda: require_space(results_dir(), int(size * 1e9)))

@@ -48,8 +48,7 @@ class Record:
     interval: Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_ordered)] | None = None # low, high
     seeds: tuple[int, ...] | None = None # seeds of the random number generators
     note: Annotated[str | None, BeforeValidator(_without_nan)] = None # how to read the value
-    # smallest true effect that this design finds in 80 of 100 runs, in the unit of `value`
-    detectable: Annotated[FiniteFloat | None, Field(ge=0)] = None
+    detectable: Annotated[FiniteFloat | None, Field(ge=0)] = None # smallest effect found in 80 of 100 runs
     __pydantic_config__ = ConfigDict(strict=True, extra='forbid')
 
 # %% ../../nbs/13_experiments/01_records.ipynb #79782a10

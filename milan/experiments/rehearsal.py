@@ -45,7 +45,7 @@ from .simulation import METHODS, SIMULATED
 # %% ../../nbs/13_experiments/19_rehearsal.ipynb #e15165a8
 def rehearsal_variables(folder: str | Path, # of the rehearsal
                        ) -> dict[str, str]: # environment variable → value
-    "What the environment of a rehearsed notebook differs in."
+    "The environment variables that a rehearsal sets."
     own = Path(folder).absolute()
     places = {f'MILAN_{kind.upper()}_DIR': str(own/kind)
               for kind in ('data', 'models', 'results', 'manifests', 'oracle')}
@@ -383,7 +383,7 @@ def _write_downloads(downloads: Path, models: Path, cache: Path) -> None: # in `
 # %% ../../nbs/13_experiments/19_rehearsal.ipynb #c5831b32
 def lay_out(folder: str | Path, # new
            ) -> Path: # the folder
-    "Everything that the profile `paper` reads, in miniature."
+    "Write everything that the profile `paper` reads, in miniature."
     own, origin = Path(folder).absolute(), formats.manifests_dir()
     data, downloads, models = own/'data', own/'downloads', own/'models'
     started = own/'ipython'/'profile_default'/'startup'/'rehearsal.py' # the kernel runs it first
@@ -419,7 +419,7 @@ def rehearsed_notebooks() -> list[str]: # those that read the reports of others 
 # %% ../../nbs/13_experiments/19_rehearsal.ipynb #2514f561
 def rehearse(names: Sequence[str] = (), # of notebooks; none: all that have the profile `paper`
              folder: str | Path | None = None, # None: `rehearsal` in the results folder
-             parameters: Mapping[str, Any] | None = None, # of the notebooks, before those of `SIZES`
+             parameters: Mapping[str, Any] | None = None, # of the notebooks; they override those of `SIZES`
              *,
              progress: bool = True, # show progress bars
             ) -> list[Run]: # one per notebook

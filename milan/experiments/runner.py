@@ -251,12 +251,12 @@ def run(name: str, # of the notebook
         parameters: Mapping[str, Any] | None = None, # more parameters of the notebook
         *,
         out: str | Path | None = None, # folder of the report; None: `report_folder`
-        reports: str | Path | None = None, # of all reports, also of those read; None: `reports_dir()`
+        reports: str | Path | None = None, # folder of reports, to write and to read; None: `reports_dir()`
         force: bool = False, # run it even if nothing has changed
         progress: bool = True, # show a progress bar
         notebooks: str | Path | None = None, # folder of the notebooks; None: `notebooks_dir()`
        ) -> Run:
-    "Run one notebook into its report's folder. Raises `MilanError` where it fails."
+    "Run one notebook into its report's folder, or skip it if unchanged. Raises `MilanError` where it fails."
     experiment, given, started = get(name, notebooks), dict(parameters or {}), time.monotonic()
     folder = report_folder(name, profile, given.get('images'), reports, experiment.kind, out=out or '',
                            profiles=experiment.profiles)

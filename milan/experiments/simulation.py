@@ -67,7 +67,7 @@ def ranks_within(values: np.ndarray, # (units,)
 # %% ../../nbs/13_experiments/15_simulation.ipynb #2aa6da91
 def rank_correlation(one: np.ndarray, # (units,) from `ranks_within`
                      other: np.ndarray, # (units,) the same
-                     control: np.ndarray | None = None, # (units,) ranks whose correlation is taken off
+                     control: np.ndarray | None = None, # (units,) ranks whose correlation is subtracted
                      seed: int = 0, # of the bootstrap
                     ) -> tuple[float, tuple[float, float]]: # correlation, or difference; its 95 % interval
     "Spearman's correlation within layers, or how far it lies above that of a control, over units."

@@ -133,10 +133,10 @@ class Settings:
     patience_alone: int = 3 # with one source; 10 in the paper
     criterion: str = 'validation_loss' # or 'bleu'
     learning_rate: float = 3e-3 # of AdamW
-    noise: float = .2 # standard deviation on features; half as large a share of them is set to zero
+    noise: float = .2 # standard deviation of noise on features; a share noise / 2 of them is set to 0
     beam_size: int = 10 # of the search
-    kept: float = .1 # share of a source's units held out, where the source is also a target …
-    folds: int | None = None # … or, instead of it, the number of parts, of which each trial holds out another
+    kept: float = .1 # share of units held out of a source that is also a target, if `folds` is None
+    folds: int | None = None # parts of such a source's units; each trial holds out another; None: see `kept`
 
 # %% ../../nbs/13_experiments/09_transfer.ipynb #ecaa3fbf
 SETTINGS = {'smoke': Settings(None, 16, 32, 16, 16, 32, epochs=10, learning_rate=.02, beam_size=4, folds=3),

@@ -57,7 +57,7 @@ class UnitSet:
     out: np.ndarray # bool (pictures,): for scoring only
     references: list[list[str]] # (units,) texts of the annotators
     training: list[list[str]] # annotations of other units, to choose a constant text on
-    named: np.ndarray # bool (units,): annotators find something to say
+    named: np.ndarray # bool (units,): most annotators can name it; of planted units, it has a concept
     truth: list[str] = field(
         default_factory=list
     ) # (units,) the planted concept, '' where none is; empty where it is not known

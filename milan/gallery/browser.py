@@ -19,7 +19,7 @@ from ..config import MilanError
 # %% ../../nbs/12_gallery/02_browser.ipynb #de72c230
 def is_local(hosts: list[str], # the values of a request's Host header
             ) -> bool:
-    "Whether a request names this machine, and once only."
+    "Whether a request has exactly one Host header, and that names this machine."
     names = [re.sub(r':\d*$', '', host.strip().lower()) for host in hosts]
     return len(names) == 1 and names[0] in ('127.0.0.1', 'localhost', '[::1]')
 

@@ -29,7 +29,7 @@ class Example(StrictModel, extra='allow'):
     "One example that was judged: a text, or a picture's patches."
     str_tokens: list[str] # of the example; for pictures names of patches, or the picture's id
     activations: list[float] # one for each of them
-    distance: int # which decile of activations, 0 the strongest or 1 to 10; -1 if the unit is not active
+    distance: int # decile of activation: here 0 (strongest) to 9, in delphi 1 to 10; -1: unit not active
 
 
 def _details(text: str) -> str:

@@ -6,17 +6,17 @@
 __all__ = ['write']
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #569b9dec
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm import tqdm
 
 from ..config import MilanError
@@ -26,10 +26,6 @@ from ..exemplars.store import Exemplars
 from ..files import atomic, fingerprint, require_replaceable
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #f02a6207
-def _text(value: Any) -> str: # for HTML
-    return html.escape(str(value), quote=True)
-
-
 def _figure(value: Any) -> str: # a number as people read it
     if float(value).is_integer() and abs(value) < 1e6:
         return str(int(value))
@@ -90,35 +86,43 @@ def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     return sorted(numbers, key=lambda name: (name != 'evidence', name != 'score')), texts
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #fdaf8058
-def _facts(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> list[str]:
-    "Numbers and texts of a unit that are not missing, as HTML."
-    facts = [f'{_text(name)} {_figure(row[name])}' for name in numbers if pd.notna(row[name])]
-    return facts + [f'{_text(name)}: {_text(text)}' for name in texts if (text := _shown_text(row[name]))]
+class _Strip(NamedTuple):
+    "A picture on a layer's page: images beside each other."
+    path: str # from that page
+    size: tuple[int, int] # width and height in pixels
+    caption: str = ''
 
 
-def _data(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> str:
-    "What search and order read of a unit, as attributes."
-    values = ' '.join(f'data-{number}="{row[name]}"' for number, name in enumerate(numbers)
-                      if pd.notna(row[name]) and np.isfinite(row[name]))
-    words = _text(' '.join([row['description'], *(_shown_text(row[name]) for name in texts)]).lower())
-    return f'data-unit="{row["unit"]}" data-words="{words}" {values}'
+class _Near(NamedTuple):
+    "A unit that is active on the same pictures."
+    layer: str
+    unit: int
+    description: str
+    r: float # correlation
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #2a1f3ec1
-def _words(description: str) -> str: # HTML; a describer may say nothing of a unit
-    return _text(description) if description else '<i>no description</i>'
+# %% ../../nbs/12_gallery/01_pages.ipynb #0f810431
+@dataclass(frozen=True)
+class _Card:
+    "What the pages show of one unit."
+    layer: str # module path
+    unit: int # number within the layer
+    description: str # '' for none
+    facts: Sequence[str] = () # further columns of the table
+    words: str = '' # what a search looks through, lower case
+    values: Mapping[int, float] = field(default_factory=dict) # number of a column → value to sort by
+    strip: _Strip | None = None # the unit's exemplars
+    near: Sequence[_Near] = () # neighbours
+    further: Sequence[_Strip] = () # shown when the card is opened
 
-
-def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str], image: str,
-          size: tuple[int, int], shown: int, near: Sequence[str] = (), opened: str = '') -> str:
-    "One unit on its layer's page; `near`: links to its neighbours; `opened`: from `_opened`."
-    unit, words = row['unit'], _words(row['description'])
-    facts = ''.join(f'<span>{fact}</span>' for fact in [*_facts(row, numbers, texts), *near])
-    alternative = (f'The {shown} images that excite unit {unit} of {_text(row["layer"])} most, '
-                   f'bright where it is active: {_text(row["description"])}')
-    return (f'<article id="unit-{unit}" {_data(row, numbers, texts)}>\n<h2>{words}</h2>\n'
-            f'<p class="facts"><a href="#unit-{unit}">unit {unit}</a>{facts}</p>\n'
-            f'<div class="strip"><img src="{image}" width="{size[0]}" height="{size[1]}" loading="lazy" '
-            f'alt="{alternative}"></div>\n{opened}</article>\n')
+# %% ../../nbs/12_gallery/01_pages.ipynb #4cd9bc3c
+def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> _Card: # without pictures
+    shown = {name: text for name in texts if (text := _shown_text(row[name]))}
+    present = {number: row[name] for number, name in enumerate(numbers) if pd.notna(row[name])}
+    facts = [f'{numbers[number]} {_figure(value)}' for number, value in present.items()]
+    return _Card(row['layer'], row['unit'], row['description'],
+                 facts + [f'{name}: {text}' for name, text in shown.items()],
+                 ' '.join([row['description'], *shown.values()]).lower(),
+                 {number: value for number, value in present.items() if np.isfinite(value)})
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #c667ed71
 _STYLE = '''
@@ -193,17 +197,17 @@ filter();
 '''
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #42eaa2b5
-def _page(title: str, body: str, home: str) -> str: # home: path to the gallery's folder
-    return f'''<!doctype html>
+_PAGE = '''<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{_text(title)}</title>
-<link rel="stylesheet" href="{home}style.css">
+<title>{% block title %}{{ title }}{% endblock %}</title>
+<link rel="stylesheet" href="{{ home }}style.css">
 </head>
 <body>
-{body}<script src="{home}gallery.js"></script>
+{% block body %}{% endblock %}
+<script src="{{ home }}gallery.js"></script>
 </body>
 </html>
 '''
@@ -222,86 +226,127 @@ def _slug(layer: str) -> str: # a file name that differs for different layers
     name = re.sub(r'[^A-Za-z0-9._-]', lambda match: f'~{ord(match[0]):x}', layer)
     return f'layer-{name}' if len(name) <= 100 else f'layer-{name[:100]}~{fingerprint(layer)}'
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #1a11e11b
-def _layer_page(title: str, layer: str, layers: Sequence[str], cards: str, numbers: Sequence[str],
-                units: int) -> str:
-    links = ''.join(f'<b>{_text(name)}</b> ' if name == layer
-                    else f'<a href="{_slug(name)}.html">{_text(name)}</a> ' for name in layers)
-    orders = ''.join(f'<option value="{number}">{_text(name)}</option>'
-                     for number, name in enumerate(numbers))
-    return _page(f'{layer} · {title}', f'''<nav><a href="../index.html">← {_text(title)}</a></nav>
-<h1>{_text(layer)}</h1>
-<nav aria-label="Layers">{links}</nav>
-<div class="tools"><input id="search" type="search" placeholder="words in the description" '''
-        f'''aria-label="Search descriptions"><label>order <select id="order">{orders}'''
-        f'''<option value="unit">unit</option></select></label>'''
-        f'''<span class="count" role="status">{units} units</span></div>
+# %% ../../nbs/12_gallery/01_pages.ipynb #0570294f
+_PARTS = '''
+{% macro words(card) %}
+{% if card.description %}{{ card.description }}{% else %}<i>no description</i>{% endif %}
+{% endmacro %}
+
+{% macro strip(picture, alternative) %}
+<div class="strip"><img src="{{ picture.path }}" width="{{ picture.size[0] }}" height="{{ picture.size[1] }}"
+loading="lazy" alt="{{ alternative }}"></div>
+{% endmacro %}
+
+{% macro neighbour(near) %}
+<span>near: <a href="{{ near.layer|slug }}.html#unit-{{ near.unit }}">
+{{- near.description or 'unit %d' % near.unit }}</a> {{ near.r|figure }}</span>
+{% endmacro %}
+
+{% macro opened(strips) %}
+<details><summary>{% for one in strips %}
+{{- one.caption.partition(':')[0] }}{{ '' if loop.last else ', ' }}
+{%- endfor %}</summary>
+{% for one in strips %}
+<p class="facts">{{ one.caption }}</p>
+{{ strip(one, one.caption) }}
+{%- endfor %}
+</details>
+{% endmacro %}
+'''
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #8286cd53
+_CARD = '''{% import 'parts' as parts %}
+<article id="unit-{{ card.unit }}" data-unit="{{ card.unit }}" data-words="{{ card.words }}"
+{%- for number, value in card.values.items() %} data-{{ number }}="{{ value }}"{% endfor %}>
+<h2>{{ parts.words(card)|trim }}</h2>
+<p class="facts"><a href="#unit-{{ card.unit }}">unit {{ card.unit }}</a>
+{%- for fact in card.facts %}<span>{{ fact }}</span>{% endfor %}
+{%- for near in card.near %}{{ parts.neighbour(near)|trim }}{% endfor %}</p>
+{{ parts.strip(card.strip, 'The %d images that excite unit %d of %s most, bright where it is active: %s'
+               % (shown, card.unit, card.layer, card.description)) }}
+{%- if card.further %}{{ parts.opened(card.further) }}{% endif %}
+</article>
+'''
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #6e4d9398
+_LAYER = '''{% extends 'page' %}
+{% block title %}{{ layer }} · {{ title }}{% endblock %}
+{% block body %}
+<nav><a href="../index.html">← {{ title }}</a></nav>
+<h1>{{ layer }}</h1>
+<nav aria-label="Layers">{% for name in layers %}
+{% if name == layer %}<b>{{ name }}</b> {% else %}<a href="{{ name|slug }}.html">{{ name }}</a> {% endif %}
+{% endfor %}</nav>
+<div class="tools"><input id="search" type="search" placeholder="words in the description"
+aria-label="Search descriptions"><label>order <select id="order">
+{% for name in numbers %}<option value="{{ loop.index0 }}">{{ name }}</option>{% endfor %}
+<option value="unit">unit</option></select></label>
+<span class="count" role="status">{{ cards|length }} units</span></div>
 <main id="units">
-{cards}</main>
-''', '../')
+{% for card in cards %}{% include 'card' %}{% endfor %}
+</main>
+{% endblock %}
+'''
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #8ccad789
-def _tile(layer: str, rows: pd.DataFrame, preview: str) -> str:
-    "A layer on the index."
-    page = f'layers/{_slug(layer)}.html'
-    return (f'<li><article><h2><a href="{page}">{_text(layer)}</a></h2><p class="facts">{len(rows)} units</p>'
-            f'<a class="preview" href="{page}" tabindex="-1">{preview}</a></article></li>\n')
-
-
-def _entries(layer: str, rows: pd.DataFrame) -> str:
-    "The units of a layer in the index's list, which is shown during a search."
-    page = f'layers/{_slug(layer)}.html'
-    return ''.join(
-        f'<li data-words="{_text(str(row.description).lower())}" data-unit="{row.unit}"><a'
-        f' href="{page}#unit-{row.unit}">{_words(row.description)}</a> <span class="facts">{_text(layer)},'
-        f' unit {row.unit}</span></li>\n' for row in rows.itertuples())
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #91fb7d57
-def _index(title: str, note: str, parts: Sequence[tuple[str, pd.DataFrame, str]], size: int) -> str:
-    tiles = ''.join(_tile(*part) for part in parts)
-    entries = ''.join(_entries(layer, rows) for layer, rows, _ in parts)
-    units = sum(len(rows) for _, rows, _ in parts)
-    return _page(title, f'''<h1>{_text(title)}</h1>
-<p class="note">{_text(note)}</p>
-<div class="tools"><input id="search" type="search" placeholder="words in any description" '''
-        f'''aria-label="Search descriptions"><span class="count" role="status">'''
-        f'''{units} units in {len(parts)} layers</span></div>
+# %% ../../nbs/12_gallery/01_pages.ipynb #1ee86973
+_INDEX = '''{% extends 'page' %}{% import 'parts' as parts %}
+{% block body %}
+<h1>{{ title }}</h1>
+<p class="note">{{ note }}</p>
+<div class="tools"><input id="search" type="search" placeholder="words in any description"
+aria-label="Search descriptions"><span class="count" role="status">
+{{- units }} units in {{ layers|length }} layers</span></div>
 <ul id="units" hidden>
-{entries}</ul>
+{% for layer, cards in layers.items() %}{% for card in cards %}
+<li data-words="{{ card.description|lower }}" data-unit="{{ card.unit }}">
+<a href="layers/{{ layer|slug }}.html#unit-{{ card.unit }}">{{ parts.words(card)|trim }}</a>
+<span class="facts">{{ layer }}, unit {{ card.unit }}</span></li>
+{% endfor %}{% endfor %}
+</ul>
 <main id="whole"><ul class="layers">
-{tiles}</ul></main>
-<footer>Each strip: the images that excite the unit most, bright where it is active. '''
-        f'{size / 1e6:.1f} MB of pictures.</footer>\n', '')
+{% for layer, cards in layers.items() %}{% include 'tile' %}{% endfor %}
+</ul></main>
+<footer>Each strip: the images that excite the unit most, bright where it is active.
+{{ '%.1f' % megabytes }} MB of pictures.</footer>
+{% endblock %}
+'''
+_TILE = '''<li><article>{% set page = 'layers/%s.html' % layer|slug %}
+<h2><a href="{{ page }}">{{ layer }}</a></h2><p class="facts">{{ cards|length }} units</p>
+<a class="preview" href="{{ page }}" tabindex="-1">{% for card in cards[:3] %}
+<p>{{ parts.words(card)|trim }}</p>
+<div class="strip"><img src="images/{{ layer|slug }}/{{ card.unit }}.jpg" alt="" loading="lazy"></div>
+{% endfor %}</a></article></li>
+'''
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #b09872a4
-def _preview(layer: str, rows: pd.DataFrame) -> str: # the first units of a layer, for its tile on the index
-    return ''.join(
-        f'<p>{_words(row.description)}</p><div class="strip"><img src="images/{_slug(layer)}/{row.unit}.jpg"'
-        ' alt="" loading="lazy"></div>' for row in rows.head(3).itertuples())
+# %% ../../nbs/12_gallery/01_pages.ipynb #4781a71e
+@cache
+def _templates() -> Environment: # with the pages' filters; every value is escaped
+    parts = {'page': _PAGE, 'parts': _PARTS, 'card': _CARD, 'layer': _LAYER, 'index': _INDEX, 'tile': _TILE}
+    made = Environment(loader=DictLoader(parts), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    made.filters.update(slug=_slug, figure=_figure)
+    return made
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #5b5bd000
-def _neighbour_links(neighbours: pd.DataFrame, table: pd.DataFrame) -> dict[tuple[str, int], list[str]]:
-    "Links to the neighbours of each (layer, unit), as HTML of the layers' pages."
+def _neighbours(table: pd.DataFrame, neighbours: pd.DataFrame) -> dict[tuple[str, int], list[_Near]]:
+    "The neighbours of each (layer, unit) that have a page. Raises `MilanError` for another table."
     columns = ('layer', 'unit', 'near_layer', 'near_unit', 'r')
     if missing := [name for name in columns if name not in neighbours]:
         raise MilanError(f'the neighbours have no column {missing[0]}: give what `exemplars.neighbours` '
                          'returns')
-    named = {(row.layer, row.unit): row.description for row in table.itertuples()}
-    found: dict[tuple[str, int], list[str]] = {}
+    descriptions = {(row.layer, row.unit): row.description for row in table.itertuples()}
+    found: dict[tuple[str, int], list[_Near]] = {}
     for row in neighbours.itertuples():
         near = str(row.near_layer), int(row.near_unit)
-        if near in named:
-            place = f'{_slug(near[0])}.html#unit-{near[1]}'
-            words = _text(named[near]) or f'unit {near[1]}'
+        if near in descriptions:
             found.setdefault((str(row.layer), int(row.unit)), []).append(
-                f'near: <a href="{place}">{words}</a> {_figure(row.r)}')
+                _Near(*near, descriptions[near], float(row.r)))
     return found
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #d4bfbc12
 @dataclass
 class _More:
     "What cards show besides their units' strips; (layer, unit) → …"
-    near: Mapping[tuple[str, int], list[str]] = field(default_factory=dict) # links to neighbours
+    near: Mapping[tuple[str, int], list[_Near]] = field(default_factory=dict) # neighbours
     meanings: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict) # bool (k,)
     samples: DecileSamples | None = None
 
@@ -336,63 +381,58 @@ def _some(exemplar: Exemplar, rows: np.ndarray) -> Exemplar: # those that `rows`
                    activations=None)
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #7b0ed096
-def _save_strip(exemplar: Exemplar, file: Path, width: int, shown: int) -> tuple[Image.Image, int]:
-    "The picture, and its bytes."
+def _save_strip(exemplar: Exemplar, file: Path, width: int, shown: int, caption: str = '') -> _Strip:
     picture = strip(exemplar, width, shown)
     picture.save(file, quality=82, optimize=True)
-    return picture, file.stat().st_size
-
-
-def _opened(strips: Sequence[tuple[str, str, tuple[int, int]]]) -> str: # path, caption, size
-    "The part of a card that is shown when it is opened, as HTML; empty without strips."
-    shown = ''.join(f'<p class="facts">{_text(caption)}</p>\n<div class="strip"><img src="{path}" '
-                    f'width="{size[0]}" height="{size[1]}" loading="lazy" alt="{_text(caption)}"></div>\n'
-                    for path, caption, size in strips)
-    named = ', '.join(caption.partition(':')[0] for _, caption, _ in strips)
-    return f'<details><summary>{named}</summary>\n{shown}</details>\n' if strips else ''
+    return _Strip(f'../images/{file.parent.name}/{file.name}', picture.size, caption)
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #78bd6aed
-def _write_layer(folder: Path, exemplars: Exemplars, rows: pd.DataFrame, columns: tuple[list[str], list[str]],
-                 title: str, layers: Sequence[str], shown: int, width: int, bar: Any, more: _More) -> int:
-    "Write a layer's page and pictures; returns the bytes that the pictures take."
-    layer, total, cards = rows['layer'].iloc[0], 0, []
-    place = folder/'images'/_slug(layer)
-    place.mkdir(parents=True)
-    for row in rows.to_dict('records'):
-        unit, strips = row['unit'], []
-        exemplar = exemplars.lookup(layer, unit)
-        picture, size = _save_strip(exemplar, place/f'{unit}.jpg', width, shown)
-        for name, caption, one in more.strips(layer, unit, exemplar):
-            further, extra = _save_strip(one, place/f'{unit}-{name}.jpg', width, shown)
-            strips.append((f'../images/{place.name}/{unit}-{name}.jpg', caption, further.size))
-            size += extra
-        total += size
-        cards.append(_card(row, *columns, f'../images/{place.name}/{unit}.jpg', picture.size, shown,
-                           more.near.get((layer, unit), []), _opened(strips)))
-        bar.update()
-    page = _layer_page(title, layer, layers, ''.join(cards), columns[0], len(rows))
-    (folder/'layers'/f'{_slug(layer)}.html').write_text(page, encoding='utf-8', errors='replace')
-    return total
+def _draw(card: _Card, exemplars: Exemplars, place: Path, shown: int, width: int, more: _More) -> _Card:
+    "The card with its pictures, which are written to `place`, and with its neighbours."
+    exemplar = exemplars.lookup(card.layer, card.unit)
+    further = [_save_strip(one, place/f'{card.unit}-{name}.jpg', width, shown, caption)
+               for name, caption, one in more.strips(card.layer, card.unit, exemplar)]
+    return replace(card, strip=_save_strip(exemplar, place/f'{card.unit}.jpg', width, shown),
+                   near=more.near.get((card.layer, card.unit), ()), further=further)
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #440829a4
-def _write_pages(folder: Path, exemplars: Exemplars, table: pd.DataFrame, title: str, note: str, shown: int,
-                 width: int, bar: Any, more: _More) -> None:
-    "Write the pages of all layers, and the index."
-    (folder/'layers').mkdir(parents=True)
-    layers = [layer for layer in exemplars.layers if layer in set(table['layer'])]
-    parts, size, columns = [], 0, _columns(table)
-    for layer in layers:
-        rows = table[table['layer'] == layer]
-        if columns[0][:1] in (['evidence'], ['score']): # units without a description last
-            order = rows.assign(silent=rows.description == '').sort_values(
-                ['silent', columns[0][0]], ascending=[True, False], kind='stable').index
-            rows = rows.loc[order]
-        size += _write_layer(folder, exemplars, rows, columns, title, layers, shown, width, bar, more)
-        parts.append((layer, rows, _preview(layer, rows)))
-    (folder/'index.html').write_text(_index(title, note, parts, size), encoding='utf-8', errors='replace')
+def _in_order(table: pd.DataFrame, numbers: Sequence[str]) -> pd.DataFrame:
+    "The units with the most evidence, or the highest score, first; those without a description last."
+    if numbers[:1] not in (['evidence'], ['score']):
+        return table
+    silent = table.assign(silent=table['description'] == '')
+    return table.loc[silent.sort_values(['silent', numbers[0]], ascending=[True, False], kind='stable').index]
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #ea834e39
+def _draw_all(folder: Path, exemplars: Exemplars, table: pd.DataFrame, shown: int, width: int, bar: Any,
+              more: _More) -> dict[str, list[_Card]]:
+    "The cards of each layer; their pictures are written to `folder/images`."
+    numbers, texts = _columns(table)
+    cards: dict[str, list[_Card]] = {}
+    for layer in (name for name in exemplars.layers if name in set(table['layer'])):
+        (place := folder/'images'/_slug(layer)).mkdir(parents=True)
+        cards[layer] = []
+        for row in _in_order(table[table['layer'] == layer], numbers).to_dict('records'):
+            cards[layer].append(_draw(_card(row, numbers, texts), exemplars, place, shown, width, more))
+            bar.update()
+    return cards
+
+# %% ../../nbs/12_gallery/01_pages.ipynb #7be857f2
+def _write_pages(folder: Path, cards: Mapping[str, Sequence[_Card]], numbers: Sequence[str], title: str,
+                 note: str, shown: int) -> None:
+    "Write the pages of all layers, the index, and what they load."
+    size, units = sum(path.stat().st_size for path in folder.rglob('*.jpg')), sum(map(len, cards.values()))
+    pages = {folder/'index.html': _templates().get_template('index').render(
+        title=title, note=note, layers=cards, units=units, megabytes=size / 1e6, home='')}
+    for layer, one in cards.items():
+        pages[folder/'layers'/f'{_slug(layer)}.html'] = _templates().get_template('layer').render(
+            title=title, layer=layer, layers=[*cards], numbers=numbers, cards=one, shown=shown, home='../')
+    (folder/'layers').mkdir()
+    for path, page in pages.items():
+        path.write_text(page, encoding='utf-8', errors='replace')
     (folder/'style.css').write_text(_STYLE, encoding='utf-8')
     (folder/'gallery.js').write_text(_SCRIPT, encoding='utf-8')
-    facts = {'units': len(table), 'layers': list(layers), 'picture_bytes': size}
+    facts = {'units': units, 'layers': [*cards], 'picture_bytes': size}
     (folder/_MARK).write_text(json.dumps(facts) + '\n')
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #99202843
@@ -433,14 +473,15 @@ def write(exemplars: Exemplars, # the units' images and masks
     folder = Path(folder)
     check_sizes(width, count, megabytes)
     table = _checked(table, exemplars.layers)
-    more = _More({} if neighbours is None else _neighbour_links(neighbours, table), meanings or {}, samples)
+    more = _More({} if neighbours is None else _neighbours(table, neighbours), meanings or {}, samples)
     strips = _strip_count(table, more, exemplars.k)
     shown = _shown(strips, min(count, exemplars.k), width, megabytes)
     try:
         _require_gallery(folder)
         with (atomic(folder, listed=True) as beside,
               tqdm(total=len(table), unit=' units', desc='gallery', disable=quiet) as bar):
-            _write_pages(beside, exemplars, table, title, note, shown, width, bar, more)
+            cards = _draw_all(beside, exemplars, table, shown, width, bar, more)
+            _write_pages(beside, cards, _columns(table)[0], title, note, shown)
     except OSError as error:
         raise MilanError(
             f'the gallery cannot be written to {folder} ({error.strerror or error}); give another folder'

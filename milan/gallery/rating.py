@@ -353,7 +353,7 @@ def paired_difference(session: str | Path, # the folder, with its key
                       second: str, # name of another
                       measure: Literal['right', 'fully'] = 'right', # fully or partly; fully
                      ) -> Scores: # .value, .interval, .values (units,)
-    "First minus second: the share of units described right. Raises `MilanError` if they share none."
+    "The first's share of units described right, minus the second's. Raises `MilanError` if none is shared."
     table = rated(session, rater)
     table = table[~table['decoy']].assign(hit=table['rating'].isin(_RIGHT[measure]).astype(float))
     hits = table.pivot_table('hit', ['layer', 'unit'], 'describer')

@@ -140,7 +140,7 @@ def _units_of(readout: Readout | None, tensor: torch.Tensor) -> torch.Tensor:
     if readout is None:
         return tensor
     kinds = {weight.ndim for weight in readout.parameters()} if isinstance(readout, nn.Module) else set()
-    # linear layers alone read the channels of each position
+    # modules with only vectors and matrices as parameters read the channels of each position
     if tensor.ndim == 4 and 2 in kinds and max(kinds) == 2:
         return readout(tensor.movedim(1, -1)).movedim(-1, 1)
     return readout(tensor)
@@ -171,13 +171,10 @@ def _check(layer: 'Layer') -> None:
 class Layer:
     "What to read of a module."
     path: str # module path or pattern ('blocks.*.attn'); '' for the whole network, which then needs a label
-    # part of the output: index, key, attribute or function; None: its only tensor
-    select: Select | None = None
-    # computes units from the tensor, in a shape that `spatial` accepts; None: its channels
-    readout: Readout | None = None
+    select: Select | None = None # part of the output: index, key, attribute, function; None: the only tensor
+    readout: Readout | None = None # computes units from the tensor, for `spatial`; None: its channels
     drop_tokens: int | None = None # leading tokens that are not patches; None: declared or counted
-    # (height, width) of the tokens' grid; None: in the input's proportions
-    grid: tuple[int, int] | None = None
+    grid: tuple[int, int] | None = None # (height, width) of the tokens' grid; None: the input's proportions
     input: bool = False # read the module's input (its first argument) instead of its output
     sign: int = 1 # -1: the negative of each unit, so that the lowest activations count as the highest
     label: str = '' # becomes part of the name; letters, digits, '-' and '_'
@@ -247,7 +244,7 @@ class heads:
 # %% ../../nbs/03_hooks/02_layers.ipynb #c4793065
 def class_attention(probabilities: torch.Tensor, # (images, heads, tokens, tokens), each row sums to 1
                    ) -> torch.Tensor: # (images, tokens, heads)
-    "A readout: how much each head's class token attends to each token. Raises `MilanError` for other shapes."
+    "A readout: how much the class token attends to each token. Raises `MilanError` for other shapes."
     if probabilities.ndim != 4 or probabilities.shape[2] != probabilities.shape[3]:
         raise MilanError('attention probabilities have shape (images, heads, tokens, tokens), not '
                          f'{tuple(probabilities.shape)}')

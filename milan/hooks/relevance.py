@@ -28,7 +28,7 @@ RELEVANCE_RULES = (*_ZENNIT, 'gradient')
 
 @dataclass(frozen=True)
 class Relevance:
-    "How units are ranked by relevance (CRP, section 3). Raises `MilanError` for values that cannot be."
+    "How images are ranked by a unit's relevance, as in CRP. Raises `MilanError` for invalid values."
     target: int | str # number of the output, from 0; 'predicted': each image's own highest output
     rule: str = 'epsilon_plus_flat' # one of `RELEVANCE_RULES`: zennit's names, or 'gradient'
     pool: str = 'max' # of a map, to rank images: 'max', as for activations, or 'sum'
@@ -76,7 +76,7 @@ _HARMLESS = (nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Unflatten, nn.Id
              nn.ReplicationPad2d, nn.PixelShuffle, nn.ChannelShuffle)
 
 
-def require_rules(network: nn.Module, # any
+def require_rules(network: nn.Module, # any module
                  ) -> None:
     "Raise `MilanError` for parts that zennit has no rule for, such as layer norm and attention."
     types = _zennit().types
@@ -212,7 +212,7 @@ def relevances(network: nn.Module, # in evaluation mode
                about: Relevance, # for which output, and by which rule
                run: Callable[[nn.Module, Any], Any] = _plainly, # calls the network on its inputs
               ) -> dict[str, torch.Tensor]: # layer name → relevance, in the shape of its output
-    "What of an output arrives at each layer (LRP). Raises `MilanError` for layers that it does not reach."
+    "Relevance of layers for one output. Raises `MilanError` for layers on which it does not depend."
     found: dict[str, torch.Tensor] = {}
     ran: list[str] = [] # in the order of the forward pass
     with torch.inference_mode(False), torch.enable_grad():

@@ -29,8 +29,10 @@ def open_picture(
     side: int | None = None, # a JPEG may be decoded at a fraction of its size, but no smaller than this
     upright: bool = True, # turn it as its EXIF block says
 ) -> Image.Image: # decoded
-    """Decode one file. Raises `MilanError` naming one that is missing, damaged, no image, of absurd size, or
-    without an agreed white."""
+    """Decode one file.
+
+    Raises `MilanError`, which names the file, if it is missing, damaged, no image or too large, or if it does
+    not state which of its values is white."""
     try:
         _require_file(path)
         with Image.open(path, formats=_FORMATS) as picture:

@@ -89,7 +89,7 @@ def _singulars(name: str) -> list[str]: # the name itself, and what it may be th
 # %% ../../nbs/02_images/11_imagenet.ipynb #65716cd0
 def classes_of(description: str, # of a picture: one thing, such as 'A sliced orange'
               ) -> tuple[int, ...]: # class numbers, ascending; any of them is right; () where no class fits
-    "The classes of ImageNet that a description names, see above."
+    "The ImageNet classes that a description names: the longest known name at the end of its noun phrase."
     words = _phrase(description).split()
     for start in range(len(words)):
         for name in _singulars(' '.join(words[start:])):

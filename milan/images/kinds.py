@@ -36,7 +36,7 @@ KINDS = {
     'music': 'hobbies/music',
     'fish': 'animals/fish',
     'sport': 'sports',
-} # class → folder
+} # class → category in the table
 
 # %% ../../nbs/02_images/09_kinds.ipynb #ba0dcfe9
 def kinds_of(pictures: ImageSet, # with categories as the stamps have them

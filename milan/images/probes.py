@@ -125,7 +125,7 @@ def stamps(size: int = 224, # pixels
     return decoded('stamps', settings, size, lambda: _stamp_rows(folder, size, backgrounds, photographs))
 
 # %% ../../nbs/02_images/06_probes.ipynb #1f3e4a1b
-# folder in the package → (category, kind); a row with None leaves the folder out
+# folder in the package → (category, kind); other folders are left out
 _GCOMPRIS = {
     'erase/resource': ('animals/wild', 'photo'),
     'explore_farm_animals/resource/animals': ('animals/farm', 'photo'),
@@ -286,7 +286,7 @@ def _gcompris_rows(folder: Path, size: int) -> list[Row]:
 
 # %% ../../nbs/02_images/06_probes.ipynb #0246d076
 def gcompris(size: int = 224, # pixels
-            ) -> ImageSet: # masks for the cut-out drawings alone
+            ) -> ImageSet: # masks for pictures with a transparent background only
     "GCompris' photographs and drawings, fetched where they are missing (each under its own licence)."
     folder = manifests.fetch('gcompris-photos')
     return decoded(

@@ -21,7 +21,7 @@ def check_tensors(state: Mapping[Any, Any], # name → tensor
                   origin: str | Path, # file they come from, for messages
                   repeated: bool = False, # allow tensors whose numbers repeat a few stored ones
                  ) -> None:
-    "Raise `MilanError` for tensors that are sparse, quantised, on no device, or not stored in full."
+    "Raise `MilanError` for tensors that are sparse, quantised, not on the CPU, or not stored in full."
     for name, value in state.items():
         plain = value.layout == torch.strided and value.device.type == 'cpu'
         plain = plain and not (value.is_quantized or value.is_nested)

@@ -69,7 +69,7 @@ class Sum(nn.ModuleList):
 
     def forward(self,
                 x: torch.Tensor, # input of both modules
-               ) -> torch.Tensor: # output of either
+               ) -> torch.Tensor: # sum of their outputs
         first, second = self
         return first(x) + second(x)
 

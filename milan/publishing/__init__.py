@@ -6,8 +6,9 @@
 __all__ = ['Cell', 'FLAGS', 'GENERATED', 'GROUPS', 'MARKS', 'Page', 'Part', 'bound_names', 'broken', 'described',
            'different_requirements', 'export', 'generated_tests', 'import_statements', 'indented', 'is_generated',
            'library', 'lifted', 'main', 'markdown_table', 'module_of', 'module_tests', 'page', 'parameters', 'parts_of',
-           'problems', 'read_cells', 'readme_text', 'relink', 'reports_of', 'requirements', 'site_pages', 'stale',
-           'unexecuted', 'wanted_names', 'write_notebook', 'write_pages', 'write_readme', 'write_site', 'write_tests']
+           'problems', 'read_cells', 'readme_text', 'relink', 'reports_of', 'requirements', 'run_notebooks',
+           'site_pages', 'stale', 'unexecuted', 'wanted_names', 'write_notebook', 'write_pages', 'write_readme',
+           'write_site', 'write_tests']
 
 # %% ../../nbs/14_publishing/00_publishing.ipynb #59c17940
 from .checks import different_requirements, export, main, markdown_table, problems
@@ -18,6 +19,7 @@ from .tests import FLAGS, GENERATED, MARKS, Part, generated_tests, indented, is_
 from .tests import lifted, module_tests, parts_of, write_tests
 from .links import broken
 from .signatures import described, parameters
+from .running import run_notebooks
 from .site import GROUPS, Page, page, reports_of, site_pages, write_pages, write_site
 
 # %% ../../nbs/14_publishing/00_publishing.ipynb #fe98e14a
@@ -25,6 +27,6 @@ _all_ = ['Cell', 'FLAGS', 'GENERATED', 'GROUPS', 'MARKS', 'Page', 'Part', 'bound
          'described', 'different_requirements', 'export', 'generated_tests', 'import_statements',
          'indented', 'is_generated', 'library', 'lifted', 'main', 'markdown_table', 'module_of',
          'module_tests', 'page', 'parameters', 'parts_of', 'problems', 'read_cells', 'readme_text',
-         'relink', 'reports_of', 'requirements', 'site_pages', 'stale', 'unexecuted',
+         'relink', 'reports_of', 'requirements', 'run_notebooks', 'site_pages', 'stale', 'unexecuted',
          'wanted_names', 'write_notebook', 'write_pages', 'write_readme', 'write_site',
          'write_tests']

@@ -24,6 +24,7 @@ from ..config import MilanError
 from ..files import atomic
 from .cells import read_cells, relink
 from .rooms import is_current, write_picture
+from .running import run_notebooks
 from .site import write_site
 from .tests import FLAGS, GENERATED, generated_tests, is_generated, write_tests
 
@@ -135,7 +136,7 @@ def _stale_package(root: Path) -> list[str]:
 # %% ../../nbs/14_publishing/05_checks.ipynb #1dfe04e7
 def stale(root: str | Path, # the repository
          ) -> list[str]: # one line a file; empty when all is in step
-    "What is out of step with the notebooks: package, tests, README; and notebooks that are not clean."
+    "What is out of step: package, tests, README, picture of the rooms; and notebooks that are not clean."
     root = Path(root)
     tests = {path.name: path.read_text() for path in (root/'tests').glob('test_*.py') if is_generated(path)}
     texts, wrong = generated_tests(root/'nbs')
@@ -231,7 +232,7 @@ def unlisted_packages(root: str | Path, # the repository
 # %% ../../nbs/14_publishing/05_checks.ipynb #3f28719b
 def problems(root: str | Path, # the repository
             ) -> list[str]: # one line each
-    "All that `check` reports: what is stale, not executed, or not listed where it should be."
+    "All that `check` reports: what is stale, not executed or not listed, and links that lead nowhere."
     books = [book for folder in ('nbs', 'reports') for book in sorted((Path(root)/folder).rglob('*.ipynb'))
              if '.ipynb_checkpoints' not in book.parts]
     return [*stale(root), *(line for book in books for line in [*unexecuted(book), *lost_links(book)]),
@@ -242,7 +243,8 @@ def _arguments(words: Iterable[str] | None) -> argparse.Namespace:
     "The command line, read."
     parser = argparse.ArgumentParser(prog='python -m milan.publishing',
                                      description='Make everything that is made from the notebooks.')
-    parser.add_argument('what', choices=['export', 'tests', 'readme', 'site', 'check'])
+    parser.add_argument('what', choices=['export', 'tests', 'readme', 'site', 'check', 'run'])
+    parser.add_argument('notebooks', nargs='*', type=Path, help='for `run`: execute and save them')
     parser.add_argument('--root', type=Path, default=Path('.'), help='the repository')
     parser.add_argument('--out', type=Path, help='where the site goes (default: _site in the repository)')
     return parser.parse_args(None if words is None else list(words))
@@ -257,7 +259,8 @@ def main(arguments: Iterable[str] | None = None, # words behind the command's na
     work = {'export': lambda: export(root),
             'tests': lambda: write_tests(root/'nbs', root/'tests'),
             'readme': lambda: write_readme(root/'nbs/index.ipynb', root/'README.md'),
-            'site': lambda: write_site(chosen.out or root/'_site', root)}
+            'site': lambda: write_site(chosen.out or root/'_site', root),
+            'run': lambda: run_notebooks(chosen.notebooks)}
     try:
         if chosen.what == 'check':
             failed = problems(root)

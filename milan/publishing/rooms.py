@@ -78,7 +78,7 @@ def imports(package: str | Path, # the folder `milan`
 # %% ../../nbs/14_publishing/03_rooms.ipynb #f8c2aa93
 def room_of(module: str, # dotted below `milan`
            ) -> str: # a key of `ROOMS`, or '' for the package's own `__init__`
-    "The room that a module stands in. Raises `MilanError` for one without."
+    "The room of a module. Raises `MilanError` for a module that belongs to none."
     room = module.partition('.')[0]
     if room in ('__init__', '_modidx'):
         return ''

@@ -12,12 +12,12 @@ import tokenize
 
 # %% ../../nbs/14_publishing/07_signatures.ipynb #3640fbab
 def _comments(source: str) -> dict[int, str]:
-    "Line number → the comment on that line."
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {
-        token.start[0]: token.string.lstrip('# ').strip()
-        for token in tokens if token.type == tokenize.COMMENT
-    }
+    "Line number → the comment on that line; without one, the comment that is the whole line above."
+    tokens = [one for one in tokenize.generate_tokens(io.StringIO(source).readline)
+              if one.type == tokenize.COMMENT]
+    alone = {one.start[0] + 1: one for one in tokens if one.line.lstrip().startswith('#')}
+    beside = {one.start[0]: one for one in tokens}
+    return {line: one.string.lstrip('# ').strip() for line, one in {**alone, **beside}.items()}
 
 # %% ../../nbs/14_publishing/07_signatures.ipynb #34f24a9a
 def _arguments(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
@@ -27,7 +27,8 @@ def _arguments(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]
     defaults: list[ast.expr | None] = [*[None] * missing, *arguments.defaults]
     pairs = list(zip(positional, defaults, strict=True))
     pairs += [(arguments.vararg, None)] if arguments.vararg else []
-    return pairs + list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    return pairs + ([(arguments.kwarg, None)] if arguments.kwarg else [])
 
 # %% ../../nbs/14_publishing/07_signatures.ipynb #c26889bf
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef, # a parsed function

@@ -157,7 +157,9 @@ def module_tests(notebook: str | Path, # a library notebook
     top, *parts = lifted(parts_of(notebook))
     if not parts:
         return None
-    head = f'# {GENERATED} from nbs/{Path(notebook).name} by `make export`. Edit the notebook, not this file.'
+    place = Path(notebook)
+    room = f'{place.parent.name}/' if re.match(r'\d\d_', place.parent.name) else ''
+    head = f'# {GENERATED} from nbs/{room}{place.name} by `make export`. Edit the notebook, not this file.'
     imports = '\n'.join(_imports(notebook, [top, *parts]))
     module_names = bound_names(f'{imports}\n{top.source}')
     functions = [

@@ -35,8 +35,9 @@ def _commit(files: Mapping[str, bytes]) -> str: # 40 hexadecimal digits
 
 # %% ../../nbs/15_command/18_hub.ipynb #2f2c9d7c
 class HubServer(http.server.ThreadingHTTPServer):
-    """A hub on 127.0.0.1, for the length of a `with` block, in which `HF_ENDPOINT`, `HF_HUB_CACHE` and
-    `HF_TOKEN` name it, an empty cache and its token."""
+    """A hub on 127.0.0.1, for the length of a `with` block.
+
+    Inside it `HF_ENDPOINT` is its address, `HF_HUB_CACHE` an empty folder, and `HF_TOKEN` its token."""
     daemon_threads = True
     token = 'hf_of_a_test'
 

@@ -70,8 +70,8 @@ class Residual(nn.Module):
         self.norm, self.relu = nn.BatchNorm2d(width), nn.ReLU(inplace=True)
 
     def forward(self,
-                x: torch.Tensor, # input of the first module
-               ) -> torch.Tensor: # output of the last
+                x: torch.Tensor, # (batch, channels, height, width)
+               ) -> torch.Tensor: # of the same shape
         out = self.norm(self.conv2(self.relu(self.conv1(x))))
         out += x
         return self.relu(out)
@@ -87,8 +87,8 @@ class Counting(nn.Module):
         self.inner, self.runs = inner, 0
 
     def forward(self,
-                x: torch.Tensor, # input of the first module
-               ) -> torch.Tensor: # output of the last
+                x: torch.Tensor, # input of the module
+               ) -> torch.Tensor: # its output
         self.runs += 1
         return self.inner(x)
 
@@ -120,7 +120,7 @@ def block_network() -> nn.Sequential: # (batch, 3, height, width) → (batch, 5)
 
 # %% ../../nbs/15_command/20_small_networks.ipynb #b0ded806
 class EitherColour(nn.Module):
-    "A unit per colour, then a unit for every two that follow each other."
+    "A unit for each colour, then a unit for each colour and the one before it."
 
     def __init__(self) -> None:
         super().__init__()

@@ -123,8 +123,8 @@ def started(
 
 
 def killed(process: int, # from `started`
-          ) -> bool: # or did it finish?
-    "Wait for its end. Raises `AssertionError` where the work failed."
+          ) -> bool: # True: it was killed; False: it finished
+    "Wait for a process to end. Raises `AssertionError` where the work failed."
     status = os.waitpid(process, 0)[1]
     assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, status
     return os.WIFSIGNALED(status)
