@@ -1,29 +1,18 @@
 # Generated from nbs/12_gallery/01_pages.ipynb by `make export`. Edit the notebook, not this file.
 
-from jinja2 import Environment
 from milan.exemplars.show import strip
+from milan.gallery.templates import Card
+from milan.gallery.templates import slug
 from milan.gallery.pages import (
-    _Card,
     _card,
-    _check_columns,
-    _checked,
     _columns,
     _draw,
-    _figure,
     _in_order,
     _More,
     _neighbours,
-    _PAGE,
     _require_gallery,
-    _SCRIPT,
     _shown,
-    _shown_text,
-    _slug,
-    _Strip,
     _strip_count,
-    _STYLE,
-    _templates,
-    _unit_numbers,
     write,
 )
 
@@ -88,22 +77,9 @@ class Links(html.parser.HTMLParser):
 
 # 01_pages.ipynb, section "What goes on a page"
 def test_what_goes_on_a_page():
-    test_eq([_figure(value) for value in (3.0, .512, .0512, -7.25, 1e9)],
-            ['3', '0.51', '0.051', '-7.25', '1000000000.00'])
-    test_eq([_shown_text(value) for value in (None, np.nan, False, True, 'NA')], ['', '', '', 'True', 'NA'])
-
-    with expect_fail(MilanError, contains='no column description'):
-        _check_columns(pd.DataFrame([{'layer': 'a', 'unit': 1}]))
-
-    test_eq(_unit_numbers(pd.Series(['3', '14'])).tolist(), [3, 14])
-
-    _checked(pd.DataFrame([{'layer': 'a', 'unit': '1', 'description': None}]), ['a'])
-
     row = {'layer': 'a', 'unit': 1, 'description': 'b', 'purity': 1., 'rated': 'no', 'score': 2,
            'abstained': False}
     test_eq(_columns(pd.DataFrame([row])), (['score', 'purity'], ['rated', 'abstained']))
-
-    _Card('conv1', 3, 'dots', ['score 0.51'])
 
     row = {'layer': 'conv1', 'unit': 3, 'description': 'Dots', 'score': np.inf, 'purity': .2, 'rated': 'no'}
     card = _card(row, ['score', 'purity'], ['rated'])
@@ -111,34 +87,11 @@ def test_what_goes_on_a_page():
     test_eq((card.words, card.values), ('dots no', {1: .2}))
 
 
-# 01_pages.ipynb, section "Look and behaviour"
-def test_look_and_behaviour():
-    assert 'http' not in _STYLE
-    _STYLE.count('\n')
-
-    assert 'http' not in _SCRIPT
-    _SCRIPT.count('\n')
-
-    print(Environment(autoescape=True).from_string(_PAGE).render(title='a < b', home='../'))
-
-
 # 01_pages.ipynb, section "The pages"
 def test_the_pages():
     _shown(300, 15, 96, 60), _shown(2500, 15, 96, 60), _shown(50_000, 15, 96, 60)
 
     test_eq(_shown(1, 2, 96, 60), 2)
-    assert len({_slug('a/b'), _slug('a_b'), _slug('a.b'), _slug('..')}) == 4 and '/' not in _slug('../x')
-
-    card = _Card('conv1', 3, 'dots & <b>', ['score 0.51'], strip=_Strip('3.jpg', (9, 9)),
-                 further=[_Strip('3-first.jpg', (9, 9), 'first meaning: 3 of 5 exemplars')])
-    print(_templates().get_template('card').render(card=card, shown=8))
-
-    page = _templates().get_template('layer').render(
-        title='Units', layer='conv1', layers=['conv1', 'conv2'], numbers=['score'], cards=[], shown=3, home='')
-    assert '<b>conv1</b>' in page and '<option value="0">score</option>' in page
-    page = _templates().get_template('index').render(
-        title='Units', note='', units=1, layers={'conv1': [card]}, megabytes=.1, home='')
-    assert '1 units in 1 layers' in page and page.count('<img') == 1
 
     rows = pd.DataFrame({'layer': 'conv1', 'unit': [0, 1], 'description': ['<b>', '']})
     near = pd.DataFrame({'layer': 'conv1', 'unit': [1, 1, 0], 'near_layer': 'conv1', 'near_unit': [0, 7, 1],
@@ -155,7 +108,7 @@ def test_the_pages():
     test_eq(list(more.strips('blocks.2', 1, found[1])), [])
 
     found, place = Exemplars.open(made_up_exemplars()), temporary()
-    card = _draw(_Card('blocks.2', 1, 'blobs'), found, place, 3, 48, _More())
+    card = _draw(Card('blocks.2', 1, 'blobs'), found, place, 3, 48, _More())
     test_eq([path.name for path in place.iterdir()], ['1.jpg'])
     shutil.rmtree(place)
     card.strip.size
@@ -263,7 +216,7 @@ def test_text_stays_text():
         tags = Tags(page.read_text()).tags
         test_eq(tags.count('script'), 1)
         assert 'onerror=alert(2)&gt;' in page.read_text()
-    test_eq(Tags((folder/'layers'/f'{_slug(found.layers[0])}.html').read_text()).tags.count('img'), 2)
+    test_eq(Tags((folder/'layers'/f'{slug(found.layers[0])}.html').read_text()).tags.count('img'), 2)
 
 
 # 01_pages.ipynb, section "Replaced, or left alone"

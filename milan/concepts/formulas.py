@@ -131,7 +131,9 @@ class _Counts:
     masks: Masks
     rows: dict[frozenset[int], np.ndarray] = field(default_factory=dict)
 
-    def row(self, names: frozenset[int]) -> np.ndarray: # int64 (concepts,)
+    def row(self,
+            names: frozenset[int], # numbers of concepts
+           ) -> np.ndarray: # int64 (concepts,)
         "The number of positions that the conjunction of these concepts has in common with each concept."
         if names not in self.rows:
             first, *others = sorted(names)

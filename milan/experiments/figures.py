@@ -84,10 +84,12 @@ def _draw_method(axis: '_Axes', part: pd.DataFrame, name: str, height: int, colo
         axis.plot(part.value[shuffled], height, 'o', mfc='white', mec=COLOURS['shuffled'], mew=1.5, ms=6)
 
 # %% ../../nbs/13_experiments/03_figures.ipynb #2a5e038c
+_SINGLE = ('always true', 'constant', 'layer constant', 'best concept', 'annotators', 'oracle')
+
+
 def plot_methods(table: pd.DataFrame, # one line per row and measure: measure, row, value, low, high
                  measures: Mapping[str, str], # measure → label below its panel
-                 single: Sequence[str] = ('always true', 'constant', 'layer constant',
-                                          'best concept', 'annotators', 'oracle'), # no methods; drawn last
+                 single: Sequence[str] = _SINGLE, # rows that are no methods; drawn last
                 ) -> '_Figure':
     "The score of every row '<method>', and a ring for its row '<method>, shuffled'."
     from matplotlib import pyplot

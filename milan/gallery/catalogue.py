@@ -20,7 +20,7 @@ from ..data.archives import pack_zip
 from ..exemplars.show import as_picture
 from ..exemplars.store import Exemplars
 from ..files import StrictModel, explain
-from .pages import _checked
+from .tables import checked_table
 
 # %% ../../nbs/12_gallery/05_catalogue.ipynb #7e3a709f
 class CatalogueUnit(StrictModel):
@@ -62,7 +62,7 @@ def make_catalogue(exemplars: Exemplars, # the units' images and masks
                    count: int | None = None, # pictures per unit; None: all
                   ) -> Catalogue:
     "The content of `data.json`. Raises `MilanError` for a table with rows that cannot be shown."
-    table, (name, network, images) = _checked(table, exemplars.layers), _names(exemplars, key)
+    table, (name, network, images) = checked_table(table, exemplars.layers), _names(exemplars, key)
     base = f'{base_url.rstrip("/")}/{name}' if base_url else name
     shown = range(min(exemplars.k, count or exemplars.k))
     units = [CatalogueUnit(layer=layer, unit=unit, description=description, images=[

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ..config import MilanError
 from ..files import StrictModel, atomic, explain
-from .pages import _unit_numbers
+from .tables import unit_numbers
 
 # %% ../../nbs/12_gallery/06_neuronpedia.ipynb #6468cf79
 _DELPHI = ('eleuther_fuzz', 'eleuther_recall', 'eleuther_embedding') # recall is delphi's detection
@@ -94,7 +94,7 @@ def explanations(table: pd.DataFrame, # layer, unit, description, and columns wi
     if missing := [name for name in wanted if name not in table]:
         raise MilanError(f'the table has no column {missing[0]!r}; it has '
                          f'{", ".join(map(str, table.columns))}')
-    made, table = [], table.assign(unit=_unit_numbers(table['unit']))
+    made, table = [], table.assign(unit=unit_numbers(table['unit']))
     for number, row in enumerate(table.to_dict('records'), 1):
         if isinstance(row['description'], str) and row['description']:
             try:

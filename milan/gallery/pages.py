@@ -7,75 +7,22 @@ __all__ = ['write']
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #569b9dec
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import DictLoader, Environment, StrictUndefined
 from tqdm import tqdm
 
 from ..config import MilanError
 from ..exemplars.deciles import DecileSamples
 from ..exemplars.show import Exemplar, check_sizes, strip
 from ..exemplars.store import Exemplars
-from ..files import atomic, fingerprint, require_replaceable
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #f02a6207
-def _figure(value: Any) -> str: # a number as people read it
-    if float(value).is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return f'{value:.2f}' if abs(value) >= .1 else f'{value:.2g}'
-
-
-def _shown_text(value: Any) -> str: # '' for what is missing, and for False
-    missing = value is None or value is False or (pd.api.types.is_scalar(value) and pd.isna(value))
-    # half a letter can be in no file, and in no table where pyarrow is installed
-    return '' if missing else str(value).encode(errors='replace').decode()
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #0a9e424c
-def _check_columns(table: pd.DataFrame) -> None: # raises `MilanError`
-    missing = [name for name in ('layer', 'unit', 'description') if name not in table]
-    twice = table.columns[table.columns.duplicated()]
-    if missing or len(twice):
-        problem = f'has no column {", ".join(missing)}' if missing else f'has two columns {twice[0]!r}'
-        raise MilanError(f'the table {problem}; it has {", ".join(table.columns)}')
-    if not len(table):
-        raise MilanError('the table has no rows: there is no unit to show')
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #fd7318bf
-def _unit_numbers(column: pd.Series) -> np.ndarray: # int, (rows,); raises `MilanError`
-    units = pd.to_numeric(column, errors='coerce').astype(float).to_numpy(na_value=np.nan)
-    wrong = ~((units >= 0) & (units < 2**31) & (np.floor(units) == units))
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise MilanError(
-            f'row {row + 1} of the table: unit {column.iloc[row]!r} is not a non-negative integer')
-    return units.astype(int)
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #eb3bcdf8
-def _checked(table: pd.DataFrame, layers: Sequence[str]) -> pd.DataFrame: # raises `MilanError`
-    "The table with unit numbers as integers, layers and descriptions as text."
-    if not isinstance(table, pd.DataFrame):
-        raise MilanError(f'the table is a {type(table).__name__}: give a pandas DataFrame with the columns '
-                         'layer, unit and description')
-    table = table.rename(columns=str)
-    _check_columns(table)
-    table = table.assign(
-        unit=_unit_numbers(table['unit']), layer=table['layer'].map(str),
-        description=table['description'].map(_shown_text)).reset_index(drop=True)
-    if unknown := set(table['layer']) - set(layers):
-        raise MilanError(
-            f'the table has units of layer {sorted(unknown)[0]!r}; the exemplars have {", ".join(layers)}')
-    twice = table[table.duplicated(['layer', 'unit'])]
-    if len(twice):
-        raise MilanError(f'unit {twice["unit"].iloc[0]} of {twice["layer"].iloc[0]} stands in two rows of '
-                         'the table; give a row per unit')
-    return table
+from ..files import atomic, require_replaceable
+from .tables import checked_table, shown_number, shown_text
+from .templates import SCRIPT, STYLE, Card, Near, Strip, slug, templates
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #308f3601
 def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -85,132 +32,15 @@ def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     texts = [name for name in others if name not in numbers]
     return sorted(numbers, key=lambda name: (name != 'evidence', name != 'score')), texts
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #fdaf8058
-class _Strip(NamedTuple):
-    "A picture on a layer's page: images beside each other."
-    path: str # from that page
-    size: tuple[int, int] # width and height in pixels
-    caption: str = ''
-
-
-class _Near(NamedTuple):
-    "A unit that is active on the same pictures."
-    layer: str
-    unit: int
-    description: str
-    r: float # correlation
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #0f810431
-@dataclass(frozen=True)
-class _Card:
-    "What the pages show of one unit."
-    layer: str # module path
-    unit: int # number within the layer
-    description: str # '' for none
-    facts: Sequence[str] = () # further columns of the table
-    words: str = '' # what a search looks through, lower case
-    values: Mapping[int, float] = field(default_factory=dict) # number of a column → value to sort by
-    strip: _Strip | None = None # the unit's exemplars
-    near: Sequence[_Near] = () # neighbours
-    further: Sequence[_Strip] = () # shown when the card is opened
-
 # %% ../../nbs/12_gallery/01_pages.ipynb #4cd9bc3c
-def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> _Card: # without pictures
-    shown = {name: text for name in texts if (text := _shown_text(row[name]))}
+def _card(row: dict[str, Any], numbers: Sequence[str], texts: Sequence[str]) -> Card: # without pictures
+    shown = {name: text for name in texts if (text := shown_text(row[name]))}
     present = {number: row[name] for number, name in enumerate(numbers) if pd.notna(row[name])}
-    facts = [f'{numbers[number]} {_figure(value)}' for number, value in present.items()]
-    return _Card(row['layer'], row['unit'], row['description'],
+    facts = [f'{numbers[number]} {shown_number(value)}' for number, value in present.items()]
+    return Card(row['layer'], row['unit'], row['description'],
                  facts + [f'{name}: {text}' for name, text in shown.items()],
                  ' '.join([row['description'], *shown.values()]).lower(),
                  {number: value for number, value in present.items() if np.isfinite(value)})
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #c667ed71
-_STYLE = '''
-:root { color-scheme: light dark; --ink: #1c1b19; --soft: #67635c; --paper: #faf9f6; --card: #fff;
-  --rule: #e2dfd8; --link: #0b5cad; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #ece9e3; --soft: #a39e95; --paper: #161513; --card: #201f1c; --rule: #35322d;
-    --link: #86bdf2; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 78rem; padding: 1.5rem 1.25rem 4rem; background: var(--paper);
-  color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-a { color: var(--link); text-decoration: none; } a:hover, a:focus-visible { text-decoration: underline; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: .2rem 0 .4rem; overflow-wrap: anywhere; }
-.note, .facts, .count, nav, footer { color: var(--soft); font-size: .875rem; }
-.note { max-width: 46rem; white-space: pre-line; } nav a { margin-right: .75rem; white-space: nowrap; }
-  nav { line-height: 1.9; }
-nav b { color: var(--ink); margin-right: .75rem; }
-.tools { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; gap: .5rem .75rem;
-  align-items: center;
-  background: var(--paper); border-bottom: 1px solid var(--rule); padding: .6rem 0; margin: .75rem 0 1rem; }
-input, select { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--rule);
-  border-radius: 6px; padding: .35rem .6rem; }
-input { flex: 1 1 14rem; max-width: 26rem; min-width: 0; }
-article { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: .7rem .9rem .8rem; margin: 0 0 .8rem; }
-article:target { outline: 2px solid var(--link); }
-h2 { font-size: 1.05rem; margin: 0; line-height: 1.35; overflow-wrap: anywhere; }
-  .facts { margin: .1rem 0 .5rem; }
-.facts span::before { content: "·"; margin: 0 .45em; }
-.strip { overflow-x: auto; } .strip img { display: block; height: auto; min-width: 36rem; max-width: 100%;
-  border-radius: 4px; }
-summary { cursor: pointer; color: var(--link); font-size: .875rem; margin-top: .5rem; }
-details .strip img { min-width: 0; max-width: none; width: auto; height: 6rem; }
-.layers { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .9rem; padding: 0;
-  list-style: none; }
-.layers article { margin: 0; height: 100%; overflow: hidden; } .layers .strip { overflow: hidden; }
-.layers .strip img { min-width: 0; width: 200%; max-width: none; }
-.preview, .preview:hover { color: inherit; text-decoration: none; }
-.preview p { margin: .5rem 0 .2rem; font-size: .875rem; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; }
-#found { padding-left: 1.2rem; columns: 24rem; } #found li { break-inside: avoid; }
-  [hidden] { display: none !important; }
-'''
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #6758bacc
-_SCRIPT = '''
-const search = document.querySelector('#search'), order = document.querySelector('#order'),
-  count = document.querySelector('.count');
-const list = document.querySelector('#units'), units = [...document.querySelectorAll('[data-words]')];
-const all = count.textContent, whole = document.querySelector('#whole');
-function filter() {
-  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  let shown = 0;
-  for (const unit of units) {
-    unit.hidden = !words.every(word => unit.dataset.words.includes(word));
-    shown += !unit.hidden;
-  }
-  count.textContent = words.length ? `${shown} of ${units.length} units` : all;
-  if (whole) { whole.hidden = words.length > 0; list.hidden = !words.length; }
-}
-function sort() {
-  const by = order.value, sign = by === 'unit' ? 1 : -1;
-  const value = unit => by in unit.dataset ? Number(unit.dataset[by]) : -sign * -Infinity;
-  units.sort((a, b) => (value(a) === value(b) ? 0 : sign * (value(a) - value(b)))
-    || a.dataset.unit - b.dataset.unit);
-  list.append(...units);
-}
-search.addEventListener('input', filter);
-if (order) { order.addEventListener('change', sort); sort(); }
-filter();
-'''
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #42eaa2b5
-_PAGE = '''<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{% block title %}{{ title }}{% endblock %}</title>
-<link rel="stylesheet" href="{{ home }}style.css">
-</head>
-<body>
-{% block body %}{% endblock %}
-<script src="{{ home }}gallery.js"></script>
-</body>
-</html>
-'''
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #8ab3ef14
 _MARK = 'gallery.json' # tells a gallery from any other folder
@@ -221,132 +51,27 @@ def _shown(units: int, k: int, width: int, megabytes: float) -> int: # images pe
     bytes_per_image = width * width / 3
     return int(np.clip(megabytes * 1e6 / units / bytes_per_image, min(3, most), most))
 
-# %% ../../nbs/12_gallery/01_pages.ipynb #127b4db1
-def _slug(layer: str) -> str: # a file name that differs for different layers
-    name = re.sub(r'[^A-Za-z0-9._-]', lambda match: f'~{ord(match[0]):x}', layer)
-    return f'layer-{name}' if len(name) <= 100 else f'layer-{name[:100]}~{fingerprint(layer)}'
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #0570294f
-_PARTS = '''
-{% macro words(card) %}
-{% if card.description %}{{ card.description }}{% else %}<i>no description</i>{% endif %}
-{% endmacro %}
-
-{% macro strip(picture, alternative) %}
-<div class="strip"><img src="{{ picture.path }}" width="{{ picture.size[0] }}" height="{{ picture.size[1] }}"
-loading="lazy" alt="{{ alternative }}"></div>
-{% endmacro %}
-
-{% macro neighbour(near) %}
-<span>near: <a href="{{ near.layer|slug }}.html#unit-{{ near.unit }}">
-{{- near.description or 'unit %d' % near.unit }}</a> {{ near.r|figure }}</span>
-{% endmacro %}
-
-{% macro opened(strips) %}
-<details><summary>{% for one in strips %}
-{{- one.caption.partition(':')[0] }}{{ '' if loop.last else ', ' }}
-{%- endfor %}</summary>
-{% for one in strips %}
-<p class="facts">{{ one.caption }}</p>
-{{ strip(one, one.caption) }}
-{%- endfor %}
-</details>
-{% endmacro %}
-'''
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #8286cd53
-_CARD = '''{% import 'parts' as parts %}
-<article id="unit-{{ card.unit }}" data-unit="{{ card.unit }}" data-words="{{ card.words }}"
-{%- for number, value in card.values.items() %} data-{{ number }}="{{ value }}"{% endfor %}>
-<h2>{{ parts.words(card)|trim }}</h2>
-<p class="facts"><a href="#unit-{{ card.unit }}">unit {{ card.unit }}</a>
-{%- for fact in card.facts %}<span>{{ fact }}</span>{% endfor %}
-{%- for near in card.near %}{{ parts.neighbour(near)|trim }}{% endfor %}</p>
-{{ parts.strip(card.strip, 'The %d images that excite unit %d of %s most, bright where it is active: %s'
-               % (shown, card.unit, card.layer, card.description)) }}
-{%- if card.further %}{{ parts.opened(card.further) }}{% endif %}
-</article>
-'''
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #6e4d9398
-_LAYER = '''{% extends 'page' %}
-{% block title %}{{ layer }} · {{ title }}{% endblock %}
-{% block body %}
-<nav><a href="../index.html">← {{ title }}</a></nav>
-<h1>{{ layer }}</h1>
-<nav aria-label="Layers">{% for name in layers %}
-{% if name == layer %}<b>{{ name }}</b> {% else %}<a href="{{ name|slug }}.html">{{ name }}</a> {% endif %}
-{% endfor %}</nav>
-<div class="tools"><input id="search" type="search" placeholder="words in the description"
-aria-label="Search descriptions"><label>order <select id="order">
-{% for name in numbers %}<option value="{{ loop.index0 }}">{{ name }}</option>{% endfor %}
-<option value="unit">unit</option></select></label>
-<span class="count" role="status">{{ cards|length }} units</span></div>
-<main id="units">
-{% for card in cards %}{% include 'card' %}{% endfor %}
-</main>
-{% endblock %}
-'''
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #1ee86973
-_INDEX = '''{% extends 'page' %}{% import 'parts' as parts %}
-{% block body %}
-<h1>{{ title }}</h1>
-<p class="note">{{ note }}</p>
-<div class="tools"><input id="search" type="search" placeholder="words in any description"
-aria-label="Search descriptions"><span class="count" role="status">
-{{- units }} units in {{ layers|length }} layers</span></div>
-<ul id="units" hidden>
-{% for layer, cards in layers.items() %}{% for card in cards %}
-<li data-words="{{ card.description|lower }}" data-unit="{{ card.unit }}">
-<a href="layers/{{ layer|slug }}.html#unit-{{ card.unit }}">{{ parts.words(card)|trim }}</a>
-<span class="facts">{{ layer }}, unit {{ card.unit }}</span></li>
-{% endfor %}{% endfor %}
-</ul>
-<main id="whole"><ul class="layers">
-{% for layer, cards in layers.items() %}{% include 'tile' %}{% endfor %}
-</ul></main>
-<footer>Each strip: the images that excite the unit most, bright where it is active.
-{{ '%.1f' % megabytes }} MB of pictures.</footer>
-{% endblock %}
-'''
-_TILE = '''<li><article>{% set page = 'layers/%s.html' % layer|slug %}
-<h2><a href="{{ page }}">{{ layer }}</a></h2><p class="facts">{{ cards|length }} units</p>
-<a class="preview" href="{{ page }}" tabindex="-1">{% for card in cards[:3] %}
-<p>{{ parts.words(card)|trim }}</p>
-<div class="strip"><img src="images/{{ layer|slug }}/{{ card.unit }}.jpg" alt="" loading="lazy"></div>
-{% endfor %}</a></article></li>
-'''
-
-# %% ../../nbs/12_gallery/01_pages.ipynb #4781a71e
-@cache
-def _templates() -> Environment: # with the pages' filters; every value is escaped
-    parts = {'page': _PAGE, 'parts': _PARTS, 'card': _CARD, 'layer': _LAYER, 'index': _INDEX, 'tile': _TILE}
-    made = Environment(loader=DictLoader(parts), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    made.filters.update(slug=_slug, figure=_figure)
-    return made
-
 # %% ../../nbs/12_gallery/01_pages.ipynb #5b5bd000
-def _neighbours(table: pd.DataFrame, neighbours: pd.DataFrame) -> dict[tuple[str, int], list[_Near]]:
+def _neighbours(table: pd.DataFrame, neighbours: pd.DataFrame) -> dict[tuple[str, int], list[Near]]:
     "The neighbours of each (layer, unit) that have a page. Raises `MilanError` for another table."
     columns = ('layer', 'unit', 'near_layer', 'near_unit', 'r')
     if missing := [name for name in columns if name not in neighbours]:
         raise MilanError(f'the neighbours have no column {missing[0]}: give what `exemplars.neighbours` '
                          'returns')
     descriptions = {(row.layer, row.unit): row.description for row in table.itertuples()}
-    found: dict[tuple[str, int], list[_Near]] = {}
+    found: dict[tuple[str, int], list[Near]] = {}
     for row in neighbours.itertuples():
         near = str(row.near_layer), int(row.near_unit)
         if near in descriptions:
             found.setdefault((str(row.layer), int(row.unit)), []).append(
-                _Near(*near, descriptions[near], float(row.r)))
+                Near(*near, descriptions[near], float(row.r)))
     return found
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #d4bfbc12
 @dataclass
 class _More:
     "What cards show besides their units' strips; (layer, unit) → …"
-    near: Mapping[tuple[str, int], list[_Near]] = field(default_factory=dict) # neighbours
+    near: Mapping[tuple[str, int], list[Near]] = field(default_factory=dict) # neighbours
     meanings: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict) # bool (k,)
     samples: DecileSamples | None = None
 
@@ -370,7 +95,7 @@ def _weaker(samples: DecileSamples, layer: str, unit: int) -> Iterator[tuple[str
     for decile in samples.deciles:
         one = samples.lookup(layer, unit, decile)
         if one is not None and one.activations is not None:
-            high, low = (_figure(value) for value in one.activations[[0, -1]])
+            high, low = (shown_number(value) for value in one.activations[[0, -1]])
             name, whole = _STRENGTHS.get(decile, 'other'), '' if samples.maps else ', whole pictures'
             caption = f'{name} activation: {high} to {low}, decile {decile + 1} of 10{whole}'
             yield f'decile-{decile + 1}', caption, one
@@ -381,13 +106,13 @@ def _some(exemplar: Exemplar, rows: np.ndarray) -> Exemplar: # those that `rows`
                    activations=None)
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #7b0ed096
-def _save_strip(exemplar: Exemplar, file: Path, width: int, shown: int, caption: str = '') -> _Strip:
+def _save_strip(exemplar: Exemplar, file: Path, width: int, shown: int, caption: str = '') -> Strip:
     picture = strip(exemplar, width, shown)
     picture.save(file, quality=82, optimize=True)
-    return _Strip(f'../images/{file.parent.name}/{file.name}', picture.size, caption)
+    return Strip(f'../images/{file.parent.name}/{file.name}', picture.size, caption)
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #78bd6aed
-def _draw(card: _Card, exemplars: Exemplars, place: Path, shown: int, width: int, more: _More) -> _Card:
+def _draw(card: Card, exemplars: Exemplars, place: Path, shown: int, width: int, more: _More) -> Card:
     "The card with its pictures, which are written to `place`, and with its neighbours."
     exemplar = exemplars.lookup(card.layer, card.unit)
     further = [_save_strip(one, place/f'{card.unit}-{name}.jpg', width, shown, caption)
@@ -405,12 +130,12 @@ def _in_order(table: pd.DataFrame, numbers: Sequence[str]) -> pd.DataFrame:
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #ea834e39
 def _draw_all(folder: Path, exemplars: Exemplars, table: pd.DataFrame, shown: int, width: int, bar: Any,
-              more: _More) -> dict[str, list[_Card]]:
+              more: _More) -> dict[str, list[Card]]:
     "The cards of each layer; their pictures are written to `folder/images`."
     numbers, texts = _columns(table)
-    cards: dict[str, list[_Card]] = {}
+    cards: dict[str, list[Card]] = {}
     for layer in (name for name in exemplars.layers if name in set(table['layer'])):
-        (place := folder/'images'/_slug(layer)).mkdir(parents=True)
+        (place := folder/'images'/slug(layer)).mkdir(parents=True)
         cards[layer] = []
         for row in _in_order(table[table['layer'] == layer], numbers).to_dict('records'):
             cards[layer].append(_draw(_card(row, numbers, texts), exemplars, place, shown, width, more))
@@ -418,20 +143,20 @@ def _draw_all(folder: Path, exemplars: Exemplars, table: pd.DataFrame, shown: in
     return cards
 
 # %% ../../nbs/12_gallery/01_pages.ipynb #7be857f2
-def _write_pages(folder: Path, cards: Mapping[str, Sequence[_Card]], numbers: Sequence[str], title: str,
+def _write_pages(folder: Path, cards: Mapping[str, Sequence[Card]], numbers: Sequence[str], title: str,
                  note: str, shown: int) -> None:
     "Write the pages of all layers, the index, and what they load."
     size, units = sum(path.stat().st_size for path in folder.rglob('*.jpg')), sum(map(len, cards.values()))
-    pages = {folder/'index.html': _templates().get_template('index').render(
+    pages = {folder/'index.html': templates().get_template('index').render(
         title=title, note=note, layers=cards, units=units, megabytes=size / 1e6, home='')}
     for layer, one in cards.items():
-        pages[folder/'layers'/f'{_slug(layer)}.html'] = _templates().get_template('layer').render(
+        pages[folder/'layers'/f'{slug(layer)}.html'] = templates().get_template('layer').render(
             title=title, layer=layer, layers=[*cards], numbers=numbers, cards=one, shown=shown, home='../')
     (folder/'layers').mkdir()
     for path, page in pages.items():
         path.write_text(page, encoding='utf-8', errors='replace')
-    (folder/'style.css').write_text(_STYLE, encoding='utf-8')
-    (folder/'gallery.js').write_text(_SCRIPT, encoding='utf-8')
+    (folder/'style.css').write_text(STYLE, encoding='utf-8')
+    (folder/'gallery.js').write_text(SCRIPT, encoding='utf-8')
     facts = {'units': units, 'layers': [*cards], 'picture_bytes': size}
     (folder/_MARK).write_text(json.dumps(facts) + '\n')
 
@@ -472,7 +197,7 @@ def write(exemplars: Exemplars, # the units' images and masks
     Raises `MilanError` for a table with rows that cannot be shown, and for a folder that is not a gallery."""
     folder = Path(folder)
     check_sizes(width, count, megabytes)
-    table = _checked(table, exemplars.layers)
+    table = checked_table(table, exemplars.layers)
     more = _More({} if neighbours is None else _neighbours(table, neighbours), meanings or {}, samples)
     strips = _strip_count(table, more, exemplars.k)
     shown = _shown(strips, min(count, exemplars.k), width, megabytes)

@@ -24,7 +24,7 @@ from ..exemplars.show import check_sizes, strip
 from ..exemplars.store import Exemplars
 from ..files import StrictModel, atomic, csv_text, explain, process_lock, read_table, write_table
 from ..hooks.layers import Unit
-from .pages import _checked
+from .tables import checked_table
 
 # %% ../../nbs/12_gallery/03_rating.ipynb #a359bf1a
 def _uniform(text: str) -> str: # '' where there are no words
@@ -40,7 +40,7 @@ def _texts(tables: Mapping[str, pd.DataFrame], found: Exemplars) -> dict[str, di
     texts = {}
     for name, table in tables.items():
         try:
-            rows = _checked(table, found.layers)
+            rows = checked_table(table, found.layers)
         except MilanError as error:
             raise MilanError(f'{name}: {error}') from error
         units = map(Unit, rows['layer'], rows['unit'].tolist())
