@@ -8,6 +8,7 @@ from milan.describers.choice import (
     choose,
     combine,
     decide,
+    decide_all,
     evidence,
     NOT_PREDICTIVE,
     NOT_PRESENT,
@@ -74,6 +75,11 @@ def test_choice():
     test_eq(decide(found, 0, everything, np.zeros(6, bool), np.zeros(6)).silent, NOT_PRESENT)
     test_eq(decide(found, 0, everything, everywhere > 0, .3 * everywhere).silent,
             NOT_PREDICTIVE) # too rarely there
+
+    chosen = decide_all(found, everything, everything.present, np.eye(40, 6, 1))
+    [(everything.names[one.concept], one.silent) for one in chosen[:3]]
+
+    test_eq([one.silent == '' for one in chosen[:3]], [True, True, False])
 
 
 # 05_choice.ipynb, section "A combination, beside the name"

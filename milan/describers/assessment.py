@@ -22,7 +22,7 @@ from ..evaluation.evidence import correlation_intervals, covariates, partial_cor
 from ..exemplars.store import Exemplars
 from ..hooks.layers import Unit
 from ..images.sets import parts
-from .choice import Choice, Combination, Evidence, beyond_usual, combine, decide, evidence
+from .choice import Choice, Combination, Evidence, combine, decide_all, evidence
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #15387c8a
 @dataclass
@@ -120,8 +120,7 @@ def assess_layer(name: str, # of the layer
     found = evidence(activations, options.values, halves.sources, halves.part)
     present = options.present[rows]
     share = options.share[rows]
-    telling = beyond_usual(share)
-    choices = [decide(found, row, options, present[row], telling[row]) for row in range(len(rows))]
+    choices = decide_all(found, options, present, share)
     return Layer(name, numbers, activations, found, present, share, choices)
 
 # %% ../../nbs/10_describers/06_assessment.ipynb #6981cf5e

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEW', 'NEAR', 'NOT_PRESENT', 'NOT_PREDICTIVE', 'Evidence', 'evidence', 'beyond_usual', 'choose', 'Choice', 'decide',
-           'Combination', 'combine']
+           'decide_all', 'Combination', 'combine']
 
 # %% ../../nbs/10_describers/05_choice.ipynb #e72ef1e7
 from collections.abc import Sequence
@@ -94,6 +94,16 @@ def decide(found: Evidence, # of the unit's layer
     other = int(np.where(others, support, -1).argmax())
     return Choice(nearest, other if others[other] and support[other] > 0 else -1,
                   '' if best >= 0 else NOT_PREDICTIVE)
+
+# %% ../../nbs/10_describers/05_choice.ipynb #c31cb516
+def decide_all(found: Evidence, # of the layer
+               candidates: Candidates, # all concepts
+               present: np.ndarray, # bool (units, concepts)
+               share: np.ndarray, # float (units, concepts), of the units' regions
+              ) -> list[Choice]: # of each unit
+    "Name every unit of a layer, or say why not."
+    telling = beyond_usual(share)
+    return [decide(found, row, candidates, present[row], telling[row]) for row in range(len(share))]
 
 # %% ../../nbs/10_describers/05_choice.ipynb #bbd84efc
 class Combination(NamedTuple):

@@ -18,7 +18,7 @@ from ..evaluation.evidence import covariates, partial_correlations
 from ..evaluation.readings import as_candidates, predicted, read
 from ..exemplars.store import Exemplars
 from .assessment import Assessed, Halves, Layer, names_table, rows_of
-from .choice import beyond_usual, decide, evidence
+from .choice import decide_all, evidence
 from .concepts import ConceptsDescriber
 
 # %% ../../nbs/10_describers/10_verified.ipynb #15eedfe3
@@ -46,8 +46,7 @@ def _assess_layer(layer: Layer, own: np.ndarray, options: Candidates, rows: slic
         one[~own] = -2 # others' candidates; '', the first, stands for none
         one[:, 0] = -1
     present, share = options.present[rows] & own, options.share[rows]
-    telling = beyond_usual(share)
-    choices = [decide(found, row, options, present[row], telling[row]) for row in range(len(own))]
+    choices = decide_all(found, options, present, share)
     return Layer(layer.name, layer.units, layer.activations, found, present, share, choices)
 
 # %% ../../nbs/10_describers/10_verified.ipynb #25c92fee
